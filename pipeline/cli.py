@@ -1,0 +1,103 @@
+"""The command `job-status`: finds the subcommand, and says errors so that people can act on them."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import sys
+from collections.abc import Callable, Sequence
+
+from rich.console import Console
+from rich.markup import escape
+
+from pipeline.options import argv_or
+from schemas.errors import JobStatusError, UsageError
+from schemas.version import PIPELINE_VERSION
+
+_USAGE = """\
+usage: job-status COMMAND [options]
+
+commands:
+  run       read job events, derive their statuses, write validated Avro
+  mapping   explain, print, lint or suggest the rules that derive a status
+  sample    make realistic job events to try things on
+
+job-status COMMAND --help says more. job-status --version prints the version.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command.
+
+    Args:
+        arguments: Without the program's name; those of the process if None.
+
+    Returns:
+        The exit code: 0 done, 1 unexpected or a check failed, 2 usage, 3 input, 4 too many dead
+        letters, 5 output.
+    """
+    argv = argv_or(arguments)
+    debug = "--debug" in argv
+    # Before Beam is imported: it would set up its own, and warn of everything it goes without.
+    logging.basicConfig(level=logging.INFO if debug else logging.CRITICAL)
+    console = Console(stderr=True, highlight=False)
+    try:
+        return _dispatch(argv, console)
+    except JobStatusError as error:
+        if debug:
+            console.print_exception()
+        console.print(f"[bold red]error:[/] {escape(error.message)}", soft_wrap=True)
+        if error.hint:
+            console.print(f"  {escape(error.hint)}", soft_wrap=True)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return 1
+    except Exception as error:
+        if debug:
+            raise
+        # What an unforeseen error says may hold a value of the data; its kind does not.
+        console.print(f"[bold red]error:[/] unexpected {type(error).__name__}", soft_wrap=True)
+        console.print("  this is a fault of job-status; --debug shows where", soft_wrap=True)
+        return 1
+
+
+def _dispatch(argv: list[str], console: Console) -> int:
+    if not argv or argv[0] in ("-h", "--help"):
+        print(_USAGE, end="")
+        return 0 if argv else UsageError.exit_code
+    command, rest = argv[0], argv[1:]
+    if command == "--version":
+        print(PIPELINE_VERSION)
+        return 0
+    known = _COMMANDS.get(command)
+    if known is None:
+        nearest = difflib.get_close_matches(command, _COMMANDS, 1)
+        hint = f"did you mean {nearest[0]}?" if nearest else "job-status --help lists the commands"
+        raise UsageError(f"unknown command {command!r}", hint)
+    known(rest, console)
+    return 0
+
+
+# Each imports what it needs when it is called, so that help and errors come at once.
+
+
+def _run(arguments: list[str], console: Console) -> None:
+    from pipeline.options import run_parser
+
+    if {"-h", "--help"} & set(arguments):
+        print(run_parser().format_help(), end="")
+        return
+    from pipeline.run import run
+
+    run(arguments, console)
+
+
+def _sample(arguments: list[str], console: Console) -> None:
+    from pipeline.sample_command import sample
+
+    sample(arguments, console)
+
+
+_COMMANDS: dict[str, Callable[[list[str], Console], None]] = {"run": _run, "sample": _sample}

@@ -1,0 +1,58 @@
+"""The graph: one for every input and every runner, a line for each step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import apache_beam as beam
+
+from schemas.mapping import Mapping
+from transforms.blocks import Context
+from transforms.commit import CommitSettings
+from transforms.dead_letters import PayloadPolicy
+from transforms.derive_job_status import DeriveJobStatus
+from transforms.encode_avro import EncodeAvro
+from transforms.parse_events import ParseEvents
+from transforms.read_files import InputFormat, ReadFiles, ReadLimits
+from transforms.write_avro import WriteAvro
+
+
+@dataclass(frozen=True)
+class GraphSettings:
+    """What the graph is made of."""
+
+    patterns: list[str]
+    input_format: InputFormat
+    limits: ReadLimits
+    event_types: tuple[str, ...]
+    context: Context
+    mapping: Mapping
+    payload_policy: PayloadPolicy
+    commit: CommitSettings
+
+
+def build(root: beam.Pipeline, settings: GraphSettings) -> beam.PCollection:
+    """Builds the graph.
+
+    Returns:
+        A collection of one element: the path of the manifest, once everything is committed.
+    """
+    limit = settings.limits.max_event_bytes
+    read = root | "ReadFiles" >> ReadFiles(
+        settings.patterns, input_format=settings.input_format, limits=settings.limits
+    )
+    return (
+        read["blocks"]
+        | "ParseEvents"
+        >> ParseEvents(
+            event_types=settings.event_types, max_event_bytes=limit, context=settings.context
+        )
+        | "DeriveJobStatus" >> DeriveJobStatus(settings.mapping)
+        | "EncodeAvro"
+        >> EncodeAvro(
+            codec=settings.commit.codec,
+            payload_policy=settings.payload_policy,
+            max_payload_bytes=limit,
+        )
+        | "WriteAvro" >> WriteAvro(settings.commit, read["inputs"])
+    )

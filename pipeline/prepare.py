@@ -1,0 +1,147 @@
+"""Everything that is settled before a run starts: what it reads, where it writes, by which rules."""
+
+from __future__ import annotations
+
+import secrets
+import string
+import time
+from dataclasses import dataclass
+
+from pipeline.graph import GraphSettings
+from pipeline.options import RunOptions
+from schemas.errors import InputError, OutputError, UsageError
+from schemas.mapping import Mapping, load_mapping
+from transforms import storage
+from transforms.blocks import Context
+from transforms.commit import CommitSettings, manifest_path, manifests
+from transforms.read_files import ReadLimits, match_files
+
+_RUN_ID_CHARACTERS = frozenset(string.ascii_letters + string.digits + "-_.")
+_MAX_RUN_ID = 100
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the patterns matched when the run was started."""
+
+    files: int
+    bytes: int
+    skipped_directories: list[str]
+
+
+def prepare(options: RunOptions) -> GraphSettings:
+    """Settles what a run will do, without touching its output.
+
+    Raises:
+        UsageError: The mapping or the run id cannot be used.
+    """
+    mapping = read_mapping(options.mapping)
+    dead_letter_output = options.dead_letter_output
+    return GraphSettings(
+        patterns=[storage.normal(pattern) for pattern in options.input],
+        input_format=options.input_format,
+        limits=ReadLimits(options.max_event_bytes, options.max_document_bytes),
+        event_types=tuple(options.event_types),
+        context=Context(provider=options.provider, account_id=options.account_id),
+        mapping=mapping,
+        payload_policy=options.dead_letter_payload,
+        commit=CommitSettings(
+            output=storage.normal(options.output),
+            run_id=new_run_id() if options.run_id is None else checked_run_id(options.run_id),
+            mapping_fingerprint=mapping.fingerprint,
+            dead_letter_output=dead_letter_output and storage.normal(dead_letter_output),
+            write_mode=options.write_mode,
+            codec=options.codec,
+            target_file_bytes=options.target_file_bytes,
+            keep_damaged=options.on_damaged_input == "keep",
+            started_at=time.time(),
+        ),
+    )
+
+
+def read_mapping(path: str | None) -> Mapping:
+    """Loads the tables in force.
+
+    Raises:
+        UsageError: The user's file cannot be read or is wrong.
+    """
+    if path is None:
+        return load_mapping()
+    try:
+        text = storage.read(storage.normal(path)).decode()
+    except InputError as error:
+        raise UsageError(error.message.replace("the input", "the mapping")) from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"the mapping {path} is not UTF-8 (byte {error.start})") from error
+    return load_mapping(text, path)
+
+
+def new_run_id() -> str:
+    """A run id that sorts by time and meets no other."""
+    return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(4)}"
+
+
+def checked_run_id(run_id: str) -> str:
+    """A run id becomes part of file names, so it must be plain.
+
+    Raises:
+        UsageError: It is not.
+    """
+    is_plain = _RUN_ID_CHARACTERS.issuperset(run_id) and run_id.strip(".") == run_id
+    if not run_id or not is_plain or len(run_id) > _MAX_RUN_ID:
+        raise UsageError(
+            "--run_id must be letters, digits, - _ or . and start and end with none of the dots",
+            "for example --run_id backfill-2025-05-01",
+        )
+    return run_id
+
+
+def find_inputs(options: RunOptions) -> Inputs:
+    """Looks whether there is something to read.
+
+    Raises:
+        InputError: A pattern matches no file, or a file cannot be read.
+    """
+    for pattern in options.input:
+        matched = match_files([storage.normal(pattern)])
+        if matched.files or options.allow_no_input:
+            continue
+        if matched.directories:
+            raise InputError(
+                f"--input {pattern} is a directory, not a file",
+                f"to read what is in it: --input '{pattern.rstrip('/')}/*'",
+            )
+        raise InputError(
+            f"no file matches --input {pattern}",
+            "check the path, or allow it with --allow_no_input",
+        )
+    matched = match_files([storage.normal(pattern) for pattern in options.input])
+    for file in matched.files:
+        storage.open_for_reading(file.path).close()
+    return Inputs(
+        len(matched.files), sum(file.size for file in matched.files), matched.directories
+    )
+
+
+def check_output(settings: CommitSettings) -> None:
+    """Looks whether the output can be written, and may be.
+
+    Raises:
+        OutputError: It cannot, or it holds a run already and `--write_mode` is `error`.
+    """
+    for place in settings.places():
+        probe = storage.join(place.staging(settings.run_id), "probe")
+        storage.write(probe, b"")
+        storage.delete([probe])
+    if settings.write_mode == "error":
+        found = manifests(settings.output)
+        if found:
+            raise OutputError(
+                f"the output {settings.output} holds a run already ({found[0][1].run_id})",
+                "choose another --output, or --write_mode append or overwrite",
+            )
+
+
+def is_committed(settings: CommitSettings) -> bool:
+    """Whether the run was committed before."""
+    return storage.exists(manifest_path(settings.output, settings.run_id))

@@ -1,0 +1,45 @@
+"""`job-status sample`: makes realistic job events to try things on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from pipeline.options import CommandParser
+from pipeline.sample import write_samples
+
+
+def sample(arguments: Sequence[str], console: Console) -> None:
+    """Writes samples and says what a run over them must find."""
+    parser = CommandParser(
+        prog="job-status sample",
+        description="Makes realistic events of every provider, the same ones for the same seed.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("directory", metavar="DIR", help="where to write them")
+    parser.add_argument("--events", type=int, default=1000, help="how many (default: 1000)")
+    parser.add_argument("--seed", type=int, default=1, help="of the generator (default: 1)")
+    parser.add_argument(
+        "--bad_fraction", type=float, default=0.0, help="share of bad payloads (default: 0)"
+    )
+    parser.add_argument(
+        "--shapes",
+        choices=("all", "lines"),
+        default="all",
+        help="files of every shape, or events.jsonl of envelopes (default: all)",
+    )
+    options = parser.parse_args(arguments)
+    counts = write_samples(
+        options.directory,
+        events=options.events,
+        seed=options.seed,
+        bad_fraction=options.bad_fraction,
+        shapes=options.shapes,
+    )
+    for file in counts.files:
+        print(f"{options.directory}/{file.name}")
+    console.print(
+        f"a run over them reads {counts.read:,}: {counts.events:,} written, "
+        f"{counts.bad:,} dead-lettered, {counts.ignored:,} ignored"
+    )

@@ -1,0 +1,301 @@
+"""Makes what was staged visible, whole or not at all, and completes what a killed run left.
+
+Check the books, write down the intent, rename, check, write the manifest. Each step may be done
+again after a crash, by an engine's retry or by the next run.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Literal, NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from schemas.avro import RecordName, record_schema
+from schemas.errors import InputError, JobStatusError, OutputError
+from schemas.manifest import Input, Manifest, OutputFile, Unmapped
+from schemas.version import PIPELINE_VERSION
+from transforms import storage
+from transforms.avro_files import AvroFile
+from transforms.books import Books, StagedFile
+from transforms.encode_avro import Codec
+
+WriteMode = Literal["error", "append", "overwrite"]
+
+_MOST_NAMED = 3
+_MOST_UNMAPPED = 100
+PENDING = ".pending.json"
+"""How the name of an intent ends."""
+
+_RECORDS: tuple[RecordName, ...] = ("job_status_event", "dead_letter")
+
+
+class Place(NamedTuple):
+    """Where one of the outputs lies.
+
+    Attributes:
+        root: Holds `_staging`.
+        files: Holds the files.
+        name: job_status or dead_letter.
+    """
+
+    root: str
+    files: str
+    name: str
+
+    def staging(self, run_id: str) -> str:
+        """Where a run stages its files."""
+        return storage.join(self.root, "_staging", run_id)
+
+
+@dataclass(frozen=True, slots=True)
+class CommitSettings:
+    """Where and how a run writes.
+
+    Attributes:
+        output: The output's directory.
+        run_id: Identifies the run; part of every file's name.
+        mapping_fingerprint: Of the mapping in force.
+        dead_letter_output: Another directory for dead letters, or None.
+        write_mode: What to do with the files of older runs.
+        codec: Of the Avro files.
+        target_file_bytes: A larger file is followed by another.
+        keep_damaged: Whether to commit although an input is damaged.
+        started_at: Seconds since 1970, for the duration in the manifest.
+    """
+
+    output: str
+    run_id: str
+    mapping_fingerprint: str
+    dead_letter_output: str | None = None
+    write_mode: WriteMode = "error"
+    codec: Codec = "deflate"
+    target_file_bytes: int = 256 << 20
+    keep_damaged: bool = False
+    started_at: float = 0.0
+
+    def place(self, name: RecordName) -> Place:
+        """Where the records of a kind go."""
+        if name == "job_status_event":
+            return Place(self.output, storage.join(self.output, "job_status"), "job_status")
+        if self.dead_letter_output is None:
+            return Place(self.output, storage.join(self.output, name), name)
+        return Place(self.dead_letter_output, self.dead_letter_output, name)
+
+    def places(self) -> list[Place]:
+        """Where both outputs lie."""
+        return [self.place(name) for name in _RECORDS]
+
+
+class Intent(Struct):
+    """What a commit is about to do: enough to finish it without the run.
+
+    Attributes:
+        renames: From staged to final, in full.
+        staging: Directories that are done with afterwards.
+        manifest: What to write at the end.
+    """
+
+    renames: list[tuple[str, str]]
+    staging: list[str]
+    manifest: Manifest
+
+
+def manifest_directory(output: str) -> str:
+    """Where an output keeps its manifests."""
+    return storage.join(output, "_manifest")
+
+
+def manifest_path(output: str, run_id: str) -> str:
+    """Where the manifest of a bounded run lies."""
+    return storage.join(manifest_directory(output), f"{run_id}.json")
+
+
+def _pending_path(output: str, run_id: str) -> str:
+    return storage.join(manifest_directory(output), run_id + PENDING)
+
+
+def commit(settings: CommitSettings, books: Books) -> str:
+    """Commits a run.
+
+    Args:
+        settings: Where and how.
+        books: Of the whole run.
+
+    Returns:
+        The path of the manifest. One that is there already is a success: the step was retried.
+
+    Raises:
+        InputError: An input is damaged, and damage was not to be accepted.
+        OutputError: A file cannot be written or renamed.
+        JobStatusError: The books do not close; nothing becomes visible.
+    """
+    path = manifest_path(settings.output, settings.run_id)
+    pending = _pending_path(settings.output, settings.run_id)
+    if storage.exists(path):
+        return path
+    if not storage.exists(pending):
+        _check(settings, books)
+        if not any(file.output == "job_status_event" for file in books.files):
+            books.files.append(_empty_file(settings))
+        intent = _intent(settings, books)
+        storage.write(pending, msgspec.json.encode(intent))
+    finish(settings.output, settings.run_id)
+    return path
+
+
+def _empty_file(settings: CommitSettings) -> StagedFile:
+    """A run of no events still leaves a file that readers of a pattern can open."""
+    name = storage.join(settings.place("job_status_event").staging(settings.run_id), "empty.avro")
+    return AvroFile(
+        "job_status_event", name, settings.codec, settings.run_id, settings.mapping_fingerprint
+    ).close()
+
+
+def _check(settings: CommitSettings, books: Books) -> None:
+    damaged = {path: each.damage for path, each in sorted(books.inputs.items()) if each.damage}
+    if damaged and not settings.keep_damaged:
+        named = [f"{path}: {damage}" for path, damage in list(damaged.items())[:_MOST_NAMED]]
+        more = len(damaged) - len(named)
+        raise InputError(
+            "damaged input, nothing was committed: "
+            + "; ".join(named)
+            + (f"; and {more} more" if more else ""),
+            "mend or leave out the file, or use --on_damaged_input keep to take what can be read",
+        )
+    faults = books.faults()
+    if faults:
+        raise JobStatusError(
+            "the books do not close, nothing was committed: " + "; ".join(faults[:_MOST_NAMED]),
+            "this is a fault of job-status or of its engine; please report it",
+        )
+
+
+def _intent(settings: CommitSettings, books: Books) -> Intent:
+    renames: list[tuple[str, str]] = []
+    files: list[OutputFile] = []
+    for name in _RECORDS:
+        place = settings.place(name)
+        staged = sorted((each for each in books.files if each.output == name), key=_by_path)
+        for number, file in enumerate(staged):
+            base = f"{place.name}-{settings.run_id}-{number:05d}-of-{len(staged):05d}.avro"
+            final = storage.join(place.files, base)
+            renames.append((file.path, final))
+            shown = final.removeprefix(settings.output.rstrip("/") + "/")
+            files.append(OutputFile(shown, file.records, file.bytes, file.sha256, place.name))
+    replaces = []
+    if settings.write_mode == "overwrite":
+        replaces = [path for path, _ in manifests(settings.output)]
+    manifest = _manifest(settings, books, files, replaces)
+    staging = [place.staging(settings.run_id) for place in settings.places()]
+    return Intent(renames, sorted(set(staging)), manifest)
+
+
+def _by_path(file: StagedFile) -> str:
+    return file.path
+
+
+def _manifest(
+    settings: CommitSettings, books: Books, files: list[OutputFile], replaces: list[str]
+) -> Manifest:
+    schema = record_schema("job_status_event")
+    duration = max(time.time() - settings.started_at, 0.001) if settings.started_at else 0.0
+    return Manifest(
+        run_id=settings.run_id,
+        read=books.read,
+        written=books.written,
+        dead_lettered=books.dead_lettered,
+        ignored=books.ignored,
+        conserved=not books.faults(),
+        by_value=_sorted(books.by_value),
+        by_source_value_type=_sorted(books.by_source_value_type),
+        by_derivation=_sorted(books.by_derivation),
+        by_error_code=_sorted(books.by_error_code),
+        ignored_by_type=_sorted(books.ignored_by_type),
+        unmapped=[
+            Unmapped(row.provider, row.source_value, row.count)
+            for row in books.unmapped.top(_MOST_UNMAPPED)
+        ],
+        unreadable_timestamps=books.unreadable_timestamps,
+        inputs=[
+            Input(path, each.bytes, each.damage is not None)
+            for path, each in sorted(books.inputs.items())
+        ],
+        files=files,
+        duration_seconds=round(duration, 3),
+        events_per_second=round(books.read / duration) if duration else 0,
+        pipeline_version=PIPELINE_VERSION,
+        schema_version=schema.version,
+        schema_fingerprint=schema.fingerprint,
+        mapping_fingerprint=settings.mapping_fingerprint,
+        committed_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        replaces=replaces,
+    )
+
+
+def _sorted(counts: dict[str, int]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def finish(output: str, run_id: str) -> None:
+    """Does what an intent says, from wherever it was left.
+
+    Raises:
+        OutputError: A file is neither staged nor in its final place, or has another size there.
+    """
+    pending = _pending_path(output, run_id)
+    intent = msgspec.json.decode(storage.read(pending), type=Intent)
+    storage.rename([pair for pair in intent.renames if storage.exists(pair[0])])
+    for (_, final), file in zip(intent.renames, intent.manifest.files, strict=True):
+        if not storage.exists(final) or storage.size(final) != file.bytes:
+            raise OutputError(
+                f"{final} is not there as it was staged: the run {run_id} cannot be completed",
+                f"delete {pending} and the files of that run, then run it again",
+            )
+    storage.write(manifest_path(output, run_id), intent.manifest.to_json())
+    storage.delete([pending])
+    storage.delete(intent.staging)
+    for directory in {directory.rpartition("/")[0] for directory in intent.staging}:
+        storage.remove_if_empty(directory)
+    remove_replaced(output, intent.manifest)
+
+
+def remove_replaced(output: str, manifest: Manifest) -> None:
+    """Removes the runs that a run took the place of: each manifest goes when its files are gone.
+
+    Until then a reader leaves out the manifests that another one replaces.
+    """
+    for path in manifest.replaces:
+        if storage.exists(path):
+            older = Manifest.from_json(storage.read(path))
+            kept = {file.path for file in manifest.files}
+            files = [
+                full_path(output, file.path) for file in older.files if file.path not in kept
+            ]
+            storage.delete(files)
+            storage.delete([path])
+
+
+def full_path(output: str, path: str) -> str:
+    """Where a file of a manifest lies."""
+    is_full = path.startswith("/") or not storage.is_local(path)
+    return path if is_full else storage.join(output, path)
+
+
+def manifests(output: str) -> list[tuple[str, Manifest]]:
+    """The manifests of an output with their paths, in the order of their names.
+
+    Raises:
+        OutputError: One of them cannot be read.
+    """
+    found = []
+    for file in storage.list_files(manifest_directory(output)):
+        if file.path.endswith(".json") and not file.path.endswith(PENDING):
+            try:
+                found.append((file.path, Manifest.from_json(storage.read(file.path))))
+            except msgspec.DecodeError as error:
+                raise OutputError(f"{file.path} is not a manifest of job-status") from error
+    return found

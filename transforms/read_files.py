@@ -1,0 +1,335 @@
+"""ReadFiles: files of any filesystem, codec and shape → blocks of payloads.
+
+Patterns → files → ranges of 64 MiB → Reshuffle → blocks. Ranges are elements rather than the
+restrictions of a splittable DoFn: so they run on every runner, and a file's content decides how it
+is read. A compressed file and a document are one range.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, BinaryIO, Literal, NamedTuple, cast
+
+import apache_beam as beam
+
+from schemas.errors import InputError
+from transforms import storage
+from transforms.blocks import BLOCK_BYTES, InputNote, RawBlock, Span
+from transforms.books import Books, InputBooks
+from transforms.compression import MAGIC_BYTES, DamagedInputError, codec_of, decompress
+from transforms.lines import blocks_of_lines
+from transforms.shape import BYTE_ORDER_MARK, PEEK_BYTES, Shape, shape_of
+
+RANGE_BYTES = 64 << 20
+
+InputFormat = Literal["auto", "lines", "document"]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLimits:
+    """Limits of reading, in bytes.
+
+    Attributes:
+        max_event_bytes: Of a line, a message, or one job of a page.
+        max_document_bytes: Of a file that is one document, after decompression.
+    """
+
+    max_event_bytes: int = 10_000_000
+    max_document_bytes: int = 256_000_000
+
+
+class FileRange(NamedTuple):
+    """A piece of a file: the lines that start in [start, stop), or all of it.
+
+    Attributes:
+        path: The file.
+        start: In bytes.
+        stop: In bytes; the file's length for the last range.
+        size: The file's length in bytes when it was matched; nothing behind it is read.
+        shape: How to read it.
+        codec: How it is compressed, or None. Then start and stop mean nothing.
+        damage: Why it cannot be read at all, or None.
+    """
+
+    path: str
+    start: int
+    stop: int
+    size: int
+    shape: Shape
+    codec: str | None = None
+    damage: str | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether only its reader will know the length of the input."""
+        return self.codec is not None or self.shape == "document" or self.damage is not None
+
+
+def match_files(patterns: list[str]) -> storage.Matched:
+    """Finds the files of all patterns, each file once however many of them match it.
+
+    Raises:
+        InputError: As `storage.match` does.
+    """
+    files: dict[str, storage.FileInfo] = {}
+    directories: set[str] = set()
+    for pattern in patterns:
+        matched = storage.match(pattern)
+        files.update((file.path, file) for file in matched.files)
+        directories.update(matched.directories)
+    return storage.Matched(list(files.values()), sorted(directories))
+
+
+def split_file(
+    path: str, size: int, input_format: InputFormat, range_bytes: int = RANGE_BYTES
+) -> list[FileRange]:
+    """Looks at the first bytes of a file and splits it into ranges; an empty one has none."""
+    whole = FileRange(path, 0, size, size, "lines")
+    try:
+        with storage.open_for_reading(path) as file:
+            codec = codec_of(path, file.read(MAGIC_BYTES))
+            if size == 0:
+                return []
+            file.seek(0)
+            head = _peek(decompress(file, codec) if codec else _chunks(file, size))
+    except (InputError, DamagedInputError, OSError) as error:
+        return [whole._replace(damage=_why(error))]
+    shape: Shape = shape_of(head) if input_format == "auto" else input_format
+    whole = whole._replace(shape=shape, codec=codec)
+    if whole.whole:
+        return [whole]
+    starts = range(0, size, range_bytes)
+    return [whole._replace(start=start, stop=min(start + range_bytes, size)) for start in starts]
+
+
+def read_range(piece: FileRange, limits: ReadLimits) -> Iterator[RawBlock]:
+    """Reads a range as blocks whose spans tile it, each line and document exactly once.
+
+    What is damaged is told in the note of the last block: everything before the damage is handed
+    on, and the commit decides what becomes of it.
+    """
+    if piece.damage is not None:
+        yield _end(piece, 0, piece.damage)
+        return
+    end = 0
+    try:
+        with storage.open_for_reading(piece.path) as file:
+            for block in _blocks(file, piece, limits):
+                assert block.span is not None
+                end = block.span.end
+                yield block
+    except (InputError, DamagedInputError, OSError) as error:
+        yield _end(piece, end, _why(error))
+    else:
+        if piece.whole:
+            yield _end(piece, end, None)
+
+
+def _end(piece: FileRange, end: int, damage: str | None) -> RawBlock:
+    return RawBlock(piece.path, [], [], note=InputNote(piece.path, end, damage))
+
+
+def _blocks(file: BinaryIO, piece: FileRange, limits: ReadLimits) -> Iterator[RawBlock]:
+    if piece.codec is not None:
+        chunks = decompress(file, piece.codec)
+    elif piece.shape == "document":
+        chunks = _chunks(file, piece.size)
+    else:
+        return _blocks_of_range(file, piece, limits)
+    if piece.shape == "document":
+        return _document(piece.path, chunks, limits)
+    return _lines(piece.path, chunks, 0, limits)
+
+
+def _lines(
+    path: str, chunks: Iterator[bytes], start: int, limits: ReadLimits
+) -> Iterator[RawBlock]:
+    """Lines from the start of a line on, with the damage of the chunks raised at the very end."""
+    damage: list[DamagedInputError] = []
+
+    def until_damage() -> Iterator[bytes]:
+        try:
+            yield from chunks
+        except DamagedInputError as error:
+            damage.append(error)
+
+    sound: Iterator[bytes] = until_damage()
+    if start == 0:
+        head = _peek(sound, len(BYTE_ORDER_MARK))
+        if head.startswith(BYTE_ORDER_MARK):
+            yield RawBlock(path, [], [], Span(0, len(BYTE_ORDER_MARK)))
+            start = len(BYTE_ORDER_MARK)
+        sound = chain([head[start:]], sound)
+    yield from blocks_of_lines(path, sound, start, limits.max_event_bytes)
+    if damage:
+        raise damage[0]
+
+
+def _blocks_of_range(file: BinaryIO, piece: FileRange, limits: ReadLimits) -> Iterator[RawBlock]:
+    """The lines that start in the range: a line that began before it belongs to the one before."""
+    position = piece.start
+    if piece.start > 0:
+        # The byte before the range tells whether a line starts at its first byte.
+        file.seek(piece.start - 1)
+        position = _after_line_end(file, piece.start - 1, piece.stop)
+        if position >= piece.stop:
+            return
+        file.seek(position)
+    yield from _lines(piece.path, _chunks_to_line_end(file, piece, position), position, limits)
+
+
+def _after_line_end(file: BinaryIO, position: int, stop: int) -> int:
+    """Offset behind the first line end at or after `position`, or `stop` if there is none."""
+    while position < stop:
+        chunk = file.read(min(BLOCK_BYTES, stop - position))
+        if not chunk:
+            break
+        found = chunk.find(b"\n")
+        if found >= 0:
+            return position + found + 1
+        position += len(chunk)
+    return stop
+
+
+def _chunks_to_line_end(file: BinaryIO, piece: FileRange, position: int) -> Iterator[bytes]:
+    """The bytes of a range from `position` on, and on to the end of its last line."""
+    last = b"\n"
+    while position < piece.stop:
+        chunk = _read_exactly(file, min(BLOCK_BYTES, piece.stop - position))
+        position += len(chunk)
+        last = chunk[-1:]
+        yield chunk
+    while last != b"\n" and position < piece.size:
+        chunk = _read_exactly(file, min(BLOCK_BYTES, piece.size - position))
+        chunk = chunk[: chunk.find(b"\n") + 1] or chunk
+        position += len(chunk)
+        last = chunk[-1:]
+        yield chunk
+
+
+def _document(path: str, chunks: Iterator[bytes], limits: ReadLimits) -> Iterator[RawBlock]:
+    pieces: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        pieces.append(chunk)
+        size += len(chunk)
+        if size > limits.max_document_bytes:
+            raise DamagedInputError(
+                f"a document of over {limits.max_document_bytes} bytes (--max_document_bytes)"
+            )
+    text = b"".join(pieces)
+    del pieces
+    payload = text.removeprefix(BYTE_ORDER_MARK).lstrip(b" \t\r\n")
+    offset = len(text) - len(payload)
+    payload = payload.rstrip(b" \t\r\n")
+    found = [payload] if payload else []
+    yield RawBlock(path, found, [offset] * len(found), Span(0, size))
+
+
+def _chunks(file: BinaryIO, size: int) -> Iterator[bytes]:
+    while size > 0:
+        chunk = _read_exactly(file, min(BLOCK_BYTES, size))
+        size -= len(chunk)
+        yield chunk
+
+
+def _read_exactly(file: BinaryIO, size: int) -> bytes:
+    data = file.read(size)
+    while len(data) < size:
+        more = file.read(size - len(data))
+        if not more:
+            raise DamagedInputError("it became shorter while it was being read")
+        data += more
+    return data
+
+
+def _peek(chunks: Iterator[bytes], size: int = PEEK_BYTES) -> bytes:
+    """The first chunks up to `size` or more bytes; damage behind them is its reader's to tell."""
+    head = b""
+    with suppress(DamagedInputError):
+        for chunk in chunks:
+            head += chunk
+            if len(head) >= size:
+                break
+    return head
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, DamagedInputError):
+        return str(error)
+    return storage.reason(error.__cause__ or error)
+
+
+class _MatchFiles(beam.DoFn):  # type: ignore[misc]
+    def process(self, patterns: list[str]) -> Iterator[tuple[str, int]]:
+        for file in match_files(patterns).files:
+            yield file.path, file.size
+
+
+class _SplitFile(beam.DoFn):  # type: ignore[misc]
+    def __init__(self, input_format: InputFormat, range_bytes: int) -> None:
+        self._input_format = input_format
+        self._range_bytes = range_bytes
+
+    def process(self, file: tuple[str, int]) -> Iterator[Any]:
+        path, size = file
+        ranges = split_file(path, size, self._input_format, self._range_bytes)
+        # The commit holds what the readers report against this.
+        known_end = None if any(piece.whole for piece in ranges) else size
+        books = Books(inputs={path: InputBooks(bytes=size, end=known_end)})
+        yield beam.pvalue.TaggedOutput("inputs", books.to_bytes())
+        yield from ranges
+
+
+class _ReadRange(beam.DoFn):  # type: ignore[misc]
+    def __init__(self, limits: ReadLimits) -> None:
+        self._limits = limits
+
+    def process(self, piece: FileRange) -> Iterator[RawBlock]:
+        return read_range(FileRange(*piece), self._limits)
+
+
+class ReadFiles(beam.PTransform):  # type: ignore[misc]
+    """Reads files as blocks.
+
+    Args:
+        patterns: Paths and globs, on any filesystem that Beam knows.
+        input_format: How to read them; `auto` decides for each by its content.
+        limits: What is too long to be read.
+        range_bytes: Size of the ranges that large plain files are split into.
+
+    Returns:
+        Two collections: `blocks`, of RawBlock, and `inputs`, the books that say which bytes the
+        blocks have to account for; give them to WriteAvro.
+    """
+
+    def __init__(
+        self,
+        patterns: list[str],
+        *,
+        input_format: InputFormat = "auto",
+        limits: ReadLimits | None = None,
+        range_bytes: int = RANGE_BYTES,
+    ) -> None:
+        super().__init__()
+        self._patterns = patterns
+        self._split = _SplitFile(input_format, range_bytes)
+        self._read = _ReadRange(limits or ReadLimits())
+
+    def expand(self, root: beam.Pipeline) -> beam.pvalue.DoOutputsTuple:
+        files = (
+            root
+            | "Patterns" >> beam.Create([self._patterns], reshuffle=False)
+            | "Match" >> beam.ParDo(_MatchFiles())
+            | "SpreadFiles" >> beam.Reshuffle()
+        )
+        ranges = files | "Split" >> beam.ParDo(self._split).with_outputs("inputs", main="ranges")
+        blocks = (
+            ranges.ranges
+            | "SpreadRanges" >> beam.Reshuffle()
+            | "Read" >> beam.ParDo(self._read)
+        )
+        return cast(Any, {"blocks": blocks, "inputs": ranges.inputs})

@@ -1,0 +1,276 @@
+"""Files on every filesystem that Beam knows, with errors that say which file and why.
+
+Local paths take the standard library where Beam's own layer hides something: it leaves a file that
+cannot be read out of a listing, renames over what is there, and never forces data to disk.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import BinaryIO, NamedTuple, cast
+
+from apache_beam.io.filesystem import BeamIOError, CompressionTypes
+from apache_beam.io.filesystems import FileSystems
+
+from schemas.errors import InputError, OutputError, UsageError
+
+_SCHEME_END = "://"
+_LOCAL_SCHEME = "file" + _SCHEME_END
+
+
+class FileInfo(NamedTuple):
+    """A file and its size in bytes."""
+
+    path: str
+    size: int
+
+
+class Matched(NamedTuple):
+    """What a pattern matched: files in the order of their names, and directories, left out."""
+
+    files: list[FileInfo]
+    directories: list[str]
+
+
+def is_local(path: str) -> bool:
+    """Whether the path is on the machine's own filesystem."""
+    return _SCHEME_END not in path
+
+
+def normal(path: str) -> str:
+    """The one way to write a path: absolute if it is local, else as it is."""
+    path = path.removeprefix(_LOCAL_SCHEME)
+    return os.path.abspath(path) if is_local(path) else path
+
+
+def join(directory: str, *names: str) -> str:
+    """Joins names on to a directory."""
+    return "/".join((directory.rstrip("/"), *names))
+
+
+def reason(error: BaseException) -> str:
+    """The short reason of a filesystem's error, without a traceback or a list of classes."""
+    if isinstance(error, BeamIOError) and error.exception_details:
+        error = next(iter(error.exception_details.values()))
+    while error.__cause__ is not None and not isinstance(error, OSError):
+        error = error.__cause__
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    text = str(error).strip()
+    return text.splitlines()[-1][:300] if text else type(error).__name__
+
+
+def match(pattern: str) -> Matched:
+    """Finds the files of a pattern.
+
+    Args:
+        pattern: A path, or a glob on any filesystem. A file whose name reads like a glob is found
+            by its name.
+
+    Raises:
+        InputError: The place cannot be listed, or a file that is there cannot be looked at.
+        UsageError: No filesystem is installed for the path's scheme.
+    """
+    if not is_local(pattern):
+        return _match_remote(pattern)
+    paths = [pattern] if os.path.lexists(pattern) else sorted(glob.glob(pattern, recursive=True))
+    files, directories = [], []
+    for path in paths:
+        try:
+            if os.path.isdir(path):
+                directories.append(path)
+            else:
+                files.append(FileInfo(path, os.stat(path).st_size))
+        except OSError as error:
+            raise InputError(
+                f"cannot read the input {path}: {reason(error)}", "mend or remove it"
+            ) from error
+    return Matched(files, directories)
+
+
+def _match_remote(pattern: str) -> Matched:
+    try:
+        found = FileSystems.match([pattern])[0].metadata_list
+    except BeamIOError as error:
+        raise InputError(f"cannot look for {pattern}: {reason(error)}") from error
+    except ValueError as error:
+        raise _unknown_scheme(pattern) from error
+    return Matched(sorted(FileInfo(item.path, item.size_in_bytes) for item in found), [])
+
+
+def _unknown_scheme(path: str) -> UsageError:
+    scheme = path.partition(_SCHEME_END)[0]
+    extra = {"gs": "gcp", "s3": "aws"}.get(scheme)
+    hint = f"pip install 'job-status[{extra}]'" if extra else "use a local path, gs:// or s3://"
+    return UsageError(f"nothing that is installed can open {scheme}:// ({path})", hint)
+
+
+def open_for_reading(path: str) -> BinaryIO:
+    """Opens a file at its start, as it is; a compressed one is not decompressed.
+
+    Raises:
+        InputError: It cannot be opened.
+    """
+    try:
+        file = FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+    except (OSError, BeamIOError) as error:
+        raise InputError(f"cannot open the input {path}: {reason(error)}") from error
+    return cast(BinaryIO, file)
+
+
+def create(path: str) -> BinaryIO:
+    """Creates a file, and where the filesystem has directories, those above it.
+
+    Raises:
+        OutputError: It cannot be created.
+    """
+    try:
+        return cast(
+            BinaryIO, FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED)
+        )
+    except (OSError, BeamIOError) as error:
+        raise OutputError(f"cannot write {path}: {reason(error)}") from error
+    except ValueError as error:
+        raise _unknown_scheme(path) from error
+
+
+def close_durably(file: BinaryIO, path: str) -> None:
+    """Closes a file so that it survives a crash of the machine: forced to disk where it is local.
+
+    An object store keeps what was closed.
+    """
+    if is_local(path):
+        file.flush()
+        os.fsync(file.fileno())
+    file.close()
+
+
+def write(path: str, data: bytes) -> None:
+    """Writes a small file durably; on local disk it appears whole or not at all."""
+    place = path + ".part" if is_local(path) else path
+    try:
+        with create(place) as file:
+            file.write(data)
+            close_durably(file, place)
+        if place != path:
+            os.replace(place, path)
+            _sync_directories([path])
+    except (OSError, BeamIOError) as error:
+        raise OutputError(f"cannot write {path}: {reason(error)}") from error
+
+
+def read(path: str) -> bytes:
+    """Reads a small file whole."""
+    with open_for_reading(path) as file:
+        return file.read()
+
+
+def exists(path: str) -> bool:
+    """Whether there is a file or a directory."""
+    return bool(os.path.lexists(path) if is_local(path) else FileSystems.exists(path))
+
+
+def size(path: str) -> int:
+    """Size of a file in bytes."""
+    return os.stat(path).st_size if is_local(path) else FileSystems.get_filesystem(path).size(path)
+
+
+def list_files(directory: str) -> list[FileInfo]:
+    """The files right in a directory; none where there is no such directory.
+
+    Raises:
+        OutputError: It is there and cannot be listed.
+    """
+    try:
+        if is_local(directory):
+            with os.scandir(directory) as entries:
+                return sorted(
+                    FileInfo(entry.path, entry.stat().st_size)
+                    for entry in entries
+                    if entry.is_file()
+                )
+        found = FileSystems.match([join(directory, "*")])[0].metadata_list
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except (OSError, BeamIOError) as error:
+        raise OutputError(f"cannot list {directory}: {reason(error)}") from error
+    except ValueError as error:
+        raise _unknown_scheme(directory) from error
+    return sorted(FileInfo(item.path, item.size_in_bytes) for item in found)
+
+
+def list_directories(directory: str) -> list[str]:
+    """The names of the directories right in a directory."""
+    if is_local(directory):
+        try:
+            with os.scandir(directory) as entries:
+                return sorted(entry.name for entry in entries if entry.is_dir())
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+    prefix = directory.rstrip("/") + "/"
+    found = FileSystems.match([prefix + "**"])[0].metadata_list
+    names = {item.path.removeprefix(prefix) for item in found}
+    return sorted({name.partition("/")[0] for name in names if "/" in name})
+
+
+def rename(pairs: Sequence[tuple[str, str]]) -> None:
+    """Renames files, and forces the new names to disk where they are local.
+
+    Raises:
+        OutputError: Some could not be renamed; the others were.
+    """
+    if not pairs:
+        return
+    try:
+        if is_local(pairs[0][1]):
+            for directory in {os.path.dirname(target) for _, target in pairs}:
+                os.makedirs(directory, exist_ok=True)
+        FileSystems.rename([source for source, _ in pairs], [target for _, target in pairs])
+        _sync_directories(target for _, target in pairs)
+    except (OSError, BeamIOError) as error:
+        directory = os.path.dirname(pairs[0][1])
+        raise OutputError(f"cannot rename files into {directory}: {reason(error)}") from error
+
+
+def _sync_directories(paths: Iterable[str]) -> None:
+    for directory in {os.path.dirname(path) for path in paths if is_local(path)}:
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def delete(paths: Sequence[str]) -> None:
+    """Deletes files and trees of files; what is already gone is no error.
+
+    Raises:
+        OutputError: Something is still there that could not be deleted.
+    """
+    present = [path for path in paths if exists(path)] if paths and is_local(paths[0]) else paths
+    if not present:
+        return
+    try:
+        FileSystems.delete(list(present))
+    except (OSError, BeamIOError) as error:
+        if any(exists(path) for path in present):
+            raise OutputError(f"cannot delete {present[0]}: {reason(error)}") from error
+
+
+def remove_if_empty(directory: str) -> None:
+    """Removes a local directory that holds nothing; object stores have none."""
+    if is_local(directory):
+        with suppress(OSError):
+            os.rmdir(directory)
+
+
+def newest_change(directory: str) -> float | None:
+    """When a file below a directory last changed, in seconds since 1970; None without files."""
+    if is_local(directory):
+        files = [os.path.join(where, name) for where, _, names in os.walk(directory) for name in names]
+        return max((os.stat(file).st_mtime for file in files), default=None)
+    found = FileSystems.match([join(directory, "**")])[0].metadata_list
+    return max((item.last_updated_in_seconds for item in found), default=None)

@@ -1,0 +1,110 @@
+"""Counts the statuses that no rule maps, in a memory that hostile data cannot grow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+import msgspec
+
+MAX_TEXTS: Final = 10_000
+"""Distinct texts that are counted one by one; what comes after them is counted together."""
+
+MAX_LENGTH: Final = 256
+"""Characters of a text that are kept, an ellipsis at the cut included."""
+
+TOP: Final = 100
+"""Rows of a report."""
+
+
+class UnmappedRow(msgspec.Struct, frozen=True, gc=False):
+    """A row of the report.
+
+    Attributes:
+        provider: The provider as it came; None where only a rule for everybody would help.
+        source_value: The text that has no rule.
+        count: How often it came.
+    """
+
+    provider: str | None
+    source_value: str
+    count: int
+
+
+class UnmappedState(msgspec.Struct, frozen=True):
+    """A tally as it travels and is stored: plain JSON.
+
+    Attributes:
+        rows: The counted texts, most frequent first.
+        others: The count of all that came when there was no room for more texts.
+    """
+
+    rows: list[UnmappedRow] = []
+    others: int = 0
+
+
+class _Key(NamedTuple):
+    provider: str | None
+    text: str
+
+
+class UnmappedTally:
+    """Counts pairs of a provider and a text.
+
+    Attributes:
+        others: The count of all that came when there was no room for more texts.
+    """
+
+    def __init__(self, state: UnmappedState | None = None) -> None:
+        self._counts: dict[_Key, int] = {}
+        self.others = 0
+        if state is not None:
+            self.merge(state)
+
+    def add(self, provider: str | None, text: str, count: int = 1) -> None:
+        """Counts a text of a provider's."""
+        key = _Key(None if provider is None else _cut(provider), _cut(text))
+        if key in self._counts:
+            self._counts[key] += count
+        elif len(self._counts) < MAX_TEXTS:
+            self._counts[key] = count
+        else:
+            self.others += count
+
+    def merge(self, other: UnmappedTally | UnmappedState) -> None:
+        """Adds the counts of another tally; if all have no room, the most frequent texts stay."""
+        state = other.state() if isinstance(other, UnmappedTally) else other
+        self.others += state.others
+        for row in state.rows:
+            key = _Key(row.provider, row.source_value)
+            self._counts[key] = self._counts.get(key, 0) + row.count
+        if len(self._counts) > MAX_TEXTS:
+            ranked = self._ranked()
+            self._counts = dict(ranked[:MAX_TEXTS])
+            self.others += sum(count for _, count in ranked[MAX_TEXTS:])
+
+    def top(self, rows: int = TOP) -> list[UnmappedRow]:
+        """Returns the most frequent texts; those of one count by provider and text."""
+        return _rows(self._ranked()[:rows])
+
+    def state(self) -> UnmappedState:
+        """Returns the whole tally in a form that can be encoded."""
+        return UnmappedState(_rows(self._ranked()), self.others)
+
+    def total(self) -> int:
+        """Returns how many were counted in all."""
+        return sum(self._counts.values()) + self.others
+
+    def _ranked(self) -> list[tuple[_Key, int]]:
+        return sorted(
+            self._counts.items(),
+            key=lambda item: (-item[1], item[0].provider or "", item[0].text, not item[0].provider),
+        )
+
+
+def _rows(ranked: Iterable[tuple[_Key, int]]) -> list[UnmappedRow]:
+    return [UnmappedRow(key.provider, key.text, count) for key, count in ranked]
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_LENGTH else text[: MAX_LENGTH - 1] + "…"
