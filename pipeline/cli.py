@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import logging
+import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 
@@ -11,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from pipeline.options import argv_or
-from schemas.errors import JobStatusError, UsageError
+from schemas.errors import JobStatusError, StoppedBySignal, UsageError
 from schemas.version import PIPELINE_VERSION
 
 _USAGE = """\
@@ -43,6 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console(stderr=True, highlight=False)
     try:
         return _dispatch(argv, console)
+    except StoppedBySignal as stop:
+        console.print(f"stopped; {stop.outcome}", markup=False, soft_wrap=True)
+        # Threads of the engine may still be alive, and would keep the process from ending.
+        os._exit(128 + stop.number)
     except JobStatusError as error:
         if debug:
             console.print_exception()
@@ -51,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             console.print(f"  {escape(error.hint)}", soft_wrap=True)
         return error.exit_code
     except KeyboardInterrupt:
-        return 130
+        return 128 + signal.SIGINT
     except BrokenPipeError:
         return 1
     except Exception as error:
@@ -100,4 +106,14 @@ def _sample(arguments: list[str], console: Console) -> None:
     sample(arguments, console)
 
 
-_COMMANDS: dict[str, Callable[[list[str], Console], None]] = {"run": _run, "sample": _sample}
+def _mapping(arguments: list[str], console: Console) -> None:
+    from pipeline.mapping_cli import mapping
+
+    mapping(arguments, console)
+
+
+_COMMANDS: dict[str, Callable[[list[str], Console], None]] = {
+    "run": _run,
+    "mapping": _mapping,
+    "sample": _sample,
+}

@@ -12,6 +12,7 @@ from transforms.commit import CommitSettings
 from transforms.dead_letters import PayloadPolicy
 from transforms.derive_job_status import DeriveJobStatus
 from transforms.encode_avro import EncodeAvro
+from transforms.lifeline import Lifeline
 from transforms.parse_events import ParseEvents
 from transforms.read_files import InputFormat, ReadFiles, ReadLimits
 from transforms.write_avro import WriteAvro
@@ -31,8 +32,15 @@ class GraphSettings:
     commit: CommitSettings
 
 
-def build(root: beam.Pipeline, settings: GraphSettings) -> beam.PCollection:
+def build(
+    root: beam.Pipeline, settings: GraphSettings, lifeline: Lifeline | None = None
+) -> beam.PCollection:
     """Builds the graph.
+
+    Args:
+        root: The pipeline.
+        settings: What the graph is made of.
+        lifeline: What ends the workers of a local run with it.
 
     Returns:
         A collection of one element: the path of the manifest, once everything is committed.
@@ -54,5 +62,5 @@ def build(root: beam.Pipeline, settings: GraphSettings) -> beam.PCollection:
             payload_policy=settings.payload_policy,
             max_payload_bytes=limit,
         )
-        | "WriteAvro" >> WriteAvro(settings.commit, read["inputs"])
+        | "WriteAvro" >> WriteAvro(settings.commit, read["inputs"], lifeline)
     )

@@ -16,11 +16,11 @@ import yaml
 
 from schemas.errors import UsageError
 from schemas.mapping import VALUES, Mapping, MappingError, Rule, Table, load_mapping
-from schemas.mapping_file import FILL_IN, Kind, describe, nearest, parse_mapping
+from schemas.mapping_file import FILL_IN, Kind, describe, is_number_like, nearest, parse_mapping
 from schemas.text import MAX_LABEL, OVERLONG, norm, provider_key
 from transforms.derive import Step, derive
 from transforms.json_text import depth, kind_of
-from transforms.source_value import number_code, parts
+from transforms.source_value import MAX_CODE_DIGITS, number_code, parts
 from transforms.unmapped import UnmappedRow
 
 MAX_NESTING: Final = 200
@@ -316,11 +316,13 @@ def _suggestion(provider: str | None, text: str) -> _Suggestion | str:
         return "too long for a rule" if key else "blank"
     if text in ("true", "false"):
         return _Suggestion("boolean", text) if provider else "a boolean needs a provider"
-    if _NUMBER.fullmatch(text) and (text.isdecimal() or number_code(text)):
-        # "010" is a text; 10.0 and 1e1 are the number 10.
-        text = text if text.isdecimal() else number_code(text) or text
-        return _Suggestion("code", text) if provider else "a number needs a provider"
-    if key.replace(" ", "").isnumeric():
+    if _NUMBER.fullmatch(text):
+        # 10.0 and 1e1 are the number 10, while "010" can only have been a text.
+        code = number_code(text) if re.search("[.eE]", text) else text
+        if code is None:
+            return f"no whole number of at most {MAX_CODE_DIGITS} digits"
+        return _Suggestion("code", code) if provider else "a number needs a provider"
+    if is_number_like(key) and text[0] not in "[{":
         return _Suggestion("code", text.strip()) if provider else "a number needs a provider"
     if text[0] in "[{":
         code = _id_of(text)

@@ -155,12 +155,12 @@ def parse_run(arguments: Sequence[str]) -> tuple[RunOptions, list[str]]:
     """
     parser = run_parser()
     known, rest = parser.parse_known_args(list(arguments))
+    _check_beam_options(rest)
     given = {name: value for name, value in vars(known).items() if value is not None}
     for each in fields(RunOptions):
         if each.metadata["required"] and not given.get(each.name):
             raise UsageError(f"--{each.name} is missing", "job-status run --help shows all options")
         _check_bounds(each, given.get(each.name))
-    _check_beam_options(rest)
     return RunOptions(**given), rest
 
 

@@ -65,15 +65,21 @@ def read_mapping(path: str | None) -> Mapping:
     Raises:
         UsageError: The user's file cannot be read or is wrong.
     """
-    if path is None:
-        return load_mapping()
+    return load_mapping() if path is None else load_mapping(read_text(path, "the mapping"), path)
+
+
+def read_text(path: str, what: str) -> str:
+    """Reads a file that the command line names.
+
+    Raises:
+        UsageError: It cannot be read, or is not UTF-8.
+    """
     try:
-        text = storage.read(storage.normal(path)).decode()
+        return storage.read(storage.normal(path)).decode()
     except InputError as error:
-        raise UsageError(error.message.replace("the input", "the mapping")) from error
+        raise UsageError(error.message.replace("the input", what)) from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"the mapping {path} is not UTF-8 (byte {error.start})") from error
-    return load_mapping(text, path)
+        raise UsageError(f"{what} {path} is not UTF-8 (byte {error.start})") from error
 
 
 def new_run_id() -> str:

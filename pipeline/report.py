@@ -6,6 +6,7 @@ import os
 
 from msgspec.structs import replace
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from schemas.errors import OutputError
@@ -39,7 +40,7 @@ def write_report(path: str, report: Manifest) -> None:
 
 
 def print_summary(report: Manifest, console: Console) -> None:
-    """Prints a summary; texts of the data only on a terminal."""
+    """Prints a summary; what stands in the data itself, names of types too, only on a terminal."""
     table = Table(box=None, show_header=False, pad_edge=False, width=_WIDTH)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
@@ -48,7 +49,8 @@ def print_summary(report: Manifest, console: Console) -> None:
     table.add_row("read", f"{report.read:,}", speed)
     table.add_row("written", f"{report.written:,}", _counts(report.by_value))
     table.add_row("dead-lettered", f"{report.dead_lettered:,}", _counts(report.by_error_code))
-    table.add_row("ignored", f"{report.ignored:,}", _counts(report.ignored_by_type))
+    types = _counts(report.ignored_by_type) if console.is_terminal else ""
+    table.add_row("ignored", f"{report.ignored:,}", escape(types))
     unmapped = report.by_derivation.get("unmapped", 0)
     shown = ""
     if console.is_terminal:
@@ -56,14 +58,14 @@ def print_summary(report: Manifest, console: Console) -> None:
             f"{row.source_value!r} of {row.provider or 'nobody'} {row.count:,}"
             for row in report.unmapped[:_MOST_UNMAPPED_SHOWN]
         )
-    table.add_row("unmapped", f"{unmapped:,}", shown)
+    table.add_row("unmapped", f"{unmapped:,}", escape(shown))
     console.print(table)
     for name in ("job_status", "dead_letter"):
         paths = [file.path for file in report.files if file.output == name]
         if paths:
             directory = os.path.dirname(paths[0])
             count = f"{len(paths)} file{'s' if len(paths) > 1 else ''}"
-            console.print(f"[bold]{name}[/bold]  {count} in {directory}", soft_wrap=True)
+            console.print(f"[bold]{name}[/bold]  {count} in {escape(directory)}", soft_wrap=True)
 
 
 def _counts(counts: dict[str, int]) -> str:

@@ -32,7 +32,7 @@ def run(arguments: Sequence[str], console: Console) -> None:
     commit = settings.commit
     inputs = find_inputs(options)
     for directory in inputs.skipped_directories:
-        console.print(f"skipped {directory}: a directory", soft_wrap=True)
+        console.print(f"skipped {directory}: a directory", soft_wrap=True, markup=False)
     for run_id in recover(commit):
         console.print(f"completed the run {run_id}, which was interrupted while committing")
     if is_committed(commit):
@@ -40,7 +40,7 @@ def run(arguments: Sequence[str], console: Console) -> None:
     else:
         try:
             check_output(commit)
-            launch(settings, beam_options(beam_arguments, inputs.bytes), options.debug)
+            launch(settings, beam_options(beam_arguments, inputs.bytes, options.debug), options.debug)
         except BaseException:
             clear_staging(commit)
             raise

@@ -48,3 +48,17 @@ class OutputError(JobStatusError):
     """The output cannot be written, or must not be."""
 
     exit_code = 5
+
+
+class StoppedBySignal(BaseException):
+    """SIGINT or SIGTERM ended the command.
+
+    Attributes:
+        number: Of the signal; the exit code is 128 more.
+        outcome: What became of the run.
+    """
+
+    def __init__(self, number: int, outcome: str) -> None:
+        super().__init__(number, outcome)
+        self.number = number
+        self.outcome = outcome

@@ -41,48 +41,50 @@ def derive_batch(events: pa.RecordBatch, deriver: Deriver) -> pa.RecordBatch:
         deriver: Knows the rules.
     """
     status = events.column("job_status")
-    sent = status.dictionary.to_pylist()
+    sent: list[list[str | None]] = [column.to_pylist() for column in status.dictionary.flatten()]
+    known: list[list[str | None]] = []
     codes = status.indices.to_numpy().astype(np.int64)
-    values = []
     for name in ("provider", "event_type", "legacy_status"):
         encoded = events.column(name).dictionary_encode(null_encoding="encode")
-        distinct = encoded.dictionary.to_pylist()
-        codes = codes * len(distinct) + encoded.indices.to_numpy()
-        values.append(distinct)
+        known.append(encoded.dictionary.to_pylist())
+        codes = codes * len(known[-1]) + encoded.indices.to_numpy()
+    # One number says which values a row combines; each combination is derived once.
     combinations, indices = np.unique(codes, return_inverse=True)
-    providers, event_types, legacy_statuses = values
-    rows = []
+    columns: list[list[str | None]] = [[] for _ in JOB_STATUS]
     for code in combinations.tolist():
-        code, legacy_index = divmod(code, len(legacy_statuses))
-        code, event_index = divmod(code, len(event_types))
-        sent_index, provider_index = divmod(code, len(providers))
-        text = sent[sent_index]
+        code, legacy_index = divmod(code, len(known[2]))
+        code, event_index = divmod(code, len(known[1]))
+        sent_index, provider_index = divmod(code, len(known[0]))
+        given_value, source_json, source_type = (column[sent_index] for column in sent)
+        assert source_type is not None
         derived = deriver(
-            providers[provider_index],
-            event_types[event_index],
-            text["given_value"],
-            text["source_value_type"],
-            text["source_value_json"],
-            legacy_statuses[legacy_index],
+            known[0][provider_index],
+            known[1][event_index],
+            given_value,
+            source_type,
+            source_json,
+            known[2][legacy_index],
         )
-        rows.append(
-            {
-                "value": derived.value,
-                "source_value": derived.source_value,
-                "source_value_json": text["source_value_json"],
-                "source_value_type": text["source_value_type"],
-                "given_value": text["given_value"],
-                "derived_from": derived.derived_from,
-                "derivation": derived.derivation,
-            }
+        row = (
+            derived.value,
+            derived.source_value,
+            source_json,
+            source_type,
+            given_value,
+            derived.derived_from,
+            derived.derivation,
         )
-    derived_status = pa.DictionaryArray.from_arrays(
-        pa.array(indices.astype(np.int32)), pa.array(rows, JOB_STATUS)
+        for column, value in zip(columns, row, strict=True):
+            column.append(value)
+    distinct = pa.StructArray.from_arrays(
+        [pa.array(column, pa.string()) for column in columns], fields=list(JOB_STATUS)
     )
+    derived_status = pa.DictionaryArray.from_arrays(pa.array(indices.astype(np.int32)), distinct)
     fingerprint = constant(deriver.mapping.fingerprint, events.num_rows)
-    columns = dict(zip(events.schema.names, events.columns, strict=True))
-    columns |= {"job_status": derived_status, "mapping_fingerprint": fingerprint}
-    return pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
+    batch = events.set_column(
+        events.schema.get_field_index("job_status"), "job_status", derived_status
+    )
+    return batch.append_column("mapping_fingerprint", fingerprint)
 
 
 class _DeriveJobStatus(beam.DoFn):  # type: ignore[misc]

@@ -20,6 +20,7 @@ from transforms.avro_files import AvroFile
 from transforms.books import Books
 from transforms.commit import CommitSettings, commit
 from transforms.encode_avro import AvroBlock, EncodedBlock
+from transforms.lifeline import Lifeline
 from transforms.refusals import carried_to_launcher
 
 
@@ -79,13 +80,20 @@ def new_file(name: RecordName, settings: CommitSettings) -> AvroFile:
 
 
 class _Stage(beam.DoFn):  # type: ignore[misc]
-    def __init__(self, settings: CommitSettings) -> None:
+    def __init__(self, settings: CommitSettings, lifeline: Lifeline | None) -> None:
         self._settings = settings
+        self._lifeline = lifeline
+
+    def setup(self) -> None:
+        if self._lifeline is not None:
+            self._lifeline.watch()
 
     def start_bundle(self) -> None:
         self._stager = Stager(self._settings)
 
     def process(self, block: EncodedBlock) -> None:
+        if self._lifeline is not None:
+            self._lifeline.check()
         with carried_to_launcher():
             self._stager.add(block)
 
@@ -111,22 +119,27 @@ class WriteAvro(beam.PTransform):  # type: ignore[misc]
     Args:
         settings: Where and how to write.
         inputs: The books of the inputs, from ReadFiles: what the blocks have to account for.
+        lifeline: What ends the workers of a local run with it.
 
     Returns:
         A collection of one element: the path of the manifest.
     """
 
-    def __init__(self, settings: CommitSettings, inputs: beam.PCollection) -> None:
+    def __init__(
+        self,
+        settings: CommitSettings,
+        inputs: beam.PCollection,
+        lifeline: Lifeline | None = None,
+    ) -> None:
         super().__init__()
         self._settings = settings
         self._inputs = inputs
+        self._lifeline = lifeline
 
     def expand(self, blocks: beam.PCollection) -> beam.PCollection:
-        bundles = blocks | "Stage" >> beam.ParDo(_Stage(self._settings))
+        bundles = blocks | "Stage" >> beam.ParDo(_Stage(self._settings, self._lifeline))
         # Without an element of its own, the commit would not run where nothing was read.
-        nothing = blocks.pipeline | "Nothing" >> beam.Create(
-            [Books().to_bytes()], reshuffle=False
-        )
+        nothing = blocks.pipeline | "Nothing" >> beam.Create([Books().to_bytes()], reshuffle=False)
         collections: Any = (bundles, self._inputs, nothing)
         return (
             collections

@@ -1,0 +1,70 @@
+"""`job-status mapping`: what the rules are, why a status came out, and how to add to them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rich.console import Console
+
+from pipeline.mapping_commands import explain_text, lint_text, print_text, suggest_text
+from pipeline.options import CommandParser
+from pipeline.prepare import read_mapping, read_text
+from schemas.errors import UsageError
+
+
+def mapping(arguments: Sequence[str], _: Console) -> None:
+    """Runs a subcommand of `mapping`; results go to stdout."""
+    options = _parser().parse_args(arguments)
+    sys.stdout.write(options.command(options).rstrip("\n") + "\n")
+
+
+def _parser() -> CommandParser:
+    parser = CommandParser(
+        prog="job-status mapping",
+        description="The rules that derive a status: see them, check them, add to them.",
+        allow_abbrev=False,
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def command(name: str, text: str, work: Callable[[Any], str]) -> CommandParser:
+        added: CommandParser = commands.add_parser(
+            name, help=text, description=text, allow_abbrev=False
+        )
+        added.set_defaults(command=work)
+        return added
+
+    explain = command("explain", "which status comes out of a source value, and why", _explain)
+    explain.add_argument("--provider", metavar="NAME", help="the hiring system")
+    explain.add_argument("json", metavar="JSON", help="the source value, as JSON")
+    tables = command("print", "the tables in force", _print)
+    suggest = command("suggest", "a mapping file to fill in, from what a run left unmapped", _suggest)
+    suggest.add_argument("report", metavar="REPORT.json", help="a report or a manifest")
+    for each in (explain, tables, suggest):
+        each.add_argument("--mapping", metavar="FILE", help="rules that add to the built-in ones")
+    lint = command("lint", "checks a mapping file", _lint)
+    lint.add_argument("file", metavar="FILE")
+    return parser
+
+
+def _explain(options: Any) -> str:
+    return explain_text(options.provider, options.json, read_mapping(options.mapping))
+
+
+def _print(options: Any) -> str:
+    return print_text(read_mapping(options.mapping))
+
+
+def _suggest(options: Any) -> str:
+    report = read_text(options.report, "the report")
+    return suggest_text(report, read_mapping(options.mapping), options.report)
+
+
+def _lint(options: Any) -> str:
+    found = lint_text(read_text(options.file, "the mapping"), options.file)
+    if found.problems:
+        sys.stdout.write(found.text)
+        plural = "" if found.problems == 1 else "s"
+        raise UsageError(f"{options.file} has {found.problems} problem{plural}")
+    return found.text
