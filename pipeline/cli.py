@@ -1,4 +1,4 @@
-"""The command `job-status`: finds the subcommand, and says errors so that people can act on them."""
+"""The command `job-status`: finds the subcommand, and says errors that people can act on."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import difflib
 import logging
 import os
 import signal
-import sys
 from collections.abc import Callable, Sequence
 
 from rich.console import Console

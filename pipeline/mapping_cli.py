@@ -39,7 +39,7 @@ def _parser() -> CommandParser:
     explain.add_argument("--provider", metavar="NAME", help="the hiring system")
     explain.add_argument("json", metavar="JSON", help="the source value, as JSON")
     tables = command("print", "the tables in force", _print)
-    suggest = command("suggest", "a mapping file to fill in, from what a run left unmapped", _suggest)
+    suggest = command("suggest", "a mapping file to fill in, of what had no rule", _suggest)
     suggest.add_argument("report", metavar="REPORT.json", help="a report or a manifest")
     for each in (explain, tables, suggest):
         each.add_argument("--mapping", metavar="FILE", help="rules that add to the built-in ones")

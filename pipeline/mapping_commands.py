@@ -16,7 +16,8 @@ import yaml
 
 from schemas.errors import UsageError
 from schemas.mapping import VALUES, Mapping, MappingError, Rule, Table, load_mapping
-from schemas.mapping_file import FILL_IN, Kind, describe, is_number_like, nearest, parse_mapping
+from schemas.mapping_file import FILL_IN, Kind, is_number_like, parse_mapping
+from schemas.mapping_problems import describe, nearest
 from schemas.text import MAX_LABEL, OVERLONG, norm, provider_key
 from transforms.derive import Step, derive
 from transforms.json_text import depth, kind_of

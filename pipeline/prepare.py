@@ -1,4 +1,4 @@
-"""Everything that is settled before a run starts: what it reads, where it writes, by which rules."""
+"""Settles all there is before a run starts: what it reads, where it writes, by which rules."""
 
 from __future__ import annotations
 
@@ -124,9 +124,7 @@ def find_inputs(options: RunOptions) -> Inputs:
     matched = match_files([storage.normal(pattern) for pattern in options.input])
     for file in matched.files:
         storage.open_for_reading(file.path).close()
-    return Inputs(
-        len(matched.files), sum(file.size for file in matched.files), matched.directories
-    )
+    return Inputs(len(matched.files), sum(file.size for file in matched.files), matched.directories)
 
 
 def check_output(settings: CommitSettings) -> None:

@@ -40,7 +40,8 @@ def run(arguments: Sequence[str], console: Console) -> None:
     else:
         try:
             check_output(commit)
-            launch(settings, beam_options(beam_arguments, inputs.bytes, options.debug), options.debug)
+            engine = beam_options(beam_arguments, inputs.bytes, options.debug)
+            launch(settings, engine, options.debug)
         except BaseException:
             clear_staging(commit)
             raise

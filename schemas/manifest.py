@@ -46,7 +46,9 @@ class Manifest(Struct, kw_only=True):
 
     Attributes:
         committed_at: RFC 3339, UTC.
-        replaces: Paths of manifests that this run took the place of.
+        replaces: Paths of the manifests that this run took the place of, as those of files. They
+            and their files go before the intent of this run; while it is there, readers leave
+            them out.
     """
 
     run_id: str

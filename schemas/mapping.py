@@ -20,11 +20,10 @@ from schemas.mapping_file import (
     VALUES,
     Entry,
     Kind,
-    MappingError,
     MappingFile,
-    Problem,
     parse_mapping,
 )
+from schemas.mapping_problems import MappingError, Problem
 from schemas.text import Spellings, provider_key, without_accents
 
 __all__ = [
@@ -94,6 +93,11 @@ class Table:
         """Finds the rule for a JSON boolean."""
         return self.booleans.get(flag)
 
+    def known(self) -> set[str]:
+        """Returns all that is known here, as it is compared; booleans as JSON."""
+        booleans = {rule.text for rule in self.booleans.values()}
+        return {*self.labels, *self.bare_labels, *self.codes, *booleans}
+
     def rules(self) -> list[Rule]:
         """Lists the rules: labels, codes, booleans, each in the order of the file."""
         return [*self.labels.values(), *self.codes.values(), *self.booleans.values()]
@@ -106,11 +110,14 @@ class Mapping:
     Attributes:
         files: Where the rules come from; the first that knows a status decides.
         global_tables: The tables for everybody, in the order of `files`.
+        provider_keys: All that any provider's table knows: labels with and without accents, codes,
+            booleans as JSON. What is not among them means the same at every provider.
         fingerprint: 16 hex digits over the rules: neither comments nor the order in a file matter.
     """
 
     files: tuple[MappingFile, ...]
     global_tables: tuple[Table, ...] = field(init=False, compare=False, repr=False)
+    provider_keys: frozenset[str] = field(init=False, compare=False, repr=False)
     fingerprint: str = field(init=False, compare=False)
     _tables: dict[str, tuple[Table, ...]] = field(init=False, compare=False, repr=False)
     _usual_names: dict[str, str] = field(init=False, compare=False, repr=False)
@@ -122,7 +129,10 @@ class Mapping:
             for provider, entries in _by_provider(file, names).items():
                 tables.setdefault(provider, []).append(_table(file, provider, entries))
         for_everybody = tuple(tables.pop(None))
+        of_providers = [table for each in tables.values() for table in each]
+        keys = frozenset(key for table in of_providers for key in table.known())
         object.__setattr__(self, "global_tables", for_everybody)
+        object.__setattr__(self, "provider_keys", keys)
         object.__setattr__(self, "_tables", {p: tuple(t) for p, t in tables.items() if p})
         object.__setattr__(self, "_usual_names", names)
         object.__setattr__(self, "fingerprint", _fingerprint(self.files, names))

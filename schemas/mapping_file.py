@@ -7,14 +7,13 @@ YAML 1.1, `on` is true).
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final, Literal, NamedTuple, TypeGuard, cast
 
 import yaml
 
-from schemas.errors import UsageError
+from schemas.mapping_problems import MappingError, Problem, nearest
 from schemas.text import MAX_LABEL, OVERLONG, norm, provider_key
 
 VALUES: Final = (
@@ -41,7 +40,6 @@ _PROVIDER_KEYS: Final = ("names", *_SECTIONS)
 _TOP_KEYS: Final = ("labels", "providers")
 _TAG: Final = "tag:yaml.org,2002:"
 _PLAIN_INTEGER: Final = re.compile("0|-?[1-9][0-9]{0,17}")
-_Loader: Final = cast("type[yaml.SafeLoader]", getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 class Entry(NamedTuple):
@@ -83,52 +81,6 @@ class MappingFile(NamedTuple):
     entries: tuple[Entry, ...] = ()
 
 
-class Problem(NamedTuple):
-    """What is wrong with a mapping file.
-
-    Attributes:
-        line: The line, from 1.
-        path: The keys that lead there, joined by dots; empty for the whole file.
-        message: What is wrong.
-        hint: What to do about it.
-    """
-
-    line: int
-    path: str
-    message: str
-    hint: str | None = None
-
-
-class MappingError(UsageError):
-    """A mapping file cannot be used.
-
-    Attributes:
-        problems: All that is wrong with it, by line.
-    """
-
-    def __init__(
-        self, message: str, hint: str | None = None, problems: tuple[Problem, ...] = ()
-    ) -> None:
-        super().__init__(message, hint)
-        self.problems = problems
-
-    @classmethod
-    def of(cls, file_name: str, problems: Iterable[Problem]) -> MappingError:
-        """Makes the error of a file from what is wrong with it (at least one problem)."""
-        ordered = tuple(sorted(problems, key=lambda problem: problem.line))
-        first = ordered[0]
-        hint = first.hint or ""
-        if len(ordered) > 1:
-            hint += f" ({len(ordered) - 1} more: `job-status mapping lint FILE` lists them)"
-        return cls(describe(file_name, first), hint.strip() or None, ordered)
-
-
-def describe(file_name: str, problem: Problem) -> str:
-    """Returns a problem as one line: file, line, path, what is wrong."""
-    path = f"{problem.path}: " if problem.path else ""
-    return f"{file_name}:{problem.line}: {path}{problem.message}"
-
-
 def parse_mapping(text: str, name: str) -> MappingFile:
     """Reads a mapping file.
 
@@ -149,11 +101,9 @@ def parse_mapping(text: str, name: str) -> MappingFile:
     return MappingFile(name, tuple(reader.providers), tuple(reader.entries))
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """Returns the known word that somebody who wrote `word` most likely meant, or None."""
-    by_folded = {k.casefold(): k for k in known}
-    found = difflib.get_close_matches(word.casefold()[:64], by_folded, n=1, cutoff=0.7)
-    return by_folded[found[0]] if found else None
+def is_number_like(text: str) -> bool:
+    """Whether a text has digits and no letters: such a text can only be a code."""
+    return any(c.isnumeric() for c in text) and not any(c.isalpha() for c in text)
 
 
 class _Reader:
@@ -168,7 +118,8 @@ class _Reader:
 
     def read(self, text: str) -> None:
         try:
-            root = yaml.compose(text, Loader=_Loader)
+            # The loader in C is faster, but deep nesting ends the process.
+            root = yaml.compose(text, Loader=yaml.SafeLoader)
         except yaml.MarkedYAMLError as e:
             mark = e.problem_mark or e.context_mark
             what = " ".join(part for part in (e.context, e.problem) if part)
@@ -268,7 +219,7 @@ class _Reader:
             self._problem(line, path, f'"{text}" is empty once punctuation is gone')
         elif key == OVERLONG:
             self._problem(line, path, f"a label has at most {MAX_LABEL} characters")
-        elif compact.isnumeric():
+        elif is_number_like(key):
             self._problem(
                 line,
                 path,

@@ -8,6 +8,7 @@ text, whatever the text is: statuses come from outside.
 from __future__ import annotations
 
 import re
+from itertools import filterfalse
 from typing import Final, NamedTuple
 from unicodedata import category, combining, normalize
 
@@ -27,10 +28,12 @@ Putting marks into canonical order takes a time quadratic in the length of their
 of them would keep a worker busy for hours.
 """
 
+_MAX_KNOWN_CHARACTERS: Final = 20_000
 _DOT_ABOVE: Final = "\u0307"
 _DOTLESS_I: Final = "\u0131"
 _DOTS: Final = re.compile(_DOT_ABOVE + "{2,}")
 _SPACES: Final = re.compile(" {2,}")
+_MANY_MARKS: Final = re.compile(rb"[^\x00]{%d}" % (_MAX_MARKS + 1))
 _ASCII_BOUNDARY: Final = re.compile("(?<=[a-z])(?=[A-Z])")
 
 
@@ -54,7 +57,10 @@ class _Cleaner(dict[int, str]):
     """Maps separators to a space and invisible characters to nothing, for `str.translate`."""
 
     def __missing__(self, point: int) -> str:
-        return _cleaned_character(chr(point))
+        cleaned = _cleaned_character(chr(point))
+        if len(self) < _MAX_KNOWN_CHARACTERS:
+            self[point] = cleaned
+        return cleaned
 
 
 def norm(text: str) -> str:
@@ -92,7 +98,7 @@ def without_accents(normalised: str) -> str:
     """Takes the combining marks off a normalised text (`publié` becomes `publie`)."""
     if normalised.isascii():
         return normalised
-    letters = "".join(c for c in normalize("NFD", normalised) if not combining(c))
+    letters = "".join(filterfalse(combining, normalize("NFD", normalised)))
     return " ".join(normalize("NFKC", letters).split())
 
 
@@ -145,14 +151,7 @@ def _clean(text: str) -> str | None:
 
 
 def _has_many_marks(text: str) -> bool:
-    if text.isascii():
-        return False
-    run = 0
-    for character in text:
-        run = run + 1 if combining(character) else 0
-        if run > _MAX_MARKS:
-            return True
-    return False
+    return not text.isascii() and _MANY_MARKS.search(bytes(map(combining, text))) is not None
 
 
 def _fold(cleaned: str) -> str:
@@ -170,10 +169,15 @@ def _split(cleaned: str) -> str:
     if cleaned.isascii():
         return _ASCII_BOUNDARY.sub(" ", cleaned)
     parts: list[str] = []
-    after_lower = False
-    for character in cleaned:
-        if after_lower and character.isupper():
-            parts.append(" ")
-        parts.append(character)
-        after_lower = character.islower() or (after_lower and combining(character) != 0)
-    return "".join(parts)
+    start = 0
+    for position, character in enumerate(cleaned):
+        if character.isupper() and _follows_lower_case(cleaned, position):
+            parts.append(cleaned[start:position])
+            start = position
+    return " ".join([*parts, cleaned[start:]]) if parts else cleaned
+
+
+def _follows_lower_case(text: str, position: int) -> bool:
+    while position > 0 and combining(text[position - 1]):
+        position -= 1
+    return position > 0 and text[position - 1].islower()

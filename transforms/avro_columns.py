@@ -8,18 +8,20 @@ that this is held to.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from transforms.framing import Framing, framed
+from transforms.framing import Framing, Part, framed, joined
 
 AvroType = dict[str, Any] | list[Any] | str
 
 
-class Encoded(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Encoded:
     """The body of an Avro block, and how many records are in it."""
 
     body: pa.Buffer
@@ -37,13 +39,14 @@ def encode_records(schema: dict[str, Any], batch: pa.RecordBatch) -> Encoded:
         KeyError: A column is missing.
         ValueError: A column is null where its field cannot be.
     """
-    joined = _join(_record_parts(schema, {name: batch.column(name) for name in batch.schema.names}))
-    if not len(joined):
+    if not batch.num_rows:
         return Encoded(pa.py_buffer(b""), 0)
-    _, ends, data = joined.buffers()
+    columns = {name: batch.column(name) for name in batch.schema.names}
+    records = joined(_record_parts(schema, columns), batch.num_rows)
+    _, ends, data = records.buffers()
     bounds = np.frombuffer(ends, np.int32)
-    start, stop = bounds[joined.offset], bounds[joined.offset + len(joined)]
-    return Encoded(data.slice(int(start), int(stop - start)), len(joined))
+    start, stop = bounds[records.offset], bounds[records.offset + len(records)]
+    return Encoded(data.slice(int(start), int(stop - start)), len(records))
 
 
 def zigzag_varint(number: int) -> bytes:
@@ -60,11 +63,12 @@ def zigzag_varint(number: int) -> bytes:
     return bytes(out)
 
 
-_PLAIN = Framing(null=None, prefix=zigzag_varint)
+_PLAIN = Framing.of(null=None, prefix=zigzag_varint)
+_NULLABLE = Framing.of(null=b"\x00", prefix=lambda length: b"\x02" + zigzag_varint(length))
 
 
-def _record_parts(schema: dict[str, Any], columns: dict[str, pa.Array]) -> list[pa.Array]:
-    parts = []
+def _record_parts(schema: dict[str, Any], columns: dict[str, pa.Array]) -> list[Part]:
+    parts: list[Part] = []
     for field in schema["fields"]:
         try:
             parts += _parts(field["type"], columns[field["name"]])
@@ -73,12 +77,10 @@ def _record_parts(schema: dict[str, Any], columns: dict[str, pa.Array]) -> list[
     return parts
 
 
-def _parts(avro_type: AvroType, column: pa.Array) -> list[pa.Array]:
+def _parts(avro_type: AvroType, column: pa.Array) -> list[Part]:
     """The columns of bytes that, joined row by row, encode a column."""
     if isinstance(column, pa.DictionaryArray):
-        if column.indices.null_count:
-            return _parts(avro_type, column.dictionary_decode())
-        return [_join(_parts(avro_type, column.dictionary)).take(column.indices)]
+        return _dictionary_parts(avro_type, column)
     if isinstance(avro_type, list):
         return _nullable_parts(avro_type, column)
     if column.null_count:
@@ -89,7 +91,7 @@ def _parts(avro_type: AvroType, column: pa.Array) -> list[pa.Array]:
         names = [child.name for child in column.type]
         return _record_parts(avro_type, dict(zip(names, column.flatten(), strict=True)))
     if kind in ("string", "bytes"):
-        return list(framed(column, _PLAIN))
+        return framed(column, _PLAIN)
     if kind in ("int", "long"):
         return [_varints(column)]
     if kind == "boolean":
@@ -97,50 +99,61 @@ def _parts(avro_type: AvroType, column: pa.Array) -> list[pa.Array]:
     raise TypeError(f"no encoding for Avro's {kind}")
 
 
-def _nullable_parts(union: list[Any], column: pa.Array) -> list[pa.Array]:
+def _dictionary_parts(avro_type: AvroType, column: pa.DictionaryArray) -> list[Part]:
+    distinct, indices = column.dictionary, column.indices
+    if not indices.null_count and len(distinct) <= len(indices):
+        try:
+            encoded = joined(_parts(avro_type, distinct), len(distinct))
+            return [encoded[0]] if len(distinct) == 1 else [encoded.take(indices)]
+        except ValueError:
+            # A dictionary may hold a value that cannot be encoded and that no row has.
+            pass
+    return _parts(avro_type, distinct.take(indices))
+
+
+def _nullable_parts(union: list[Any], column: pa.Array) -> list[Part]:
     # The records of this project know no union but of null and one type, in this order.
     _, inner = union
     if column.null_count == len(column):
-        return [_repeat(b"\x00", len(column))]
+        return [_constant(b"\x00")]
     kind = inner["type"] if isinstance(inner, dict) else inner
     if kind in ("string", "bytes"):
-        framing = Framing(null=b"\x00", prefix=lambda length: b"\x02" + zigzag_varint(length))
-        return list(framed(column, framing))
+        return framed(column, _NULLABLE)
     if not column.null_count:
-        return [_repeat(b"\x02", len(column)), *_parts(inner, column)]
+        return [_constant(b"\x02"), *_parts(inner, column)]
     given = column.is_valid()
     filled = column.fill_null(pa.scalar(0).cast(column.type))
-    values = _join(_parts(inner, filled))
-    empty = pa.scalar(b"", pa.binary())
-    return [_choose(given, b"\x02", b"\x00"), pc.if_else(given, values, empty)]
+    values = joined(_parts(inner, filled), len(column))
+    return [_choose(given, b"\x02", b"\x00"), pc.if_else(given, values, _constant(b""))]
 
 
-def _join(parts: list[pa.Array]) -> pa.BinaryArray:
-    return parts[0] if len(parts) == 1 else pc.binary_join_element_wise(*parts, b"")
-
-
-def _repeat(value: bytes, count: int) -> pa.BinaryArray:
-    return pa.repeat(pa.scalar(value, pa.binary()), count)
+def _constant(value: bytes) -> pa.BinaryScalar:
+    return pa.scalar(value, pa.binary())
 
 
 def _choose(condition: pa.BooleanArray, true: bytes, false: bytes) -> pa.BinaryArray:
-    return pc.if_else(condition, pa.scalar(true, pa.binary()), pa.scalar(false, pa.binary()))
+    return pc.if_else(condition, _constant(true), _constant(false))
 
 
 def _varints(column: pa.Array) -> pa.BinaryArray:
     """A column of whole numbers, zigzag and variable-length, all rows at once."""
     numbers = column.cast(pa.int64()).to_numpy(zero_copy_only=False)
     zigzag = ((numbers << 1) ^ (numbers >> 63)).view(np.uint64)
-    shifts = np.arange(0, 70, 7, dtype=np.uint64)
-    groups = zigzag[:, None] >> shifts
-    # How many groups of seven bits a number needs: at least one.
-    sizes = np.maximum((groups != 0).sum(axis=1), 1)
-    place = np.arange(len(shifts))
-    last = place == (sizes - 1)[:, None]
-    octets = (groups & np.uint64(0x7F)).astype(np.uint8) | np.where(last, 0, 0x80).astype(np.uint8)
-    data = octets[place < sizes[:, None]]
+    sizes = 1 + np.searchsorted(_SEVEN_BITS, zigzag, side="right")
+    longest = int(sizes.max())
+    octets = np.empty((len(numbers), longest), np.uint8)
+    for place in range(longest):
+        octets[:, place] = (zigzag >> np.uint64(7 * place)).astype(np.uint8) | 0x80
+    # The last octet of a number has no mark that another follows.
+    octets[np.arange(len(numbers)), sizes - 1] &= 0x7F
+    # Octets behind a number's last are no part of it.
+    data = octets[np.arange(longest) < sizes[:, None]] if sizes.min() < longest else octets
     ends = np.zeros(len(numbers) + 1, np.int32)
     np.cumsum(sizes, out=ends[1:])
     return pa.Array.from_buffers(
         pa.binary(), len(numbers), [None, pa.py_buffer(ends), pa.py_buffer(data)]
     )
+
+
+_SEVEN_BITS = np.array([1 << bits for bits in range(7, 64, 7)], np.uint64)
+"""The smallest numbers that take two octets, three, and so on."""

@@ -7,12 +7,18 @@ there, and the run commits only if they close.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 from msgspec import Struct, field
 
 from transforms.blocks import InputNote, Span
 from transforms.unmapped import UnmappedState, UnmappedTally
+
+MAX_IGNORED_TYPES: Final = 100
+"""Distinct types of ignored events that are counted one by one; the rest is counted together."""
+
+OTHER_TYPES: Final = "other"
 
 
 class InputBooks(Struct):
@@ -108,15 +114,18 @@ class Books(Struct):
         self.written += other.written
         self.dead_lettered += other.dead_lettered
         self.unreadable_timestamps += other.unreadable_timestamps
+        for event_type, count in other.ignored_by_type.items():
+            if event_type not in self.ignored_by_type and self._has_all_types():
+                event_type = OTHER_TYPES
+            _add(self.ignored_by_type, event_type, count)
         for mine, theirs in (
-            (self.ignored_by_type, other.ignored_by_type),
             (self.by_value, other.by_value),
             (self.by_source_value_type, other.by_source_value_type),
             (self.by_derivation, other.by_derivation),
             (self.by_error_code, other.by_error_code),
         ):
             for key, count in theirs.items():
-                mine[key] = mine.get(key, 0) + count
+                _add(mine, key, count)
         self.unmapped.merge(other.unmapped)
         for path, books in other.inputs.items():
             self._merge_input(path, books)
@@ -130,10 +139,14 @@ class Books(Struct):
             mine = self.inputs.setdefault(note.path, InputBooks())
             mine.end, mine.damage = note.end, note.damage
 
+    def _has_all_types(self) -> bool:
+        return len(self.ignored_by_type.keys() - {OTHER_TYPES}) >= MAX_IGNORED_TYPES
+
     def _merge_input(self, path: str, theirs: InputBooks) -> None:
         mine = self.inputs.setdefault(path, InputBooks())
         mine.bytes += theirs.bytes
-        mine.end = theirs.end if mine.end is None else mine.end
+        # Where they differ, the input became shorter while it was read.
+        mine.end = min((end for end in (mine.end, theirs.end) if end is not None), default=None)
         mine.damage = mine.damage or theirs.damage
         for span in theirs.spans:
             mine.add_span(Span(*span))
@@ -151,13 +164,21 @@ class Books(Struct):
                 f"{self.read} events were read, but {self.written} written, "
                 f"{self.dead_lettered} dead-lettered and {self.ignored} ignored"
             )
-        for output, count in (
-            ("job_status_event", self.written),
-            ("dead_letter", self.dead_lettered),
+        for output, count, counters in (
+            (
+                "job_status_event",
+                self.written,
+                (self.by_value, self.by_source_value_type, self.by_derivation),
+            ),
+            ("dead_letter", self.dead_lettered, (self.by_error_code,)),
         ):
             in_files = sum(file.records for file in self.files if file.output == output)
             if in_files != count:
                 faults.append(f"{output}: {count} records were made, but {in_files} are in files")
+            for counter in counters:
+                counted = sum(counter.values())
+                if counted != count:
+                    faults.append(f"{output}: {count} records were made, but {counted} counted")
         for path, books in sorted(self.inputs.items()):
             fault = books.fault()
             if fault is not None:
@@ -180,6 +201,10 @@ class Books(Struct):
         for record in records:
             books.merge(Books.from_bytes(record))
         return books
+
+
+def _add(counts: dict[str, int], key: str, count: int) -> None:
+    counts[key] = counts.get(key, 0) + count
 
 
 def _tally(_: type, state: object) -> UnmappedTally:

@@ -7,6 +7,7 @@ again after a crash, by an engine's retry or by the next run.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Literal, NamedTuple
@@ -94,9 +95,11 @@ class Intent(Struct):
     """What a commit is about to do: enough to finish it without the run.
 
     Attributes:
-        renames: From staged to final, in full.
+        renames: From staged to final.
         staging: Directories that are done with afterwards.
         manifest: What to write at the end.
+
+    Paths are as in the manifest: relative to the output, or in full where they lie outside it.
     """
 
     renames: list[tuple[str, str]]
@@ -114,7 +117,8 @@ def manifest_path(output: str, run_id: str) -> str:
     return storage.join(manifest_directory(output), f"{run_id}.json")
 
 
-def _pending_path(output: str, run_id: str) -> str:
+def pending_path(output: str, run_id: str) -> str:
+    """Where the intent of a bounded run lies."""
     return storage.join(manifest_directory(output), run_id + PENDING)
 
 
@@ -134,17 +138,37 @@ def commit(settings: CommitSettings, books: Books) -> str:
         JobStatusError: The books do not close; nothing becomes visible.
     """
     path = manifest_path(settings.output, settings.run_id)
-    pending = _pending_path(settings.output, settings.run_id)
-    if storage.exists(path):
-        return path
-    if not storage.exists(pending):
+    pending = pending_path(settings.output, settings.run_id)
+    intent = read_intent(pending)
+    if intent is None:
+        if storage.exists(path):
+            return path
         _check(settings, books)
         if not any(file.output == "job_status_event" for file in books.files):
             books.files.append(_empty_file(settings))
         intent = _intent(settings, books)
         storage.write(pending, msgspec.json.encode(intent))
-    finish(settings.output, settings.run_id)
+    finish(settings.output, intent)
     return path
+
+
+def read_intent(path: str) -> Intent | None:
+    """Reads an intent; None where there is none, or one that was cut off while it was written.
+
+    Raises:
+        OutputError: It cannot be read, or is not as this version writes it.
+    """
+    if not storage.exists(path):
+        return None
+    try:
+        return msgspec.json.decode(_read(path), type=Intent)
+    except msgspec.ValidationError as error:
+        raise OutputError(
+            f"{path} was written by another version of job-status",
+            "run that version once more to complete its run",
+        ) from error
+    except msgspec.DecodeError:
+        return None
 
 
 def _empty_file(settings: CommitSettings) -> StagedFile:
@@ -172,6 +196,28 @@ def _check(settings: CommitSettings, books: Books) -> None:
             "the books do not close, nothing was committed: " + "; ".join(faults[:_MOST_NAMED]),
             "this is a fault of job-status or of its engine; please report it",
         )
+    if settings.write_mode == "error" and manifests(settings.output):
+        raise OutputError(
+            f"another run was committed to {settings.output} meanwhile; nothing was committed",
+            "choose another --output, or --write_mode append or overwrite",
+        )
+    _check_staged(settings, books)
+
+
+def _check_staged(settings: CommitSettings, books: Books) -> None:
+    """What is missing now is found before anything is visible, and leaves nothing half-way."""
+    sizes = _sizes(place.staging(settings.run_id) for place in settings.places())
+    for file in books.files:
+        if sizes.get(file.path) != file.bytes:
+            raise OutputError(
+                f"{file.path} is not there as it was staged; nothing was committed",
+                "another run into the same output may have removed it; run again",
+            )
+
+
+def _sizes(directories: Iterable[str]) -> dict[str, int]:
+    """The files right in some directories, with their sizes in bytes."""
+    return {path: size for each in set(directories) for path, size in storage.list_files(each)}
 
 
 def _intent(settings: CommitSettings, books: Books) -> Intent:
@@ -183,15 +229,20 @@ def _intent(settings: CommitSettings, books: Books) -> Intent:
         for number, file in enumerate(staged):
             base = f"{place.name}-{settings.run_id}-{number:05d}-of-{len(staged):05d}.avro"
             final = storage.join(place.files, base)
-            renames.append((file.path, final))
-            shown = final.removeprefix(settings.output.rstrip("/") + "/")
+            shown = _within(settings.output, final)
+            renames.append((_within(settings.output, file.path), shown))
             files.append(OutputFile(shown, file.records, file.bytes, file.sha256, place.name))
     replaces = []
     if settings.write_mode == "overwrite":
-        replaces = [path for path, _ in manifests(settings.output)]
+        replaces = [_within(settings.output, path) for path, _ in manifests(settings.output)]
     manifest = _manifest(settings, books, files, replaces)
-    staging = [place.staging(settings.run_id) for place in settings.places()]
-    return Intent(renames, sorted(set(staging)), manifest)
+    staging = {place.staging(settings.run_id) for place in settings.places()}
+    return Intent(renames, sorted(_within(settings.output, each) for each in staging), manifest)
+
+
+def _within(output: str, path: str) -> str:
+    """A path as an intent or a manifest holds it, so that an output can be moved."""
+    return path.removeprefix(output.rstrip("/") + "/")
 
 
 def _by_path(file: StagedFile) -> str:
@@ -240,47 +291,56 @@ def _sorted(counts: dict[str, int]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-def finish(output: str, run_id: str) -> None:
-    """Does what an intent says, from wherever it was left.
+def finish(output: str, intent: Intent) -> None:
+    """Does what an intent says, from wherever it was left; the intent itself goes last.
 
     Raises:
         OutputError: A file is neither staged nor in its final place, or has another size there.
     """
-    pending = _pending_path(output, run_id)
-    intent = msgspec.json.decode(storage.read(pending), type=Intent)
-    storage.rename([pair for pair in intent.renames if storage.exists(pair[0])])
-    for (_, final), file in zip(intent.renames, intent.manifest.files, strict=True):
+    manifest = intent.manifest
+    pending = pending_path(output, manifest.run_id)
+    staging = [full_path(output, directory) for directory in intent.staging]
+    renames = [
+        (full_path(output, path), full_path(output, final)) for path, final in intent.renames
+    ]
+    staged = _sizes(staging)
+    _rename([pair for pair in renames if pair[0] in staged])
+    for (_, final), file in zip(renames, manifest.files, strict=True):
         if not storage.exists(final) or storage.size(final) != file.bytes:
             raise OutputError(
-                f"{final} is not there as it was staged: the run {run_id} cannot be completed",
+                f"{final} is not there as it was staged: the run {manifest.run_id} cannot be "
+                "completed",
                 f"delete {pending} and the files of that run, then run it again",
             )
-    storage.write(manifest_path(output, run_id), intent.manifest.to_json())
-    storage.delete([pending])
-    storage.delete(intent.staging)
-    for directory in {directory.rpartition("/")[0] for directory in intent.staging}:
+    storage.write(manifest_path(output, manifest.run_id), manifest.to_json())
+    # An object store takes a path for a directory only where it ends like one.
+    storage.delete([f"{directory}/" for directory in staging])
+    for directory in {directory.rpartition("/")[0] for directory in staging}:
         storage.remove_if_empty(directory)
-    remove_replaced(output, intent.manifest)
-
-
-def remove_replaced(output: str, manifest: Manifest) -> None:
-    """Removes the runs that a run took the place of: each manifest goes when its files are gone.
-
-    Until then a reader leaves out the manifests that another one replaces.
-    """
     for path in manifest.replaces:
-        if storage.exists(path):
-            older = Manifest.from_json(storage.read(path))
-            kept = {file.path for file in manifest.files}
-            files = [
-                full_path(output, file.path) for file in older.files if file.path not in kept
-            ]
-            storage.delete(files)
-            storage.delete([path])
+        _remove_run(output, full_path(output, path))
+    storage.delete([pending])
+
+
+def _rename(pairs: list[tuple[str, str]]) -> None:
+    try:
+        storage.rename(pairs)
+    except OutputError:
+        # Another run may be completing the same commit: what it renamed is no longer here.
+        if any(storage.exists(staged) for staged, _ in pairs):
+            raise
+
+
+def _remove_run(output: str, path: str) -> None:
+    """Removes the files of a manifest, then the manifest, which says what they are until then."""
+    if storage.exists(path):
+        files = _manifest_at(path).files
+        storage.delete([full_path(output, file.path) for file in files])
+        storage.delete([path])
 
 
 def full_path(output: str, path: str) -> str:
-    """Where a file of a manifest lies."""
+    """Where a file of an intent or a manifest lies."""
     is_full = path.startswith("/") or not storage.is_local(path)
     return path if is_full else storage.join(output, path)
 
@@ -291,11 +351,22 @@ def manifests(output: str) -> list[tuple[str, Manifest]]:
     Raises:
         OutputError: One of them cannot be read.
     """
-    found = []
-    for file in storage.list_files(manifest_directory(output)):
-        if file.path.endswith(".json") and not file.path.endswith(PENDING):
-            try:
-                found.append((file.path, Manifest.from_json(storage.read(file.path))))
-            except msgspec.DecodeError as error:
-                raise OutputError(f"{file.path} is not a manifest of job-status") from error
-    return found
+    return [
+        (file.path, _manifest_at(file.path))
+        for file in storage.list_files(manifest_directory(output))
+        if file.path.endswith(".json") and not file.path.endswith(PENDING)
+    ]
+
+
+def _manifest_at(path: str) -> Manifest:
+    try:
+        return Manifest.from_json(_read(path))
+    except msgspec.DecodeError as error:
+        raise OutputError(f"{path} is not a manifest of job-status") from error
+
+
+def _read(path: str) -> bytes:
+    try:
+        return storage.read(path)
+    except InputError as error:
+        raise OutputError(error.message.replace("the input ", "")) from error

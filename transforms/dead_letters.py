@@ -1,53 +1,30 @@
-"""Rejections → the columns of dead letters."""
+"""Rejections → the records of dead letters."""
 
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Literal
 
-import pyarrow as pa
+import fastavro
 
+from schemas.avro import record_schema
 from schemas.version import PIPELINE_VERSION
 from transforms.blocks import PAYLOAD_HEAD_BYTES, Rejection
-from transforms.timestamps import TIMESTAMP
+from transforms.payload_fields import context_beside
 
 PayloadPolicy = Literal["full", "hash", "none"]
 """What is kept of a rejected payload: it may hold names and e-mail addresses."""
 
 _MAX_MESSAGE_BYTES = 1024
 
-DEAD_LETTER = pa.schema(
-    [
-        ("error_code", pa.string()),
-        ("step", pa.string()),
-        ("error_path", pa.string()),
-        ("error_message", pa.string()),
-        ("payload", pa.binary()),
-        ("payload_size", pa.int64()),
-        ("payload_truncated", pa.bool_()),
-        ("payload_sha256", pa.string()),
-        ("event_type", pa.string()),
-        ("event_date", pa.string()),
-        ("project_id", pa.string()),
-        ("account_id", pa.string()),
-        ("provider", pa.string()),
-        ("source", pa.string()),
-        ("source_offset", pa.int64()),
-        ("message_id", pa.string()),
-        ("publish_time", TIMESTAMP),
-        ("attributes", pa.string()),
-        ("pipeline_version", pa.string()),
-        ("attempt", pa.int32()),
-    ]
-)
-"""The columns of dead letters, in the order of their schema."""
-
 
 def dead_letters(
     source: str, rejections: Sequence[Rejection], policy: PayloadPolicy, max_payload_bytes: int
-) -> pa.RecordBatch:
-    """Makes the columns of dead letters.
+) -> list[dict[str, Any]]:
+    """Makes the records of dead letters.
 
     Args:
         source: Where the payloads came from.
@@ -55,11 +32,24 @@ def dead_letters(
         policy: What to keep of the payloads: all, their digest only, or neither.
         max_payload_bytes: A longer payload is kept as its head.
     """
-    rows = [_row(source, each, policy, max_payload_bytes) for each in rejections]
-    return pa.RecordBatch.from_pylist(rows, schema=DEAD_LETTER)
+    return [_record(source, each, policy, max_payload_bytes) for each in rejections]
 
 
-def _row(
+def encoded_dead_letters(records: Sequence[dict[str, Any]]) -> bytes:
+    """Encodes dead letters one by one: they are few, and columns would cost more than they save."""
+    schema = _fastavro_schema()
+    body = io.BytesIO()
+    for record in records:
+        fastavro.schemaless_writer(body, schema, record)
+    return body.getvalue()
+
+
+@cache
+def _fastavro_schema() -> Any:
+    return fastavro.parse_schema(record_schema("dead_letter").parsed)
+
+
+def _record(
     source: str, rejection: Rejection, policy: PayloadPolicy, max_payload_bytes: int
 ) -> dict[str, Any]:
     payload = rejection.payload
@@ -69,8 +59,8 @@ def _row(
     if policy != "full":
         kept = None
     elif len(payload) > max_payload_bytes:
-        kept = payload[:PAYLOAD_HEAD_BYTES]
-    context = rejection.context
+        kept = payload[: min(PAYLOAD_HEAD_BYTES, max_payload_bytes)]
+    context = context_beside(payload, rejection.context)
     return {
         "error_code": rejection.code,
         "step": rejection.step,

@@ -6,7 +6,8 @@ again from an output alone.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from sys import getsizeof
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from schemas.mapping import Mapping
 from schemas.text import norm
@@ -24,8 +25,8 @@ from transforms.status_search import (
 __all__ = ["Derived", "Deriver", "Step", "derive", "explain", "unmapped_key"]
 
 _MAX_ENTRIES: Final = 65_536
-_MAX_ENTRY_TEXT: Final = 1_024
-_MAX_TOTAL_TEXT: Final = 8_000_000
+_MAX_ENTRY_BYTES: Final = 8_192
+_MAX_TOTAL_BYTES: Final = 64_000_000
 
 
 class Derived(NamedTuple):
@@ -42,6 +43,14 @@ class Derived(NamedTuple):
     source_value: str | None
     derived_from: str
     derivation: str
+
+
+class _Source(NamedTuple):
+    """What a source value says: what it means, its text, whether it says anything at all."""
+
+    hit: Hit | None
+    text: str | None
+    says: bool
 
 
 def derive(
@@ -72,25 +81,38 @@ def derive(
         The status. Never raises on input as described.
     """
     search = Search(mapping, provider, trace)
-    hit: Hit | None = None
-    text: str | None = None
-    says = False
-    if source_value_json is not None and source_value_type not in ("missing", "null"):
-        json = source_value_json.encode().strip()
-        hit = search.source(json, "source_value")
-        says = hit is not None or says_something(json)
-        text = (text_of(json) if hit is None else hit.text)[:MAX_TEXT]
-        if not says:
-            search.note("source_value", "says nothing")
-    else:
-        search.note("source_value", source_value_type)
+    source = _look_at(search, source_value_type, source_value_json)
+    return _decide(search, source, event_type, given_value, legacy_status)
 
+
+def _look_at(search: Search, kind: str, json_text: str | None) -> _Source:
+    if json_text is None or kind in ("missing", "null"):
+        search.note("source_value", kind)
+        return _Source(None, None, False)
+    json = json_text.encode().strip()
+    hit = search.source(json, "source_value")
+    if hit is not None:
+        return _Source(hit, hit.text[:MAX_TEXT], True)
+    says = says_something(json)
+    if not says:
+        search.note("source_value", "says nothing")
+    return _Source(None, text_of(json)[:MAX_TEXT], says)
+
+
+def _decide(
+    search: Search,
+    source: _Source,
+    event_type: str | None,
+    given_value: str | None,
+    legacy_status: str | None,
+) -> Derived:
+    text = source.text
     key = norm(given_value or "")
     if key in MEMBERS:
         search.note("value", f"the value {MEMBERS[key]} is given, and decides")
         return Derived(MEMBERS[key], text, "value", "given")
-    if says:
-        return _derived(hit, text, "source_value")
+    if source.says:
+        return _derived(source.hit, text, "source_value")
     for where, words in (("value", given_value), ("status", legacy_status)):
         words_key = key if where == "value" else norm(words or "")
         if words is None or not words_key:
@@ -156,17 +178,46 @@ def unmapped_key(
     return None, text
 
 
+_T = TypeVar("_T")
+
+
+class _Memory(Generic[_T]):
+    """What was found, by what it was found from; emptied when it is full.
+
+    Hostile data can cost time but no memory: entries and their bytes are bounded, and a long text
+    does not enter.
+    """
+
+    __slots__ = ("_entries", "_size", "get")
+
+    def __init__(self) -> None:
+        self._entries: dict[tuple[str | None, ...], _T] = {}
+        self._size = 0
+        self.get = self._entries.get
+
+    def put(self, key: tuple[str | None, ...], found: _T, text: str | None) -> _T:
+        """Remembers what was found, and returns it; `text` is the text that it holds itself."""
+        size = sum(map(getsizeof, key)) + getsizeof(text)
+        if size <= _MAX_ENTRY_BYTES:
+            if len(self._entries) >= _MAX_ENTRIES or self._size + size > _MAX_TOTAL_BYTES:
+                self._entries.clear()
+                self._size = 0
+            self._entries[key] = found
+            self._size += size
+        return found
+
+
 class Deriver:
     """`derive` with a memory: real data has few distinct statuses.
 
-    The memory is emptied when it is full, and long texts do not enter it, so that hostile data can
-    cost time but no memory. A pickle holds the mapping alone.
+    A source value is remembered by itself as well, as one status comes with many events and, if no
+    provider has a rule for it, from many providers. A pickle holds the mapping alone.
     """
 
     def __init__(self, mapping: Mapping) -> None:
         self.mapping = mapping
-        self._memo: dict[tuple[str | None, ...], Derived] = {}
-        self._size = 0
+        self._results: _Memory[Derived] = _Memory()
+        self._sources: _Memory[_Source] = _Memory()
 
     def __reduce__(self) -> tuple[type[Deriver], tuple[Mapping]]:
         return Deriver, (self.mapping,)
@@ -189,27 +240,21 @@ class Deriver:
             source_value_json,
             legacy_status,
         )
-        known = self._memo.get(key)
+        known = self._results.get(key)
         if known is not None:
             return known
-        derived = derive(
-            self.mapping,
-            provider=provider,
-            event_type=event_type,
-            given_value=given_value,
-            source_value_type=source_value_type,
-            source_value_json=source_value_json,
-            legacy_status=legacy_status,
-        )
-        self._remember(key, derived)
-        return derived
+        search = Search(self.mapping, provider)
+        source = self._source(search, provider, source_value_type, source_value_json)
+        derived = _decide(search, source, event_type, given_value, legacy_status)
+        return self._results.put(key, derived, derived.source_value)
 
-    def _remember(self, key: tuple[str | None, ...], derived: Derived) -> None:
-        size = sum(len(text) for text in (*key, derived.source_value) if text is not None)
-        if size > _MAX_ENTRY_TEXT:
-            return
-        if len(self._memo) >= _MAX_ENTRIES or self._size + size > _MAX_TOTAL_TEXT:
-            self._memo.clear()
-            self._size = 0
-        self._memo[key] = derived
-        self._size += size
+    def _source(
+        self, search: Search, provider: str | None, kind: str, json_text: str | None
+    ) -> _Source:
+        key = (provider, kind, json_text)
+        source = self._sources.get(key[1:]) or self._sources.get(key)
+        if source is None:
+            source = _look_at(search, kind, json_text)
+            # Most of what nobody has a rule for is the same for all, and need be kept only once.
+            self._sources.put(key if search.depends_on_provider else key[1:], source, source.text)
+        return source

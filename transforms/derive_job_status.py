@@ -87,7 +87,7 @@ def derive_batch(events: pa.RecordBatch, deriver: Deriver) -> pa.RecordBatch:
     return batch.append_column("mapping_fingerprint", fingerprint)
 
 
-class _DeriveJobStatus(beam.DoFn):  # type: ignore[misc]
+class _DeriveJobStatus(beam.DoFn):
     def __init__(self, mapping: Mapping) -> None:
         self._deriver = Deriver(mapping)
 
@@ -98,7 +98,7 @@ class _DeriveJobStatus(beam.DoFn):  # type: ignore[misc]
         return isolating(STEP, self.derive, block)
 
 
-class DeriveJobStatus(beam.PTransform):  # type: ignore[misc]
+class DeriveJobStatus(beam.PTransform):
     """Derives the status of each job event of each block.
 
     Args:

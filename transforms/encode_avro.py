@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import apache_beam as beam
 import numpy as np
@@ -17,11 +17,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from isal import isal_zlib
 
-from schemas.avro import RecordName, listed_values, record_schema
+from schemas.avro import listed_values, record_schema
 from transforms.avro_columns import encode_records
 from transforms.blocks import EventBlock, isolating
 from transforms.books import Books
-from transforms.dead_letters import PayloadPolicy, dead_letters
+from transforms.dead_letters import PayloadPolicy, dead_letters, encoded_dead_letters
 from transforms.derive import Derived, unmapped_key
 
 STEP = "EncodeAvro"
@@ -68,9 +68,7 @@ class BlockEncoder:
         max_payload_bytes: Dead letters keep only the head of a longer payload.
     """
 
-    def __init__(
-        self, codec: Codec, payload_policy: PayloadPolicy, max_payload_bytes: int
-    ) -> None:
+    def __init__(self, codec: Codec, payload_policy: PayloadPolicy, max_payload_bytes: int) -> None:
         self._codec = codec
         self._payload_policy = payload_policy
         self._max_payload_bytes = max_payload_bytes
@@ -78,61 +76,83 @@ class BlockEncoder:
     def encode(self, block: EventBlock) -> EncodedBlock:
         """Encodes a block; a row that breaks the schema becomes a dead letter."""
         schema = record_schema("job_status_event").parsed
-        violations = rows_outside_lists(schema, block.events)
-        for path, rows in violations.items():
-            message = f"{path} is not one of the values that the schema lists"
-            block = block.reject(rows, "SCHEMA_VIOLATION", STEP, message)
-        rejected = dead_letters(
-            block.source, block.rejections, self._payload_policy, self._max_payload_bytes
-        )
+        while violation := find_violation(schema, block.events):
+            block = block.reject(violation.rows, "SCHEMA_VIOLATION", STEP, violation.message)
         return EncodedBlock(
-            self._avro_block("job_status_event", block.events),
-            self._avro_block("dead_letter", rejected),
+            self._records(block) if block.payloads else None,
+            self._dead_letters(block) if block.rejections else None,
             books_of(block),
         )
 
-    def _avro_block(self, name: RecordName, batch: pa.RecordBatch) -> AvroBlock | None:
-        if not batch.num_rows:
-            return None
-        body, count = encode_records(record_schema(name).parsed, batch)
+    def _records(self, block: EventBlock) -> AvroBlock:
+        encoded = encode_records(record_schema("job_status_event").parsed, block.events)
+        return AvroBlock(encoded.count, self._compressed(encoded.body))
+
+    def _dead_letters(self, block: EventBlock) -> AvroBlock:
+        records = dead_letters(
+            block.source, block.rejections, self._payload_policy, self._max_payload_bytes
+        )
+        return AvroBlock(
+            len(records), self._compressed(pa.py_buffer(encoded_dead_letters(records)))
+        )
+
+    def _compressed(self, body: pa.Buffer) -> bytes:
         if self._codec == "deflate":
-            return AvroBlock(count, isal_zlib.compress(body, wbits=_RAW_DEFLATE))
-        return AvroBlock(count, body.to_pybytes())
+            return isal_zlib.compress(body, wbits=_RAW_DEFLATE)
+        return body.to_pybytes()
 
 
-def rows_outside_lists(schema: dict[str, Any], batch: pa.RecordBatch) -> dict[str, list[int]]:
-    """Finds the rows with a value outside the closed list of its field, by the field's path.
+class Violation(NamedTuple):
+    """Rows that break the schema in the same way."""
 
-    A row is found for the first such field only.
+    rows: list[int]
+    message: str
+
+
+def find_violation(schema: dict[str, Any], batch: pa.RecordBatch) -> Violation | None:
+    """Finds the rows that break the schema at the first field where any does.
+
+    A row breaks it with a null where there can be none, or with a value outside a closed list.
     """
-    found: dict[str, list[int]] = {}
-    seen: set[int] = set()
-    for path, values, column, indices in _listed_columns(schema, batch):
-        outside = pc.invert(pc.or_kleene(pc.is_in(column, pa.array(values)), column.is_null()))
-        if not outside.true_count:
-            continue
-        rows = outside if indices is None else outside.take(indices)
-        new = [row for row in np.flatnonzero(rows).tolist() if row not in seen]
-        found[path] = new
-        seen.update(new)
-    return {path: rows for path, rows in found.items() if rows}
-
-
-def _listed_columns(
-    schema: dict[str, Any], batch: pa.RecordBatch
-) -> Iterator[tuple[str, list[str], pa.Array, pa.Array | None]]:
-    for field in schema["fields"]:
+    for path, field, column, indices in _fields(schema, batch):
+        if column.null_count and not isinstance(field["type"], list):
+            rows = _rows(column.is_null(), indices)
+            if rows:
+                return Violation(rows, f"{path} is null, which the schema does not allow")
         values = listed_values(field)
-        column = batch.column(field["name"])
         if values is not None:
-            yield field["name"], values, column, None
-        elif isinstance(field["type"], dict) and field["type"]["type"] == "record":
-            distinct = column.dictionary
+            is_listed = pc.is_in(column, pa.array(values, pa.string()))
+            rows = _rows(pc.and_not(column.is_valid(), is_listed), indices)
+            if rows:
+                message = f"{path} is not one of the values that the schema lists"
+                return Violation(rows, message)
+    return None
+
+
+def _fields(
+    schema: dict[str, Any], batch: pa.RecordBatch
+) -> Iterator[tuple[str, dict[str, Any], pa.Array, pa.Array | None]]:
+    """The fields by path, each with its distinct values and, if it is a dictionary, its indices."""
+    for field in schema["fields"]:
+        column, indices = batch.column(field["name"]), None
+        if isinstance(column, pa.DictionaryArray):
+            column, indices = column.dictionary, column.indices
+            if indices.null_count:
+                column, indices = column.take(indices), None
+        yield field["name"], field, column, indices
+        if isinstance(field["type"], dict) and field["type"]["type"] == "record":
+            names = [child.name for child in column.type]
+            children = dict(zip(names, column.flatten(), strict=True))
             for child in field["type"]["fields"]:
-                values = listed_values(child)
-                if values is not None:
-                    path = f"{field['name']}.{child['name']}"
-                    yield path, values, distinct.field(child["name"]), column.indices
+                path = f"{field['name']}.{child['name']}"
+                yield path, child, children[child["name"]], indices
+
+
+def _rows(is_meant: pa.BooleanArray, indices: pa.Array | None) -> list[int]:
+    if not is_meant.true_count:
+        return []
+    rows = is_meant if indices is None else is_meant.take(indices)
+    return np.flatnonzero(rows.to_numpy(zero_copy_only=False)).tolist()
 
 
 def books_of(block: EventBlock) -> Books:
@@ -148,52 +168,42 @@ def books_of(block: EventBlock) -> Books:
         return books
     status = block.events.column("job_status")
     counts = np.bincount(status.indices, minlength=len(status.dictionary)).tolist()
-    distinct = status.dictionary.to_pylist()
-    for each, count in zip(distinct, counts, strict=True):
-        if not count:
-            continue
-        for counter, key in (
-            (books.by_value, each["value"] or "null"),
-            (books.by_source_value_type, each["source_value_type"]),
-            (books.by_derivation, each["derivation"]),
-        ):
-            counter[key] = counter.get(key, 0) + count
-    _tally_unmapped(books, block, distinct)
+    for counter, name in (
+        (books.by_value, "value"),
+        (books.by_source_value_type, "source_value_type"),
+        (books.by_derivation, "derivation"),
+    ):
+        for key, count in zip(status.dictionary.field(name).to_pylist(), counts, strict=True):
+            if count:
+                counter[key or "null"] = counter.get(key or "null", 0) + count
+    if "unmapped" in books.by_derivation:
+        _tally_unmapped(books, block)
     return books
 
 
-def _tally_unmapped(books: Books, block: EventBlock, distinct: list[dict[str, Any]]) -> None:
-    derived = [
-        Derived(each["value"], each["source_value"], each["derived_from"], each["derivation"])
-        for each in distinct
-    ]
-    is_unmapped = np.array([each.derivation == "unmapped" for each in derived])
-    if not is_unmapped.any():
-        return
-    indices = block.events.column("job_status").indices.to_numpy()
-    rows = np.flatnonzero(is_unmapped[indices])
-    providers = block.events.column("provider").take(pa.array(rows)).to_pylist()
-    legacy = block.events.column("legacy_status").take(pa.array(rows)).to_pylist()
-    for provider, legacy_status, index in zip(
-        providers, legacy, indices[rows].tolist(), strict=True
-    ):
-        given_value = distinct[index]["given_value"]
-        key = unmapped_key(derived[index], provider, given_value, legacy_status)
+def _tally_unmapped(books: Books, block: EventBlock) -> None:
+    status = block.events.column("job_status")
+    is_unmapped = pc.equal(status.dictionary.field("derivation"), "unmapped").take(status.indices)
+    rows = block.events.select(["job_status", "provider", "legacy_status"]).filter(is_unmapped)
+    for row in rows.to_pylist():
+        said = row["job_status"]
+        derived = Derived(
+            said["value"], said["source_value"], said["derived_from"], said["derivation"]
+        )
+        key = unmapped_key(derived, row["provider"], said["given_value"], row["legacy_status"])
         if key is not None:
             books.unmapped.add(*key)
 
 
-class _EncodeAvro(beam.DoFn):  # type: ignore[misc]
-    def __init__(
-        self, codec: Codec, payload_policy: PayloadPolicy, max_payload_bytes: int
-    ) -> None:
+class _EncodeAvro(beam.DoFn):
+    def __init__(self, codec: Codec, payload_policy: PayloadPolicy, max_payload_bytes: int) -> None:
         self._encoder = BlockEncoder(codec, payload_policy, max_payload_bytes)
 
     def process(self, block: EventBlock) -> Iterator[EncodedBlock]:
         return isolating(STEP, self._encoder.encode, block)
 
 
-class EncodeAvro(beam.PTransform):  # type: ignore[misc]
+class EncodeAvro(beam.PTransform):
     """Encodes blocks of derived events as Avro.
 
     Args:

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
+
+Part: TypeAlias = "pa.Array | pa.Scalar"
+"""A column of bytes, or bytes that are the same in every row."""
+
+_TABLE_LENGTHS = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,26 +22,57 @@ class Framing:
     Attributes:
         null: What stands for a null, or None where there can be none.
         prefix: What stands before a value of that many bytes.
+        table: The prefixes of short values, by length; the null stands last.
     """
 
     null: bytes | None
     prefix: Callable[[int], bytes]
+    table: pa.BinaryArray
+
+    @staticmethod
+    def of(null: bytes | None, prefix: Callable[[int], bytes]) -> Framing:
+        """Makes the table of a framing."""
+        prefixes = [prefix(length) for length in range(_TABLE_LENGTHS)]
+        return Framing(null, prefix, pa.array([*prefixes, null], pa.binary()))
 
 
-def framed(column: pa.Array, framing: Framing) -> tuple[pa.BinaryArray, pa.BinaryArray]:
+def framed(column: pa.Array, framing: Framing) -> list[Part]:
     """Returns what stands before each value, and the values, to be joined.
 
     Args:
-        column: Strings or bytes. Real columns have few distinct lengths: the prefixes are made
-            once for each.
+        column: Strings or bytes.
         framing: How to frame them.
     """
-    lengths = pc.binary_length(column).dictionary_encode(null_encoding="encode")
-    prefixes = [
-        framing.null if length is None else framing.prefix(length)
-        for length in lengths.dictionary.to_pylist()
-    ]
+    if column.null_count == len(column):
+        return [pa.scalar(framing.null, pa.binary())]
+    lengths = pc.binary_length(column)
+    bounds = pc.min_max(lengths)
+    shortest, longest = bounds["min"].as_py(), bounds["max"].as_py()
     values = column.cast(pa.binary())
     if column.null_count:
         values = values.fill_null(b"")
-    return pa.array(prefixes, pa.binary()).take(lengths.indices), values
+    elif shortest == longest:
+        return [pa.scalar(framing.prefix(longest), pa.binary()), values]
+    if longest < _TABLE_LENGTHS:
+        return [framing.table.take(lengths.fill_null(_TABLE_LENGTHS)), values]
+    # Real columns have few distinct lengths: the prefixes are made once for each.
+    distinct = lengths.dictionary_encode(null_encoding="encode")
+    prefixes = [
+        framing.null if length is None else framing.prefix(length)
+        for length in distinct.dictionary.to_pylist()
+    ]
+    return [pa.array(prefixes, pa.binary()).take(distinct.indices), values]
+
+
+def joined(parts: list[Part], count: int) -> pa.BinaryArray:
+    """Joins parts row by row.
+
+    Args:
+        parts: In the order of their bytes.
+        count: How many rows there are; only scalars do not tell.
+    """
+    if len(parts) == 1 and isinstance(parts[0], pa.Array):
+        return parts[0]
+    if any(isinstance(part, pa.Array) for part in parts):
+        return pc.binary_join_element_wise(*parts, b"")
+    return pa.repeat(pa.scalar(b"".join(part.as_py() for part in parts), pa.binary()), count)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from itertools import accumulate
+from itertools import accumulate, compress
 
 from transforms.blocks import PAYLOAD_HEAD_BYTES, RawBlock, Rejection, Span
+
+BLOCK_LINES = 10_000
+"""Most lines of a block: tiny ones would make a block of many times its size in memory."""
 
 _WHITE = b" \t\r"
 
@@ -14,10 +17,11 @@ _WHITE = b" \t\r"
 def blocks_of_lines(
     source: str, chunks: Iterable[bytes], start: int, max_event_bytes: int
 ) -> Iterator[RawBlock]:
-    """Turns chunks of a source into a block of lines for each.
+    """Turns chunks of a source into blocks of lines, one for each as a rule.
 
     Lines end at LF only, as JSON Lines has it; a CR before it is white space. A line over the
-    limit is never held: its head, its size and its digest become a rejection.
+    limit is never held: its head, its size and its digest become a rejection. A line of white
+    space alone is nothing, however long it is.
 
     Args:
         source: Where the chunks come from.
@@ -44,8 +48,8 @@ def blocks_of_lines(
             chunk = chunk[end + 1 :]
         end = chunk.rfind(b"\n") + 1
         if end:
-            text = b"".join((*held, chunk[:end]))
-            yield _block(source, text, start, max_event_bytes)
+            text = b"".join((*held, memoryview(chunk)[:end]))
+            yield from _blocks(source, text, start, max_event_bytes)
             start += len(text)
             held, held_bytes = [], 0
             chunk = chunk[end:]
@@ -60,7 +64,7 @@ def blocks_of_lines(
         span = Span(start, start + long_line.size)
         yield _block_of_long_line(source, long_line, span, max_event_bytes)
     elif held:
-        yield _block(source, b"".join(held), start, max_event_bytes)
+        yield from _blocks(source, b"".join(held), start, max_event_bytes)
 
 
 class _LongLine:
@@ -69,6 +73,7 @@ class _LongLine:
     def __init__(self, pieces: list[bytes]) -> None:
         self.size = 0
         self.head = b""
+        self.is_white = True
         self._digest = hashlib.sha256()
         self._before_cr: tuple[int, str] | None = None
         for piece in pieces:
@@ -80,6 +85,7 @@ class _LongLine:
         room = PAYLOAD_HEAD_BYTES - len(self.head)
         if room > 0:
             self.head += piece[:room]
+        self.is_white = self.is_white and not piece.strip(_WHITE)
         self._before_cr = None
         if piece.endswith(b"\r"):
             digest = self._digest.copy()
@@ -111,38 +117,41 @@ def too_large(
 
 def _block_of_long_line(source: str, line: _LongLine, span: Span, limit: int) -> RawBlock:
     size, digest = line.size_and_digest()
-    return RawBlock(
-        source,
-        [],
-        [],
-        span,
-        rejections=[too_large(line.head[:size], span.start, limit, size, digest)],
-    )
-
-
-def _block(source: str, text: bytes, start: int, max_event_bytes: int) -> RawBlock:
-    lines = text.split(b"\n")
-    offsets = list(accumulate([len(line) + 1 for line in lines], initial=start))
-    del offsets[-1]
-    if b"\r" in text:
-        lines = [line[:-1] if line.endswith(b"\r") else line for line in lines]
     rejections = []
-    if len(text) > max_event_bytes:
+    if not line.is_white:
+        rejections = [too_large(line.head[:size], span.start, limit, size, digest)]
+    return RawBlock(source, [], [], span, rejections)
+
+
+def _blocks(source: str, text: bytes, start: int, max_event_bytes: int) -> Iterator[RawBlock]:
+    lines = text.split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    starts = list(accumulate([len(line) + 1 for line in lines], initial=start))
+    starts[-1] = start + len(text)
+    if b"\r" in text:
+        lines = [line.removesuffix(b"\r") for line in lines]
+    for first in range(0, len(lines), BLOCK_LINES):
+        last = min(first + BLOCK_LINES, len(lines))
+        span = Span(starts[first], starts[last])
+        yield _block(source, lines[first:last], starts[first:last], span, max_event_bytes)
+
+
+def _block(
+    source: str, lines: list[bytes], offsets: list[int], span: Span, max_event_bytes: int
+) -> RawBlock:
+    # The least line tells at once whether any is empty or begins with white space.
+    if min(lines) < b"!":
+        kept = [bool(line.strip(_WHITE)) for line in lines]
+        lines, offsets = list(compress(lines, kept)), list(compress(offsets, kept))
+    rejections = []
+    if span.end - span.start > max_event_bytes:
         rejections = [
             too_large(line, offset, max_event_bytes, len(line), hashlib.sha256(line).hexdigest())
             for line, offset in zip(lines, offsets, strict=True)
             if len(line) > max_event_bytes
         ]
-    # No JSON begins with white space alone, so a first byte above it needs no further look.
-    kept = [
-        (line, offset)
-        for line, offset in zip(lines, offsets, strict=True)
-        if line and (line[0] > 32 or line.strip(_WHITE)) and len(line) <= max_event_bytes
-    ]
-    return RawBlock(
-        source,
-        [line for line, _ in kept],
-        [offset for _, offset in kept],
-        Span(start, start + len(text)),
-        rejections,
-    )
+    if rejections:
+        kept = [len(line) <= max_event_bytes for line in lines]
+        lines, offsets = list(compress(lines, kept)), list(compress(offsets, kept))
+    return RawBlock(source, lines, offsets, span, rejections)

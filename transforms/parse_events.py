@@ -6,10 +6,10 @@ because Python touches it only to decode it and to hash its identity.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any
 
 import apache_beam as beam
@@ -17,8 +17,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from transforms.blocks import BLOCK_BYTES, NO_CONTEXT, Context, EventBlock, RawBlock
+from transforms.blocks import BLOCK_BYTES, NO_CONTEXT, Context, EventBlock, RawBlock, log_bug
 from transforms.event_id import event_ids
+from transforms.ordinary import add_ordinary
+from transforms.payload_fields import filled
 from transforms.payloads import STEP, EventFinder, Rows
 from transforms.timestamps import TIMESTAMP, parse_timestamps
 
@@ -57,6 +59,12 @@ PARSED = pa.schema(
 
 _CONTEXT_FIELDS = ("event_type", "event_date", "project_id", "account_id", "provider")
 
+_MOST_ROWS = 8192
+"""Rows of a block at the most: it bounds the memory of a block of tiny payloads."""
+
+_ROW_BYTES = 100
+"""What a row costs at least beside its payload: it bounds the rows of a block of tiny payloads."""
+
 
 class EventTypes:
     """Which events are wanted.
@@ -66,6 +74,7 @@ class EventTypes:
     """
 
     _MOST_REMEMBERED = 10_000
+    _LONGEST_REMEMBERED = 256
 
     def __init__(self, patterns: tuple[str, ...] = DEFAULT_EVENT_TYPES) -> None:
         self._patterns = patterns
@@ -77,7 +86,8 @@ class EventTypes:
             wanted = any(fnmatchcase(event_type, pattern) for pattern in self._patterns)
             if len(self._known) >= self._MOST_REMEMBERED:
                 self._known.clear()
-            self._known[event_type] = wanted
+            if len(event_type) <= self._LONGEST_REMEMBERED:
+                self._known[event_type] = wanted
         return wanted
 
 
@@ -91,6 +101,7 @@ class EventParser:
     """
 
     def __init__(self, event_types: EventTypes, max_event_bytes: int, context: Context) -> None:
+        self._event_types = event_types
         self._finder = EventFinder(event_types, max_event_bytes)
         self._context = context
 
@@ -99,46 +110,71 @@ class EventParser:
 
         Only the first of them accounts for the span and the note of the block.
         """
-        contexts = block.contexts or [self._context] * len(block.payloads)
-        rejections = [replace(each, context=self._context) for each in block.rejections]
-        rows = Rows(rejections=rejections)
+        flags = self._context
+        if block.contexts is None:
+            contexts = [flags] * len(block.payloads)
+        else:
+            contexts = [filled(each, flags) for each in block.contexts]
+        rejections = [
+            replace(each, context=filled(each.context, flags)) for each in block.rejections
+        ]
         span, note = block.span, block.note
-        for found in self._each(block, contexts, rows):
-            for parsed in _with_columns(block.source, found):
+        for rows in self._rows(block, contexts):
+            rows.rejections += rejections
+            rejections = []
+            for parsed in _with_columns(block.source, rows):
                 yield replace(parsed, span=span, note=note)
                 span = note = None
 
-    def _each(self, block: RawBlock, contexts: list[Context], rows: Rows) -> Iterator[Rows]:
-        finder = self._finder
-        bytes_within = 0
-        for payload, offset, context in zip(block.payloads, block.offsets, contexts, strict=True):
-            try:
-                finder.find(payload, offset, context, rows)
-            except Exception as error:
-                rows.reject("INTERNAL", type(error).__name__, payload, offset, context)
-            while rows.pending:
-                found = next(rows.pending[-1], None)
-                if found is None:
-                    rows.pending.pop()
-                    continue
-                try:
-                    finder.find_within(found, rows)
-                except Exception as error:
-                    rows.reject("INTERNAL", type(error).__name__, *found[:3])
-                bytes_within += len(found.payload)
-                if bytes_within >= BLOCK_BYTES:
-                    yield rows
-                    rows = Rows(pending=rows.pending)
-                    bytes_within = 0
-        yield rows
+    def _rows(self, block: RawBlock, contexts: list[Context]) -> Iterator[Rows]:
+        """Finds the events of a block; yields them as soon as they are enough for a block."""
+        for start in range(0, max(len(block.payloads), 1), _MOST_ROWS):
+            part = slice(start, start + _MOST_ROWS)
+            payloads, offsets, around = block.payloads[part], block.offsets[part], contexts[part]
+            rows, others = self._ordinary(payloads, offsets, around)
+            added_bytes = 0
+            for position in others:
+                one = payloads[position], offsets[position], around[position]
+                _guarded(partial(self._finder.find, *one, rows), *one, rows)
+                while rows.pending:
+                    found = rows.next_found()
+                    if found is not None:
+                        find_within = partial(self._finder.find_within, found, rows)
+                        _guarded(find_within, found.payload, found.offset, found.context, rows)
+                        added_bytes += len(found.payload) + _ROW_BYTES
+                    if added_bytes >= BLOCK_BYTES:
+                        yield rows
+                        rows, added_bytes = rows.continued(), 0
+            yield rows
+
+    def _ordinary(
+        self, payloads: list[bytes], offsets: list[int], contexts: list[Context]
+    ) -> tuple[Rows, list[int]]:
+        """The ordinary payloads, and the positions of the others: all, should a bug meet one."""
+        rows = Rows()
+        try:
+            return rows, add_ordinary(payloads, offsets, contexts, self._event_types, rows)
+        except Exception as error:
+            log_bug(STEP, error)
+            return Rows(), list(range(len(payloads)))
+
+
+def _guarded(
+    work: Callable[[], None], payload: bytes, offset: int, context: Context, rows: Rows
+) -> None:
+    """Does the work on a payload; should a bug meet it, only that payload is lost to INTERNAL."""
+    try:
+        work()
+    except Exception as error:
+        rows.reject("INTERNAL", type(error).__name__, payload, offset, context)
 
 
 def _with_columns(source: str, rows: Rows) -> Iterator[EventBlock]:
     """The rows as a block; should a bug meet one of them, only that row is lost to INTERNAL."""
     try:
         block = _block(source, rows)
-    except Exception:
-        logging.getLogger(__name__).exception("%s failed on a block; trying its rows", STEP)
+    except Exception as error:
+        log_bug(STEP, error)
     else:
         yield block
         return
@@ -186,9 +222,7 @@ def columns_of(source: str, rows: Rows) -> tuple[pa.RecordBatch, int]:
         "project_id": _ids([each.project_id for each in envelopes]),
         "account_id": _ids([each.account_id for each in envelopes]),
         "provider": _strings([each.provider for each in envelopes]),
-        "job_id": _either(
-            [each.id for each in jobs], [each.record_id for each in envelopes]
-        ),
+        "job_id": _either([each.id for each in jobs], [each.record_id for each in envelopes]),
         "remote_job_id": _either(
             [each.remote_id for each in jobs], [each.record_remote_id for each in envelopes]
         ),
@@ -265,7 +299,7 @@ def _with_context(column: pa.StringArray, contexts: list[Context], name: str) ->
     return pc.coalesce(column, _strings([getattr(each, name) for each in contexts]))
 
 
-class _ParseEvents(beam.DoFn):  # type: ignore[misc]
+class _ParseEvents(beam.DoFn):
     def __init__(
         self, event_types: tuple[str, ...], max_event_bytes: int, context: Context
     ) -> None:
@@ -279,7 +313,7 @@ class _ParseEvents(beam.DoFn):  # type: ignore[misc]
         return self._parser.parse(block)
 
 
-class ParseEvents(beam.PTransform):  # type: ignore[misc]
+class ParseEvents(beam.PTransform):
     """Finds the job events in blocks of payloads.
 
     Args:

@@ -8,71 +8,39 @@ another shape or is wrong, goes the plain way: field by field, and with the path
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import msgspec
-from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+from msgspec import UNSET, Raw
 
 from transforms.blocks import Context, Rejection
-from transforms.json_text import depth, kind_of, position_of
+from transforms.faulty_text import LONE_SURROGATE, Cover, Fault, fault_of
+from transforms.json_text import kind_of, spans_of
 from transforms.lines import too_large
+from transforms.payload_fields import (
+    KNOWN_FIELDS,
+    Job,
+    Payload,
+    context_beside,
+    context_within,
+    envelope_of,
+    job_of,
+    text_of,
+)
 from transforms.status_text import StatusText, WrongTypeError, status_text
 
 STEP = "ParseEvents"
 
-MAX_DEPTH = 200
-"""The deepest nesting that is read. A parser's own limit depends on the stack."""
-
 _MAX_IGNORED_TYPES = 100
+_MAX_TYPE_LENGTH = 256
 _OTHER_TYPES = "other"
-
-# Of a number only its text is kept; one whose text could differ from Python's takes the plain way.
-_Id = str | Annotated[int, Meta(ge=1, le=10**18)] | None
-
-
-class Job(Struct, gc=False):
-    """The used fields of a job."""
-
-    id: _Id = None
-    remote_id: _Id = None
-    job_status: Raw = Raw()
-    status: str | None = None
-    created_at: str | None = None
-    updated_at: str | None = None
-
-
-class Payload(Job, gc=False):
-    """The used fields of an envelope, of a page, or of a job that is a payload itself."""
-
-    event: str | None = None
-    event_date: str | None = None
-    project_id: _Id = None
-    account_id: _Id = None
-    provider: str | None = None
-    record_id: _Id = None
-    record_remote_id: _Id = None
-    event_data: Job | None = None
-    data: Raw | UnsetType = UNSET
-
-
-_ENVELOPE_FIELDS = {"event", "event_date", "sent_at", "project_id", "account_id", "provider"} | {
-    "record_type", "record_id", "record_remote_id", "event_data", "raw_event"
-}
-_PAGE_FIELDS = {"next", "data", "raw"}
-_JOB_FIELDS = {"id", "remote_id", "code", "title", "description", "status", "job_status"} | {
-    "department_ids", "location_ids", "hiring_team", "interview_stages", "confidential",
-    "custom_fields", "unified_custom_fields", "created_at", "updated_at",
-}
-_KNOWN_FIELDS = frozenset(_ENVELOPE_FIELDS | _PAGE_FIELDS | _JOB_FIELDS)
 
 _decode_payload = msgspec.json.Decoder(Payload).decode
 _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_array = msgspec.json.Decoder(list[Raw]).decode
 _decode_anything = msgspec.json.Decoder(Raw).decode
-_decode_string = msgspec.json.Decoder(str).decode
 
 
 class Found(NamedTuple):
@@ -83,12 +51,35 @@ class Found(NamedTuple):
         offset: Where it begins in the source.
         context: What surrounds it says of it.
         is_job: Whether it stands where only a job can stand.
+        fault: Why it cannot be read, where that is known already.
     """
 
     payload: bytes
     offset: int
     context: Context
     is_job: bool
+    fault: Fault | None = None
+
+
+@dataclass(slots=True)
+class Elements:
+    """The elements of an array, to be cut out of the payload around it one at a time.
+
+    Attributes:
+        spans: Where each begins and ends in the source.
+        start: Where the first begins.
+        end: Where the last ends; the same as `start` where there is none.
+        context: What surrounds them says of them.
+        are_jobs: Whether they stand where only jobs can stand.
+        cover: Says what is wrong with those that cannot be read, or None if all can.
+    """
+
+    spans: Iterator[tuple[int, int]]
+    start: int
+    end: int
+    context: Context
+    are_jobs: bool
+    cover: Cover | None = None
 
 
 @dataclass(slots=True)
@@ -98,6 +89,8 @@ class Rows:
     Attributes:
         statuses: The distinct statuses, each with its index in `status_texts`.
         pending: Arrays that were found and not yet looked into, the innermost last.
+        whole: The payload that they all stand in, and where it begins in the source: arrays in
+            arrays are cut out of it too, so that nesting costs no memory.
     """
 
     envelopes: list[Payload] = field(default_factory=list)
@@ -110,7 +103,8 @@ class Rows:
     status_texts: list[StatusText] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
     ignored: dict[str, int] = field(default_factory=dict)
-    pending: list[Iterator[Found]] = field(default_factory=list)
+    pending: list[Elements] = field(default_factory=list)
+    whole: tuple[bytes, int] = b"", 0
 
     def add(
         self, envelope: Payload, job: Job, payload: bytes, offset: int, context: Context
@@ -139,12 +133,37 @@ class Rows:
         return Rows(
             self.envelopes[one],
             self.jobs[one],
-            self.status_indices[one],
+            [0],
             self.payloads[one],
             self.offsets[one],
             self.contexts[one],
-            status_texts=self.status_texts,
+            status_texts=[self.status_texts[self.status_indices[index]]],
         )
+
+    def continued(self) -> Rows:
+        """Takes what is found after these, if they are enough for a block."""
+        return Rows(pending=self.pending, whole=self.whole)
+
+    def add_elements(self, elements: Elements, payload: bytes, offset: int) -> None:
+        """Adds the elements of an array in a payload, to be looked into later."""
+        if not self.pending:
+            self.whole = payload, offset
+        self.pending.append(elements)
+
+    def next_found(self) -> Found | None:
+        """Cuts out the next element that was not yet looked into."""
+        while self.pending:
+            elements = self.pending[-1]
+            span = next(elements.spans, None)
+            if span is None:
+                self.pending.pop()
+                continue
+            start, end = span
+            whole, offset = self.whole
+            fault = None if elements.cover is None else elements.cover.fault(start, end)
+            payload = whole[start - offset : end - offset]
+            return Found(payload, start, elements.context, elements.are_jobs, fault)
+        return None
 
     def reject(
         self,
@@ -155,13 +174,15 @@ class Rows:
         context: Context,
         path: str | None = None,
     ) -> None:
-        """Adds a rejection, with that part of the context that the payload does not hold."""
-        beside = _context_beside(payload, context)
-        self.rejections.append(Rejection(code, STEP, path, message, payload, offset, beside))
+        """Adds a rejection."""
+        self.rejections.append(Rejection(code, STEP, path, message, payload, offset, context))
 
     def ignore(self, event_type: str) -> None:
         """Counts an envelope of another type; of too many types, only that there were more."""
-        if event_type not in self.ignored and len(self.ignored) >= _MAX_IGNORED_TYPES:
+        is_new = event_type not in self.ignored
+        if is_new and (
+            len(self.ignored) >= _MAX_IGNORED_TYPES or len(event_type) > _MAX_TYPE_LENGTH
+        ):
             event_type = _OTHER_TYPES
         self.ignored[event_type] = self.ignored.get(event_type, 0) + 1
 
@@ -187,35 +208,29 @@ class EventFinder:
             context: What is known of it beside its text.
             rows: Takes the events, the rejections and the ignored.
         """
-        if not payload.isascii():
-            try:
-                payload.decode()
-            except UnicodeDecodeError as error:
-                message = f"byte {error.start} is not valid UTF-8"
-                rows.reject("INVALID_UTF8", message, payload, offset, context)
-                return
-        if payload.count(b"[") + payload.count(b"{") > MAX_DEPTH and depth(payload) > MAX_DEPTH:
-            message = f"nested more than {MAX_DEPTH} deep"
-            rows.reject("TOO_DEEP", message, payload, offset, context)
-            return
-        self._find(payload, offset, context, rows)
+        fault = fault_of(payload)
+        if fault is None:
+            self._find(payload, offset, context, rows)
+        else:
+            self._find_around(fault, payload, offset, context, rows)
 
     def find_within(self, found: Found, rows: Rows) -> None:
         """Does the same for an element of an array; each can be replayed by itself."""
-        size = len(found.payload)
+        payload, offset, context, is_job, fault = found
+        size = len(payload)
         if size > self._max_event_bytes:
-            digest = hashlib.sha256(found.payload).hexdigest()
-            rejection = too_large(
-                found.payload, found.offset, self._max_event_bytes, size, digest
-            )
-            rows.rejections.append(replace(rejection, step=STEP, context=found.context))
-            return
-        kind = kind_of(found.payload)
-        if found.is_job and kind != "object":
-            message = f"expected an object, found {kind}"
-            rows.reject("WRONG_TYPE", message, *found[:3], path="$")
-            return
-        self._find(*found[:3], rows)
+            digest = hashlib.sha256(payload).hexdigest()
+            rejection = too_large(payload, offset, self._max_event_bytes, size, digest)
+            # Only the head is kept, which does not tell any more what the payload holds.
+            beside = context_beside(payload, context)
+            rows.rejections.append(replace(rejection, step=STEP, context=beside))
+        elif fault is not None:
+            rows.reject(fault.code, fault.message, payload, offset, context)
+        elif is_job and kind_of(payload) != "object":
+            message = f"expected an object, found {kind_of(payload)}"
+            rows.reject("WRONG_TYPE", message, payload, offset, context, "$")
+        else:
+            self._find(payload, offset, context, rows)
 
     def _find(self, payload: bytes, offset: int, context: Context, rows: Rows) -> None:
         try:
@@ -242,42 +257,79 @@ class EventFinder:
     def find_plainly(self, payload: bytes, offset: int, context: Context, rows: Rows) -> None:
         """Does the same field by field, for UTF-8 that is not too deep; says where the fault is."""
         try:
-            kind = kind_of(payload)
-            if kind == "object":
-                self._find_in_object(payload, offset, context, rows)
-            elif kind == "array":
-                rows.pending.append(_elements(payload, payload, offset, context, False))
-            else:
-                _decode_anything(payload)
-                message = "neither an object nor an array"
-                rows.reject("NOT_AN_EVENT", message, payload, offset, context)
+            self._find_field_by_field(payload, offset, context, rows)
         except WrongTypeError as error:
             rows.reject("WRONG_TYPE", str(error), payload, offset, context, error.path)
         except msgspec.DecodeError as error:
-            code, message = _why_not_json(payload, error)
-            rows.reject(code, message, payload, offset, context)
+            fault = Fault("INVALID_JSON", str(error))
+            self._find_around(fault, payload, offset, context, rows)
+
+    def _find_around(
+        self, fault: Fault, payload: bytes, offset: int, context: Context, rows: Rows
+    ) -> None:
+        """Rejects a payload with a fault; of a page or an array, only the elements that have it."""
+        cover = Cover.of(payload, offset)
+        covered = cover.stages[-1]
+        scratch = Rows()
+        is_json = covered != payload
+        if is_json:
+            try:
+                self._find_field_by_field(covered, offset, context, scratch)
+            except WrongTypeError:
+                pass
+            except msgspec.DecodeError:
+                is_json = False
+        if not is_json:
+            rows.reject(fault.code, fault.message, payload, offset, context)
+            return
+        if fault.code == "INVALID_JSON":
+            # The decoder refuses halves of surrogate pairs as it refuses broken JSON.
+            fault = LONE_SURROGATE
+        if scratch.pending:
+            elements = scratch.pending[0]
+            start, end = elements.start - offset, elements.end - offset
+            if payload[:start] == covered[:start] and payload[end:] == covered[end:]:
+                elements.cover = cover
+                rows.add_elements(elements, payload, offset)
+                return
+        rows.reject(fault.code, fault.message, payload, offset, context)
+
+    def _find_field_by_field(
+        self, payload: bytes, offset: int, context: Context, rows: Rows
+    ) -> None:
+        kind = kind_of(payload)
+        if kind == "object":
+            self._find_in_object(payload, offset, context, rows)
+        elif kind == "array":
+            elements = _elements(payload, payload, offset, context, False)
+            rows.add_elements(elements, payload, offset)
+        else:
+            _decode_anything(payload)
+            message = "neither an object nor an array"
+            rows.reject("NOT_AN_EVENT", message, payload, offset, context)
 
     def _find_in_object(self, payload: bytes, offset: int, context: Context, rows: Rows) -> None:
         fields = _decode_object(payload)
-        event = _text(fields, "event", "$")
+        event = text_of(fields, "event", "$")
         event_type = context.event_type if event is None else event
         if event_type is not None and not self._accepts(event_type):
             rows.ignore(event_type)
             return
-        if _KNOWN_FIELDS.isdisjoint(fields):
+        if KNOWN_FIELDS.isdisjoint(fields):
             message = "an object without any field of an envelope, a page or a job"
             rows.reject("NOT_AN_EVENT", message, payload, offset, context)
             return
-        envelope = _envelope(fields, event)
+        envelope = envelope_of(fields, event)
         for name in ("event_data", "data"):
             jobs = fields.get(name)
             kind = "missing" if jobs is None else kind_of(jobs)
             if kind == "object":
-                job = _job(_decode_object(fields[name]), f"$.{name}")
+                job = job_of(_decode_object(fields[name]), f"$.{name}")
                 rows.add(envelope, job, payload, offset, context)
             elif kind == "array":
-                within = _context_within(envelope, context)
-                rows.pending.append(_elements(payload, fields[name], offset, within, True))
+                within = context_within(envelope, context)
+                elements = _elements(payload, fields[name], offset, within, True)
+                rows.add_elements(elements, payload, offset)
             elif kind in ("missing", "null"):
                 continue
             else:
@@ -285,112 +337,15 @@ class EventFinder:
             return
         if event is None and "data" in fields:
             return  # a page without jobs
-        rows.add(envelope, _job(fields, "$"), payload, offset, context)
+        rows.add(envelope, job_of(fields, "$"), payload, offset, context)
+
 
 def _elements(
     payload: bytes, array: bytes | Raw, offset: int, context: Context, are_jobs: bool
-) -> Iterator[Found]:
-    elements = _decode_array(array)
-    return (
-        Found(bytes(element), offset + position_of(element, payload), context, are_jobs)
-        for element in elements
-    )
-
-
-def _envelope(fields: dict[str, Raw], event: str | None) -> Payload:
-    return Payload(
-        event=event,
-        event_date=_timestamp_text(fields, "event_date"),
-        project_id=_id(fields, "project_id", "$"),
-        account_id=_id(fields, "account_id", "$"),
-        provider=_text(fields, "provider", "$"),
-        record_id=_id(fields, "record_id", "$"),
-        record_remote_id=_id(fields, "record_remote_id", "$"),
-    )
-
-
-def _job(fields: dict[str, Raw], path: str) -> Job:
-    job_status = fields.get("job_status", Raw())
-    status_text(bytes(job_status), f"{path}.job_status")
-    return Job(
-        id=_id(fields, "id", path),
-        remote_id=_id(fields, "remote_id", path),
-        job_status=job_status,
-        status=_text(fields, "status", path),
-        created_at=_timestamp_text(fields, "created_at"),
-        updated_at=_timestamp_text(fields, "updated_at"),
-    )
-
-
-def _text(fields: dict[str, Raw], name: str, path: str) -> str | None:
-    kind = kind_of(fields[name]) if name in fields else "null"
-    if kind == "null":
-        return None
-    if kind != "string":
-        raise WrongTypeError(f"{path}.{name}", "a string", kind)
-    return _decode_string(fields[name])
-
-
-def _id(fields: dict[str, Raw], name: str, path: str) -> str | None:
-    kind = kind_of(fields[name]) if name in fields else "null"
-    if kind == "number":
-        return bytes(fields[name]).decode()
-    if kind in ("null", "string"):
-        return _text(fields, name, path)
-    raise WrongTypeError(f"{path}.{name}", "a string or a number", kind)
-
-
-def _timestamp_text(fields: dict[str, Raw], name: str) -> str | None:
-    """A timestamp of another type is unreadable, not wrong; its text still tells events apart."""
-    kind = kind_of(fields[name]) if name in fields else "null"
-    if kind == "null":
-        return None
-    return _decode_string(fields[name]) if kind == "string" else bytes(fields[name]).decode()
-
-
-def _context_within(envelope: Payload, context: Context) -> Context:
-    """What an envelope or a page says of each job in it."""
-    return Context(
-        event_type=context.event_type if envelope.event is None else envelope.event,
-        event_date=context.event_date if envelope.event_date is None else envelope.event_date,
-        project_id=context.project_id if envelope.project_id is None else str(envelope.project_id),
-        account_id=context.account_id if envelope.account_id is None else str(envelope.account_id),
-        provider=context.provider if envelope.provider is None else envelope.provider,
-    )
-
-
-_CONTEXT_FIELDS = {
-    "event_type": "event",
-    "event_date": "event_date",
-    "project_id": "project_id",
-    "account_id": "account_id",
-    "provider": "provider",
-}
-
-
-def _context_beside(payload: bytes, context: Context) -> Context:
-    """That part of the context which the payload does not hold itself."""
-    try:
-        fields = _decode_object(payload)
-    except msgspec.DecodeError:
-        return context
-    held = {
-        name: None
-        for name, key in _CONTEXT_FIELDS.items()
-        if key in fields and kind_of(fields[key]) != "null"
-    }
-    return replace(context, **held)
-
-
-def _why_not_json(payload: bytes, error: msgspec.DecodeError) -> tuple[str, str]:
-    # The decoder rejects an escaped half of a surrogate pair as it rejects broken JSON; Python's
-    # own reader takes one, and nothing else that the decoder does not take.
-    try:
-        json.loads(payload.decode(), parse_constant=_not_json, parse_int=len, parse_float=len)
-    except (ValueError, RecursionError):
-        return "INVALID_JSON", str(error)
-    return "LONE_SURROGATE", "an escape is half of a surrogate pair, which is no character"
-
-
-def _not_json(constant: str) -> None:
-    raise ValueError(constant)
+) -> Elements:
+    starts, ends = spans_of(_decode_array(array), payload)
+    starts += offset
+    ends += offset
+    first, last = (int(starts[0]), int(ends[-1])) if len(starts) else (offset, offset)
+    spans = ((int(start), int(end)) for start, end in zip(starts, ends, strict=True))
+    return Elements(spans, first, last, context, are_jobs)

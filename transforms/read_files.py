@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, BinaryIO, Literal, NamedTuple, cast
+from typing import Any, BinaryIO, Literal, NamedTuple
 
 import apache_beam as beam
 
@@ -24,6 +24,9 @@ from transforms.lines import blocks_of_lines
 from transforms.shape import BYTE_ORDER_MARK, PEEK_BYTES, Shape, shape_of
 
 RANGE_BYTES = 64 << 20
+"""Size of a range, in bytes."""
+
+_WHITE = b" \t\r\n"
 
 InputFormat = Literal["auto", "lines", "document"]
 
@@ -71,6 +74,9 @@ class FileRange(NamedTuple):
 def match_files(patterns: list[str]) -> storage.Matched:
     """Finds the files of all patterns, each file once however many of them match it.
 
+    Two symbolic links to one file are that file, and so is one that is found again through a
+    symbolic link to a directory above it. The first name that matched is the one it is read by.
+
     Raises:
         InputError: As `storage.match` does.
     """
@@ -78,7 +84,8 @@ def match_files(patterns: list[str]) -> storage.Matched:
     directories: set[str] = set()
     for pattern in patterns:
         matched = storage.match(pattern)
-        files.update((file.path, file) for file in matched.files)
+        for file in matched.files:
+            files.setdefault(storage.real(file.path), file)
         directories.update(matched.directories)
     return storage.Matched(list(files.values()), sorted(directories))
 
@@ -94,10 +101,10 @@ def split_file(
             if size == 0:
                 return []
             file.seek(0)
-            head = _peek(decompress(file, codec) if codec else _chunks(file, size))
+            head = _peek(decompress(file, codec) if codec else _chunks(file, 0, size), PEEK_BYTES)
     except (InputError, DamagedInputError, OSError) as error:
         return [whole._replace(damage=_why(error))]
-    shape: Shape = shape_of(head) if input_format == "auto" else input_format
+    shape: Shape = shape_of(head[:PEEK_BYTES]) if input_format == "auto" else input_format
     whole = whole._replace(shape=shape, codec=codec)
     if whole.whole:
         return [whole]
@@ -114,12 +121,13 @@ def read_range(piece: FileRange, limits: ReadLimits) -> Iterator[RawBlock]:
     if piece.damage is not None:
         yield _end(piece, 0, piece.damage)
         return
-    end = 0
+    # The length of a plain file is known, whatever becomes of one of its ranges.
+    end = 0 if piece.whole else piece.size
     try:
         with storage.open_for_reading(piece.path) as file:
             for block in _blocks(file, piece, limits):
-                assert block.span is not None
-                end = block.span.end
+                if piece.whole and block.span is not None:
+                    end = block.span.end
                 yield block
     except (InputError, DamagedInputError, OSError) as error:
         yield _end(piece, end, _why(error))
@@ -133,39 +141,47 @@ def _end(piece: FileRange, end: int, damage: str | None) -> RawBlock:
 
 
 def _blocks(file: BinaryIO, piece: FileRange, limits: ReadLimits) -> Iterator[RawBlock]:
-    if piece.codec is not None:
-        chunks = decompress(file, piece.codec)
-    elif piece.shape == "document":
-        chunks = _chunks(file, piece.size)
-    else:
+    if piece.codec is None and piece.shape == "lines":
         return _blocks_of_range(file, piece, limits)
+    chunks = decompress(file, piece.codec) if piece.codec else _chunks(file, 0, piece.size)
     if piece.shape == "document":
         return _document(piece.path, chunks, limits)
     return _lines(piece.path, chunks, 0, limits)
 
 
+class _UntilDamage:
+    """Chunks up to where the input is damaged; the damage is told once they are handed on."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._damage: DamagedInputError | OSError | None = None
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._chunks
+        except (DamagedInputError, OSError) as error:
+            self._damage = error
+
+    def tell(self) -> None:
+        """Raises the damage that ended the chunks, if any did."""
+        if self._damage is not None:
+            raise self._damage
+
+
 def _lines(
     path: str, chunks: Iterator[bytes], start: int, limits: ReadLimits
 ) -> Iterator[RawBlock]:
-    """Lines from the start of a line on, with the damage of the chunks raised at the very end."""
-    damage: list[DamagedInputError] = []
-
-    def until_damage() -> Iterator[bytes]:
-        try:
-            yield from chunks
-        except DamagedInputError as error:
-            damage.append(error)
-
-    sound: Iterator[bytes] = until_damage()
+    """Lines from the start of a line on; of the last one what there is where damage cut it."""
+    sound = _UntilDamage(chunks)
+    chunks = iter(sound)
     if start == 0:
-        head = _peek(sound, len(BYTE_ORDER_MARK))
+        head = _peek(chunks, len(BYTE_ORDER_MARK))
         if head.startswith(BYTE_ORDER_MARK):
-            yield RawBlock(path, [], [], Span(0, len(BYTE_ORDER_MARK)))
             start = len(BYTE_ORDER_MARK)
-        sound = chain([head[start:]], sound)
-    yield from blocks_of_lines(path, sound, start, limits.max_event_bytes)
-    if damage:
-        raise damage[0]
+            yield RawBlock(path, [], [], Span(0, start))
+        chunks = chain([head[start:]], chunks)
+    yield from blocks_of_lines(path, chunks, start, limits.max_event_bytes)
+    sound.tell()
 
 
 def _blocks_of_range(file: BinaryIO, piece: FileRange, limits: ReadLimits) -> Iterator[RawBlock]:
@@ -183,10 +199,7 @@ def _blocks_of_range(file: BinaryIO, piece: FileRange, limits: ReadLimits) -> It
 
 def _after_line_end(file: BinaryIO, position: int, stop: int) -> int:
     """Offset behind the first line end at or after `position`, or `stop` if there is none."""
-    while position < stop:
-        chunk = file.read(min(BLOCK_BYTES, stop - position))
-        if not chunk:
-            break
+    for chunk in _chunks(file, position, stop):
         found = chunk.find(b"\n")
         if found >= 0:
             return position + found + 1
@@ -196,65 +209,61 @@ def _after_line_end(file: BinaryIO, position: int, stop: int) -> int:
 
 def _chunks_to_line_end(file: BinaryIO, piece: FileRange, position: int) -> Iterator[bytes]:
     """The bytes of a range from `position` on, and on to the end of its last line."""
-    last = b"\n"
-    while position < piece.stop:
-        chunk = _read_exactly(file, min(BLOCK_BYTES, piece.stop - position))
-        position += len(chunk)
-        last = chunk[-1:]
+    last = b""
+    for chunk in _chunks(file, position, piece.stop):
+        last = chunk
         yield chunk
-    while last != b"\n" and position < piece.size:
-        chunk = _read_exactly(file, min(BLOCK_BYTES, piece.size - position))
-        chunk = chunk[: chunk.find(b"\n") + 1] or chunk
-        position += len(chunk)
-        last = chunk[-1:]
-        yield chunk
+    if last.endswith(b"\n"):
+        return
+    for chunk in _chunks(file, piece.stop, piece.size):
+        end = chunk.find(b"\n") + 1
+        yield chunk[:end] if end else chunk
+        if end:
+            return
 
 
 def _document(path: str, chunks: Iterator[bytes], limits: ReadLimits) -> Iterator[RawBlock]:
+    """One payload; of a damaged document what there is, and nothing of one over the limit."""
+    sound = _UntilDamage(chunks)
     pieces: list[bytes] = []
     size = 0
-    for chunk in chunks:
+    for chunk in sound:
         pieces.append(chunk)
         size += len(chunk)
         if size > limits.max_document_bytes:
             raise DamagedInputError(
-                f"a document of over {limits.max_document_bytes} bytes (--max_document_bytes)"
+                f"one document of over {limits.max_document_bytes} bytes (--max_document_bytes)"
             )
-    text = b"".join(pieces)
+    payload = b"".join(pieces)
     del pieces
-    payload = text.removeprefix(BYTE_ORDER_MARK).lstrip(b" \t\r\n")
-    offset = len(text) - len(payload)
-    payload = payload.rstrip(b" \t\r\n")
+    payload = payload.removeprefix(BYTE_ORDER_MARK).lstrip(_WHITE)
+    offset = size - len(payload)
+    payload = payload.rstrip(_WHITE)
     found = [payload] if payload else []
     yield RawBlock(path, found, [offset] * len(found), Span(0, size))
+    sound.tell()
 
 
-def _chunks(file: BinaryIO, size: int) -> Iterator[bytes]:
-    while size > 0:
-        chunk = _read_exactly(file, min(BLOCK_BYTES, size))
-        size -= len(chunk)
+def _chunks(file: BinaryIO, position: int, stop: int) -> Iterator[bytes]:
+    """The bytes from `position`, where the file is, to `stop`; those that there are, at least."""
+    while position < stop:
+        chunk = file.read(min(BLOCK_BYTES, stop - position))
+        if not chunk:
+            raise DamagedInputError(f"it became shorter than {stop} bytes while it was being read")
+        position += len(chunk)
         yield chunk
 
 
-def _read_exactly(file: BinaryIO, size: int) -> bytes:
-    data = file.read(size)
-    while len(data) < size:
-        more = file.read(size - len(data))
-        if not more:
-            raise DamagedInputError("it became shorter while it was being read")
-        data += more
-    return data
-
-
-def _peek(chunks: Iterator[bytes], size: int = PEEK_BYTES) -> bytes:
+def _peek(chunks: Iterator[bytes], size: int) -> bytes:
     """The first chunks up to `size` or more bytes; damage behind them is its reader's to tell."""
-    head = b""
+    head: list[bytes] = []
     with suppress(DamagedInputError):
         for chunk in chunks:
-            head += chunk
-            if len(head) >= size:
+            head.append(chunk)
+            size -= len(chunk)
+            if size <= 0:
                 break
-    return head
+    return b"".join(head)
 
 
 def _why(error: Exception) -> str:
@@ -263,13 +272,13 @@ def _why(error: Exception) -> str:
     return storage.reason(error.__cause__ or error)
 
 
-class _MatchFiles(beam.DoFn):  # type: ignore[misc]
+class _MatchFiles(beam.DoFn):
     def process(self, patterns: list[str]) -> Iterator[tuple[str, int]]:
         for file in match_files(patterns).files:
             yield file.path, file.size
 
 
-class _SplitFile(beam.DoFn):  # type: ignore[misc]
+class _SplitFile(beam.DoFn):
     def __init__(self, input_format: InputFormat, range_bytes: int) -> None:
         self._input_format = input_format
         self._range_bytes = range_bytes
@@ -284,7 +293,7 @@ class _SplitFile(beam.DoFn):  # type: ignore[misc]
         yield from ranges
 
 
-class _ReadRange(beam.DoFn):  # type: ignore[misc]
+class _ReadRange(beam.DoFn):
     def __init__(self, limits: ReadLimits) -> None:
         self._limits = limits
 
@@ -292,7 +301,7 @@ class _ReadRange(beam.DoFn):  # type: ignore[misc]
         return read_range(FileRange(*piece), self._limits)
 
 
-class ReadFiles(beam.PTransform):  # type: ignore[misc]
+class ReadFiles(beam.PTransform):
     """Reads files as blocks.
 
     Args:
@@ -319,7 +328,7 @@ class ReadFiles(beam.PTransform):  # type: ignore[misc]
         self._split = _SplitFile(input_format, range_bytes)
         self._read = _ReadRange(limits or ReadLimits())
 
-    def expand(self, root: beam.Pipeline) -> beam.pvalue.DoOutputsTuple:
+    def expand(self, root: beam.Pipeline) -> dict[str, beam.PCollection[Any]]:
         files = (
             root
             | "Patterns" >> beam.Create([self._patterns], reshuffle=False)
@@ -328,8 +337,6 @@ class ReadFiles(beam.PTransform):  # type: ignore[misc]
         )
         ranges = files | "Split" >> beam.ParDo(self._split).with_outputs("inputs", main="ranges")
         blocks = (
-            ranges.ranges
-            | "SpreadRanges" >> beam.Reshuffle()
-            | "Read" >> beam.ParDo(self._read)
+            ranges.ranges | "SpreadRanges" >> beam.Reshuffle() | "Read" >> beam.ParDo(self._read)
         )
-        return cast(Any, {"blocks": blocks, "inputs": ranges.inputs})
+        return {"blocks": blocks, "inputs": ranges.inputs}

@@ -10,16 +10,19 @@ from transforms.commit import (
     CommitSettings,
     finish,
     manifest_directory,
-    manifests,
-    remove_replaced,
+    pending_path,
+    read_intent,
 )
 
 _OLD_SECONDS = 24 * 3600
 """Under `append` another run may be alive; staging this old belongs to none."""
 
+_PART = ".part"
+"""How the name of a small local file ends that is not whole."""
+
 
 def recover(settings: CommitSettings) -> list[str]:
-    """Completes commits that were begun and removes staging that nothing will commit.
+    """Completes commits that were begun and removes what nothing will commit.
 
     Returns:
         The ids of the runs whose commit was completed.
@@ -27,31 +30,55 @@ def recover(settings: CommitSettings) -> list[str]:
     Raises:
         OutputError: A commit cannot be completed.
     """
-    completed = []
-    for file in storage.list_files(manifest_directory(settings.output)):
-        if file.path.endswith(PENDING):
-            run_id = file.path.rpartition("/")[2].removesuffix(PENDING)
-            finish(settings.output, run_id)
-            completed.append(run_id)
-    for _, manifest in manifests(settings.output):
-        remove_replaced(settings.output, manifest)
+    completed, cut_off = [], []
+    for path, _ in storage.list_files(manifest_directory(settings.output)):
+        if path.endswith(_PART):
+            cut_off.append(path)
+        elif path.endswith(PENDING):
+            intent = read_intent(path)
+            if intent is None:
+                cut_off.append(path)
+            else:
+                finish(settings.output, intent)
+                completed.append(intent.manifest.run_id)
+    alive = _remove_staging(settings)
+    # What a living run is writing at this moment looks cut off too.
+    storage.delete(
+        [
+            path
+            for path in cut_off
+            if not any(path.rpartition("/")[2].startswith(f"{run_id}.") for run_id in alive)
+        ]
+    )
+    return completed
+
+
+def _remove_staging(settings: CommitSettings) -> set[str]:
+    """Removes staging that belongs to no living run, and returns the ids of those that may live."""
+    alive = set()
     for place in settings.places():
         staging = storage.join(place.root, "_staging")
         for run_id in storage.list_directories(staging):
             directory = storage.join(staging, run_id)
-            if settings.write_mode != "append" or _is_old(directory):
-                storage.delete([directory])
+            if settings.write_mode != "append" or run_id == settings.run_id:
+                storage.delete([f"{directory}/"])
+                continue
+            newest = storage.newest_change(directory)
+            if newest is None:
+                # Not the whole tree: its run may be about to stage its first file.
+                storage.remove_if_empty(directory)
+            elif time.time() - newest > _OLD_SECONDS:
+                storage.delete([f"{directory}/"])
+            else:
+                alive.add(run_id)
         storage.remove_if_empty(staging)
-    return completed
+    return alive
 
 
 def clear_staging(settings: CommitSettings) -> None:
-    """Removes what this run staged and will not commit."""
+    """Removes what this run staged and will not commit; a commit under way needs what is staged."""
+    if read_intent(pending_path(settings.output, settings.run_id)) is not None:
+        return
     for place in settings.places():
-        storage.delete([place.staging(settings.run_id)])
+        storage.delete([f"{place.staging(settings.run_id)}/"])
         storage.remove_if_empty(storage.join(place.root, "_staging"))
-
-
-def _is_old(directory: str) -> bool:
-    newest = storage.newest_change(directory)
-    return newest is None or time.time() - newest > _OLD_SECONDS

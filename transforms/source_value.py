@@ -45,12 +45,16 @@ LABEL_KEYS: Final = (
 ID_KEYS: Final = ("id", "code")
 SOURCE_KEYS: Final = ("source_value", "sourceValue")
 
-_ALL_KEYS: Final = (*LABEL_KEYS, *ID_KEYS, *SOURCE_KEYS, "attributes")
-_BY_FOLDED: Final = {key.casefold(): key for key in _ALL_KEYS}
+_ALL_KEYS: Final = (*LABEL_KEYS, *ID_KEYS, *SOURCE_KEYS)
+_RANKS: Final = {key.casefold(): (rank, key) for rank, key in enumerate(_ALL_KEYS)}
+_VALUE: Final = LABEL_KEYS.index("value")
+_FIRST_ID: Final = len(LABEL_KEYS)
+_FIRST_SOURCE: Final = _FIRST_ID + len(ID_KEYS)
 _SCALARS: Final = re.compile(rb'"[^"]*"(\s*:)?|[-0-9tfn]')
 _BLANK: Final = re.compile(rb'"[\s_\-./]*"')
+_PLAIN: Final = re.compile(rb'"[^\\]*[A-Za-z0-9][^\\]*"')
 _WID: Final = msgspec.Raw(b'"WID"')
-_MAX_CODE_DIGITS: Final = 18
+MAX_CODE_DIGITS: Final = 18
 
 _decode_array: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -81,14 +85,12 @@ class Parts(NamedTuple):
         source: Under `source_value`; if there is one, the object is a pair like the job status
             itself, and only `source` and `value` count.
         value: Under `value`.
-        attributes: Under `attributes`.
     """
 
     labels: list[Part]
     ids: list[Part]
     source: list[Part]
     value: list[Part]
-    attributes: list[Part]
 
 
 def is_container(json: bytes) -> bool:
@@ -114,7 +116,9 @@ def says_something(json: bytes) -> bool:
         if token[0] != ord('"'):
             if token != b"n":
                 return True
-        elif match[1] is None and not _BLANK.fullmatch(token) and norm(decode_string(token)):
+        elif match[1] is None and (
+            _PLAIN.fullmatch(token) or (not _BLANK.fullmatch(token) and norm(decode_string(token)))
+        ):
             return True
     return False
 
@@ -142,21 +146,18 @@ def parts(json: bytes) -> Parts:
     Keys are compared without case. Of the keys that differ in case only, the usual spelling comes
     first, then the others by code point, so that the order of an object's members never matters.
     """
-    found: dict[str, list[tuple[bool, Part]]] = {}
+    found: list[tuple[int, bool, Part]] = []
     for key, raw in _decode_object(json).items():
-        usual = _BY_FOLDED.get(key.casefold())
-        if usual is not None:
-            found.setdefault(usual, []).append((key != usual, Part(key, bytes(raw))))
-
-    def under(*keys: str) -> list[Part]:
-        return [part for key in keys for _, part in sorted(found.get(key, ()))]
-
+        known = _RANKS.get(key.casefold())
+        if known is not None:
+            rank, usual = known
+            found.append((rank, key != usual, Part(key, bytes(raw))))
+    found.sort()
     return Parts(
-        labels=under(*LABEL_KEYS),
-        ids=under(*ID_KEYS),
-        source=under(*SOURCE_KEYS),
-        value=under("value"),
-        attributes=under("attributes"),
+        labels=[part for rank, _, part in found if rank < _FIRST_ID],
+        ids=[part for rank, _, part in found if _FIRST_ID <= rank < _FIRST_SOURCE],
+        source=[part for rank, _, part in found if rank >= _FIRST_SOURCE],
+        value=[part for rank, _, part in found if rank == _VALUE],
     )
 
 
@@ -175,12 +176,12 @@ def number_code(text: str) -> str | None:
     if not digits:
         return "0"
     power_digits = exponent.lstrip("+-0")
-    if len(power_digits) > _MAX_CODE_DIGITS:
+    if len(power_digits) > MAX_CODE_DIGITS:
         return None
     power = int(power_digits or "0") * (-1 if exponent.startswith("-") else 1) - len(fraction)
     significant = digits.rstrip("0")
     power += len(digits) - len(significant)
-    if power < 0 or len(significant) + power > _MAX_CODE_DIGITS:
+    if power < 0 or len(significant) + power > MAX_CODE_DIGITS:
         return None
     return ("-" if mantissa.startswith("-") else "") + significant + "0" * power
 
@@ -218,10 +219,12 @@ def labels_of(members: Parts) -> list[Part]:
 
 
 def _is_workday_id(json: bytes) -> bool:
-    return json[0] == ord("{") and any(
-        part.json[0] == ord("{") and _decode_object(part.json).get("wd:type") == _WID
-        for part in parts(json).attributes
-    )
+    if json[0] != ord("{"):
+        return False
+    attributes = _decode_object(json).get("attributes", _WID)
+    if memoryview(attributes)[0] != ord("{"):
+        return False
+    return _decode_object(attributes).get("wd:type") == _WID
 
 
 def _speaking_element(json: bytes) -> bytes | None:

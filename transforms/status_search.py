@@ -76,14 +76,22 @@ class Search:
         mapping: The tables in force.
         provider: The provider's name as it came; None where it is not known.
         trace: Takes the steps, where somebody wants to know them.
+
+    Attributes:
+        depends_on_provider: Whether anything was sought that some provider's table knows; if not,
+            the search would have ended in the same way at any provider.
     """
 
-    __slots__ = ("_own", "_shared", "_trace")
+    __slots__ = ("_known", "_own", "_shared", "_trace", "depends_on_provider")
 
-    def __init__(self, mapping: Mapping, provider: str | None, trace: list[Step] | None) -> None:
+    def __init__(
+        self, mapping: Mapping, provider: str | None, trace: list[Step] | None = None
+    ) -> None:
         self._own = mapping.provider_tables(provider)
         self._shared = mapping.global_tables
+        self._known = mapping.provider_keys
         self._trace = trace
+        self.depends_on_provider = False
 
     def source(self, json: bytes, where: str, depth: int = 1, scope: Scope = "both") -> Hit | None:
         """Finds what a source value of any kind means.
@@ -125,6 +133,8 @@ class Search:
         if scope != "shared":
             tables = self._own
             rule = next((r for t in tables if (r := t.label(spelled) or t.code(code))), None)
+            if code in self._known or not self._known.isdisjoint(spelled):
+                self.depends_on_provider = True
         if rule is None and scope != "own":
             tables += self._shared
             rule = next((r for t in self._shared if (r := t.label(spelled))), None)
@@ -140,6 +150,7 @@ class Search:
             self._trace.append(Step(where, "", (), outcome))
 
     def _boolean(self, text: str, where: str) -> Hit | None:
+        self.depends_on_provider |= text in self._known
         flag = text == "true"
         rule = next((r for t in self._own if (r := t.boolean(flag))), None)
         self._step(where, f"boolean {text}", self._own, rule)
@@ -154,6 +165,7 @@ class Search:
         return None if rule is None else _hit(rule, text)
 
     def _code(self, code: str, where: str) -> Rule | None:
+        self.depends_on_provider |= code in self._known
         rule = next((r for t in self._own if (r := t.code(code))), None)
         if self._trace is not None:
             self._step(where, f'code "{code}"', self._own, rule)

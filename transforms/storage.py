@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Sequence
+import shutil
+import stat
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from typing import BinaryIO, NamedTuple, cast
+from typing import BinaryIO, NamedTuple
 
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
@@ -46,6 +48,11 @@ def normal(path: str) -> str:
     return os.path.abspath(path) if is_local(path) else path
 
 
+def real(path: str) -> str:
+    """The file behind a path: where its symbolic links lead, if it is local."""
+    return os.path.realpath(path) if is_local(path) else path
+
+
 def join(directory: str, *names: str) -> str:
     """Joins names on to a directory."""
     return "/".join((directory.rstrip("/"), *names))
@@ -53,7 +60,7 @@ def join(directory: str, *names: str) -> str:
 
 def reason(error: BaseException) -> str:
     """The short reason of a filesystem's error, without a traceback or a list of classes."""
-    if isinstance(error, BeamIOError) and error.exception_details:
+    while isinstance(error, BeamIOError) and error.exception_details:
         error = next(iter(error.exception_details.values()))
     while error.__cause__ is not None and not isinstance(error, OSError):
         error = error.__cause__
@@ -67,27 +74,38 @@ def match(pattern: str) -> Matched:
     """Finds the files of a pattern.
 
     Args:
-        pattern: A path, or a glob on any filesystem. A file whose name reads like a glob is found
-            by its name.
+        pattern: A path, or a glob on any filesystem. A local file whose name reads like a glob
+            that does not match itself (`a[1].jsonl`) is found by its name.
 
     Raises:
-        InputError: The place cannot be listed, or a file that is there cannot be looked at.
+        InputError: The place cannot be listed, or what is there is no file that can be read from
+            its start as often as needed.
         UsageError: No filesystem is installed for the path's scheme.
     """
+    pattern = normal(pattern)
     if not is_local(pattern):
         return _match_remote(pattern)
-    paths = [pattern] if os.path.lexists(pattern) else sorted(glob.glob(pattern, recursive=True))
+    paths = sorted(set(glob.glob(pattern, recursive=True)))
+    if os.path.lexists(pattern) and pattern not in paths:
+        paths = [pattern]
     files, directories = [], []
     for path in paths:
         try:
-            if os.path.isdir(path):
-                directories.append(path)
-            else:
-                files.append(FileInfo(path, os.stat(path).st_size))
+            found = os.stat(path)
         except OSError as error:
             raise InputError(
                 f"cannot read the input {path}: {reason(error)}", "mend or remove it"
             ) from error
+        if stat.S_ISDIR(found.st_mode):
+            directories.append(path)
+        elif stat.S_ISREG(found.st_mode):
+            files.append(FileInfo(path, found.st_size))
+        else:
+            # A pipe says that it holds 0 bytes: it would pass for an empty file.
+            raise InputError(
+                f"cannot read the input {path}: it is a pipe or a device, not a file",
+                "write it to a file first, or leave it out of the pattern",
+            )
     return Matched(files, directories)
 
 
@@ -95,7 +113,10 @@ def _match_remote(pattern: str) -> Matched:
     try:
         found = FileSystems.match([pattern])[0].metadata_list
     except BeamIOError as error:
-        raise InputError(f"cannot look for {pattern}: {reason(error)}") from error
+        raise InputError(
+            f"cannot look for {pattern}: {reason(error)}",
+            f"check the path and your credentials; {_installing(pattern)}",
+        ) from error
     except ValueError as error:
         raise _unknown_scheme(pattern) from error
     return Matched(sorted(FileInfo(item.path, item.size_in_bytes) for item in found), [])
@@ -103,9 +124,15 @@ def _match_remote(pattern: str) -> Matched:
 
 def _unknown_scheme(path: str) -> UsageError:
     scheme = path.partition(_SCHEME_END)[0]
+    return UsageError(f"nothing that is installed can open {scheme}:// ({path})", _installing(path))
+
+
+def _installing(path: str) -> str:
+    scheme = path.partition(_SCHEME_END)[0]
     extra = {"gs": "gcp", "s3": "aws"}.get(scheme)
-    hint = f"pip install 'job-status[{extra}]'" if extra else "use a local path, gs:// or s3://"
-    return UsageError(f"nothing that is installed can open {scheme}:// ({path})", hint)
+    if extra is None:
+        return "job-status is made for local paths, gs:// and s3://"
+    return f"{scheme}:// needs pip install 'job-status[{extra}]'"
 
 
 def open_for_reading(path: str) -> BinaryIO:
@@ -113,12 +140,15 @@ def open_for_reading(path: str) -> BinaryIO:
 
     Raises:
         InputError: It cannot be opened.
+        UsageError: No filesystem is installed for the path's scheme.
     """
     try:
         file = FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
     except (OSError, BeamIOError) as error:
         raise InputError(f"cannot open the input {path}: {reason(error)}") from error
-    return cast(BinaryIO, file)
+    except ValueError as error:
+        raise _unknown_scheme(path) from error
+    return file
 
 
 def create(path: str) -> BinaryIO:
@@ -128,9 +158,7 @@ def create(path: str) -> BinaryIO:
         OutputError: It cannot be created.
     """
     try:
-        return cast(
-            BinaryIO, FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED)
-        )
+        return FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED)
     except (OSError, BeamIOError) as error:
         raise OutputError(f"cannot write {path}: {reason(error)}") from error
     except ValueError as error:
@@ -187,11 +215,7 @@ def list_files(directory: str) -> list[FileInfo]:
     try:
         if is_local(directory):
             with os.scandir(directory) as entries:
-                return sorted(
-                    FileInfo(entry.path, entry.stat().st_size)
-                    for entry in entries
-                    if entry.is_file()
-                )
+                return sorted(_files_among(entries))
         found = FileSystems.match([join(directory, "*")])[0].metadata_list
     except (FileNotFoundError, NotADirectoryError):
         return []
@@ -200,6 +224,14 @@ def list_files(directory: str) -> list[FileInfo]:
     except ValueError as error:
         raise _unknown_scheme(directory) from error
     return sorted(FileInfo(item.path, item.size_in_bytes) for item in found)
+
+
+def _files_among(entries: Iterable[os.DirEntry[str]]) -> Iterator[FileInfo]:
+    for entry in entries:
+        # Another run may remove its files meanwhile: that says nothing of the others.
+        with suppress(FileNotFoundError):
+            if entry.is_file():
+                yield FileInfo(entry.path, entry.stat().st_size)
 
 
 def list_directories(directory: str) -> list[str]:
@@ -220,19 +252,27 @@ def rename(pairs: Sequence[tuple[str, str]]) -> None:
     """Renames files, and forces the new names to disk where they are local.
 
     Raises:
-        OutputError: Some could not be renamed; the others were.
+        OutputError: Some could not be renamed.
     """
-    if not pairs:
-        return
-    try:
-        if is_local(pairs[0][1]):
-            for directory in {os.path.dirname(target) for _, target in pairs}:
-                os.makedirs(directory, exist_ok=True)
-        FileSystems.rename([source for source, _ in pairs], [target for _, target in pairs])
-        _sync_directories(target for _, target in pairs)
-    except (OSError, BeamIOError) as error:
-        directory = os.path.dirname(pairs[0][1])
-        raise OutputError(f"cannot rename files into {directory}: {reason(error)}") from error
+    source_of = {target: source for source, target in pairs}
+    for targets in _by_filesystem(source_of):
+        try:
+            if is_local(targets[0]):
+                for directory in {os.path.dirname(target) for target in targets}:
+                    os.makedirs(directory, exist_ok=True)
+            FileSystems.rename([source_of[target] for target in targets], targets)
+            _sync_directories(targets)
+        except (OSError, BeamIOError) as error:
+            directory = os.path.dirname(targets[0])
+            raise OutputError(f"cannot rename files into {directory}: {reason(error)}") from error
+
+
+def _by_filesystem(paths: Iterable[str]) -> list[list[str]]:
+    # The outputs of a run may lie on two, and Beam asks the one of the first path for all of them.
+    groups: dict[str, list[str]] = {}
+    for path in paths:
+        groups.setdefault("" if is_local(path) else path.partition(_SCHEME_END)[0], []).append(path)
+    return list(groups.values())
 
 
 def _sync_directories(paths: Iterable[str]) -> None:
@@ -250,14 +290,26 @@ def delete(paths: Sequence[str]) -> None:
     Raises:
         OutputError: Something is still there that could not be deleted.
     """
-    present = [path for path in paths if exists(path)] if paths and is_local(paths[0]) else paths
-    if not present:
-        return
-    try:
-        FileSystems.delete(list(present))
-    except (OSError, BeamIOError) as error:
-        if any(exists(path) for path in present):
-            raise OutputError(f"cannot delete {present[0]}: {reason(error)}") from error
+    for group in _by_filesystem(paths):
+        try:
+            if is_local(group[0]):
+                for path in group:
+                    _delete_local(path)
+            else:
+                FileSystems.delete(group)
+        except (OSError, BeamIOError) as error:
+            left = [path for path in group if exists(path)]
+            if left:
+                raise OutputError(f"cannot delete {left[0]}: {reason(error)}") from error
+
+
+def _delete_local(path: str) -> None:
+    # Beam would take a path with a bracket in it for a pattern.
+    with suppress(FileNotFoundError):
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path)
+        else:
+            os.remove(path)
 
 
 def remove_if_empty(directory: str) -> None:
@@ -270,7 +322,12 @@ def remove_if_empty(directory: str) -> None:
 def newest_change(directory: str) -> float | None:
     """When a file below a directory last changed, in seconds since 1970; None without files."""
     if is_local(directory):
-        files = [os.path.join(where, name) for where, _, names in os.walk(directory) for name in names]
-        return max((os.stat(file).st_mtime for file in files), default=None)
+        newest = None
+        for where, _, names in os.walk(directory):
+            for name in names:
+                with suppress(FileNotFoundError):
+                    changed = os.stat(os.path.join(where, name)).st_mtime
+                    newest = changed if newest is None else max(newest, changed)
+        return newest
     found = FileSystems.match([join(directory, "**")])[0].metadata_list
     return max((item.last_updated_in_seconds for item in found), default=None)

@@ -16,7 +16,11 @@ _RFC3339 = re.compile(
     re.ASCII,
 )
 _EPOCH = datetime(1970, 1, 1)
-_MICROSECOND = timedelta(microseconds=1)
+_MINUTE = timedelta(minutes=1)
+# The calendar repeats itself after 400 years.
+_YEARS_OF_CYCLE = 400
+_DAYS_OF_CYCLE = 146_097
+_MINUTES_OF_CYCLE = _DAYS_OF_CYCLE * 24 * 60
 _FIRST = -62_135_596_800_000_000
 """Microseconds of the start of year 1: fastavro cannot read a file beyond a date outside 1-9999."""
 _LAST = 253_402_300_799_999_999
@@ -26,8 +30,8 @@ def parse_timestamp(text: str) -> int | None:
     """Reads one timestamp.
 
     Args:
-        text: RFC 3339 with an offset. Digits beyond microseconds are cut. A leap second is the
-            first moment after it.
+        text: RFC 3339 with an offset; a space may stand for the T. Digits beyond microseconds are
+            cut. A leap second is the first moment after it.
 
     Returns:
         Microseconds since 1970-01-01T00:00:00Z, or None if it cannot be read or lies outside the
@@ -38,20 +42,28 @@ def parse_timestamp(text: str) -> int | None:
         return None
     year, month, day, hour, minute, second = map(int, found.group(1, 2, 3, 4, 5, 6))
     fraction, sign, offset_hours, offset_minutes = found.group(7, 8, 9, 10)
-    if second > 60 or (second == 60 and minute != 59):
-        return None
     try:
-        moment = datetime(year, month, day, hour, minute)
+        # The year 0 is a date of RFC 3339, and an offset may bring it into the year 1.
+        moment = datetime(year or _YEARS_OF_CYCLE, month, day, hour, minute)
     except ValueError:
         return None
-    micros = (moment - _EPOCH) // _MICROSECOND + second * 1_000_000
-    micros += int((fraction or "")[:6].ljust(6, "0"))
+    minutes = (moment - _EPOCH) // _MINUTE - (0 if year else _MINUTES_OF_CYCLE)
     if sign is not None:
         if int(offset_hours) > 23 or int(offset_minutes) > 59:
             return None
-        offset = (int(offset_hours) * 60 + int(offset_minutes)) * 60_000_000
-        micros += offset if sign == "-" else -offset
+        offset = int(offset_hours) * 60 + int(offset_minutes)
+        minutes += offset if sign == "-" else -offset
+    if second > 60 or (second == 60 and not _ends_month(minutes)):
+        return None
+    micros = minutes * 60_000_000 + second * 1_000_000
+    micros += int((fraction or "")[:6].ljust(6, "0"))
     return micros if _FIRST <= micros <= _LAST else None
+
+
+def _ends_month(minutes: int) -> bool:
+    """Whether a minute since 1970, UTC, is the last of its month: only there are leap seconds."""
+    days, rest = divmod(minutes + 1, 24 * 60)
+    return rest == 0 and (_EPOCH + timedelta(days % _DAYS_OF_CYCLE)).day == 1
 
 
 def parse_timestamps(texts: pa.StringArray) -> pa.TimestampArray:
@@ -69,7 +81,7 @@ def parse_timestamps(texts: pa.StringArray) -> pa.TimestampArray:
             pass
         else:
             first_and_last = pc.min_max(column.cast(pa.int64()))
-            if first_and_last["min"].as_py() >= _FIRST:
+            if first_and_last["min"].as_py() >= _FIRST and first_and_last["max"].as_py() <= _LAST:
                 return column
     micros = [None if text is None else parse_timestamp(text) for text in texts.to_pylist()]
     return pa.array(micros, pa.int64()).cast(TIMESTAMP)

@@ -98,7 +98,12 @@ class UnmappedTally:
     def _ranked(self) -> list[tuple[_Key, int]]:
         return sorted(
             self._counts.items(),
-            key=lambda item: (-item[1], item[0].provider or "", item[0].text, not item[0].provider),
+            key=lambda item: (
+                -item[1],
+                item[0].provider or "",
+                item[0].text,
+                item[0].provider is not None,
+            ),
         )
 
 

@@ -79,7 +79,7 @@ def new_file(name: RecordName, settings: CommitSettings) -> AvroFile:
     )
 
 
-class _Stage(beam.DoFn):  # type: ignore[misc]
+class _Stage(beam.DoFn):
     def __init__(self, settings: CommitSettings, lifeline: Lifeline | None) -> None:
         self._settings = settings
         self._lifeline = lifeline
@@ -104,7 +104,7 @@ class _Stage(beam.DoFn):  # type: ignore[misc]
         yield WindowedValue(books.to_bytes(), window.start, (window,))
 
 
-class _Commit(beam.DoFn):  # type: ignore[misc]
+class _Commit(beam.DoFn):
     def __init__(self, settings: CommitSettings) -> None:
         self._settings = settings
 
@@ -113,7 +113,7 @@ class _Commit(beam.DoFn):  # type: ignore[misc]
             yield commit(self._settings, Books.merged(grouped[1]))
 
 
-class WriteAvro(beam.PTransform):  # type: ignore[misc]
+class WriteAvro(beam.PTransform):
     """Writes encoded blocks and commits them, all or nothing.
 
     Args:

@@ -1,7 +1,7 @@
 """What each raw status must come out as, written down by hand and apart from the mapping file.
 
-A line is `JSON => value` or `JSON => value by derivation`; without one, the provider's own rule must
-have decided (for everybody: the rule for everybody).
+A line is `JSON => value` or `JSON => value by derivation`; without one, the provider's own rule
+must have decided (for everybody: the rule for everybody).
 """
 
 from __future__ import annotations
@@ -152,6 +152,8 @@ _BY_PROVIDER: dict[str | None, str] = {
         {"ID": 3, "Label": null} => on_hold
         {"id": 99, "label": "Frobnicated"} => unmapped_value by unmapped
         {"id": true} => unmapped_value by unmapped
+        {"id": "Open"} => unmapped_value by unmapped
+        {"code": "Open"} => unmapped_value by unmapped
         {"label": {"name": "Active"}, "id": 4} => closed
         {"label": ["Open", "Active"]} => open by global_rule
         {"number": 3} => unmapped_value by unmapped
@@ -580,9 +582,7 @@ def _parse(provider: str | None, line: str) -> Case:
     json, _, expected = line.rpartition(" => ")
     value, _, derivation = expected.partition(" by ")
     by_table = "global_rule" if provider is None else "provider_rule"
-    return Case(
-        provider, json.strip(), None if value == "null" else value, derivation or by_table
-    )
+    return Case(provider, json.strip(), None if value == "null" else value, derivation or by_table)
 
 
 CASES = [

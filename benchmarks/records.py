@@ -1,0 +1,160 @@
+"""A line of JSON → a record of the output, in ordinary Python, an event at a time.
+
+This is what somebody writes by hand with the standard library: `json`, `datetime`, `hashlib`. The
+rules of the status are not written a second time: all contenders derive it with the same function.
+Only envelopes with one job are understood, which is what the comparison is made on; a line that is
+none raises.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any
+
+from schemas.mapping import load_mapping
+from transforms.derive import Deriver
+from transforms.status_text import StatusText, status_text
+
+Record = dict[str, Any]
+
+WANTED = "ats_jobs."
+"""How the types of wanted events begin."""
+
+if sys.version_info >= (3, 11):
+    read_moment = datetime.fromisoformat
+else:
+
+    def read_moment(text: str) -> datetime:
+        """Reads a timestamp; before Python 3.11 `fromisoformat` knows no Z."""
+        return datetime.fromisoformat(text[:-1] + "+00:00" if text[-1:] == "Z" else text)
+
+
+_JOB_STATUS = '"job_status":'
+_value_at = json.JSONDecoder().raw_decode
+
+
+class RecordMaker:
+    """Makes records with the built-in mapping."""
+
+    def __init__(self) -> None:
+        mapping = load_mapping()
+        self._derive = Deriver(mapping)
+        self._mapping_fingerprint = mapping.fingerprint
+
+    def __call__(
+        self, line: str, source: str | None = None, source_offset: int | None = None
+    ) -> Record | None:
+        """Makes the record of a line, or None if its event is of another type.
+
+        Args:
+            line: An envelope.
+            source: The file, where it is known.
+            source_offset: Where the line begins in it, in bytes, where that is known.
+        """
+        envelope = json.loads(line)
+        event_type = envelope.get("event")
+        if event_type is not None and not event_type.startswith(WANTED):
+            return None
+        job = envelope.get("event_data") or envelope.get("data") or envelope
+        account_id = _id(envelope.get("account_id"))
+        provider = envelope.get("provider")
+        job_id = _id(job.get("id"), envelope.get("record_id"))
+        remote_job_id = _id(job.get("remote_id"), envelope.get("record_remote_id"))
+        event_date = envelope.get("event_date")
+        created_at = job.get("created_at")
+        updated_at = job.get("updated_at")
+        legacy_status = job.get("status")
+        sent = _taken_apart(_text_of_status(line) if "job_status" in job else "")
+        derived = self._derive(
+            provider,
+            event_type,
+            sent.given_value,
+            sent.source_value_type,
+            sent.source_value_json,
+            legacy_status,
+        )
+        identity = (
+            account_id,
+            provider,
+            event_type,
+            event_date,
+            job_id,
+            remote_job_id,
+            created_at,
+            updated_at,
+            sent.job_status_json,
+            legacy_status,
+        )
+        created, updated = _moment(created_at), _moment(updated_at)
+        return {
+            "event_id": _event_id(identity),
+            "event_type": event_type,
+            "event_time": _moment(event_date) or updated or created,
+            "project_id": _id(envelope.get("project_id")),
+            "account_id": account_id,
+            "provider": provider,
+            "job_id": job_id,
+            "remote_job_id": remote_job_id,
+            "job_created_at": created,
+            "job_updated_at": updated,
+            "legacy_status": legacy_status,
+            "job_status": {
+                "value": derived.value,
+                "source_value": derived.source_value,
+                "source_value_json": sent.source_value_json,
+                "source_value_type": sent.source_value_type,
+                "given_value": sent.given_value,
+                "derived_from": derived.derived_from,
+                "derivation": derived.derivation,
+            },
+            "mapping_fingerprint": self._mapping_fingerprint,
+            "source": source,
+            "source_offset": source_offset,
+            "message_id": None,
+            "publish_time": None,
+        }
+
+
+def _id(value: str | int | None, instead: str | int | None = None) -> str | None:
+    if value is None:
+        value = instead
+    return value if value is None or isinstance(value, str) else str(value)
+
+
+def _moment(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        return read_moment(text)
+    except ValueError:
+        return None
+
+
+def _event_id(identity: Sequence[str | None]) -> str:
+    pieces = []
+    for text in identity:
+        if text is None:
+            pieces.append(b"\x00")
+        else:
+            data = text.encode()
+            pieces.append(b"\x01" + len(data).to_bytes(4, "big") + data)
+    return blake2b(b"".join(pieces), digest_size=16, person=b"job-status/1").hexdigest()
+
+
+def _text_of_status(line: str) -> str:
+    """The exact text of the status, which `json` itself does not keep.
+
+    It takes the first member of that name anywhere: enough here, and less work than doing it right.
+    """
+    start = line.index(_JOB_STATUS) + len(_JOB_STATUS)
+    return line[start : _value_at(line, start)[1]]
+
+
+@lru_cache(maxsize=65_536)
+def _taken_apart(text: str) -> StatusText:
+    return status_text(text.encode())

@@ -1,0 +1,104 @@
+#!/bin/sh
+# Gets what some tests need beside Python, each pinned by version, into a cache outside the checkout.
+#
+#   scripts/components.sh                  all of them; what is there already is left as it is
+#   scripts/components.sh --only NAME      one of them
+#   scripts/components.sh --check          makes nothing, only tells what is there
+#
+#   prism             Beam's portable runner, the engine for streaming on one machine
+#   pubsub_emulator   a Pub/Sub server in memory, made of tests/pubsub_emulator/
+#
+# Prints a line "NAME PATH" for each that is there, and what is missing on stderr; the exit code is 1
+# where anything is. JOB_STATUS_CACHE=DIR puts them elsewhere than ~/.cache/job-status.
+set -eu
+
+root=$(
+  self=$0
+  while [ -L "$self" ]; do link=$(readlink "$self"); cd "$(dirname "$self")"; self=$link; done
+  cd "$(dirname "$self")/.." && pwd -P
+)
+cache=${JOB_STATUS_CACHE:-${HOME:?}/.cache/job-status}
+log=$cache/components.log
+# The engine has to be of the release of apache-beam that pyproject.toml asks for.
+prism_version=2.77.0
+emulator=$root/tests/pubsub_emulator
+
+say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
+
+usage() {
+  say "$*; known: [--check] [--only prism|pubsub_emulator]"
+  exit 2
+}
+
+# The emulator's version is what it is made of, so that a change in it makes another.
+path_of() {
+  case $1 in
+    prism) printf '%s\n' "$cache/prism-$prism_version" ;;
+    pubsub_emulator)
+      sources=$(cat "$emulator/main.go" "$emulator/go.mod" "$emulator/go.sum" | cksum)
+      printf '%s\n' "$cache/pubsub_emulator-${sources%% *}"
+      ;;
+  esac
+}
+
+# Builds $1 into the directory $2.
+build() {
+  case $1 in
+    prism)
+      GOBIN=$2 go install "github.com/apache/beam/sdks/v2/go/cmd/prism@v$prism_version"
+      ;;
+    pubsub_emulator) (cd "$emulator" && go build -o "$2/$1" .) ;;
+  esac
+}
+
+# Makes $1 at $2; under its own name it is whole, however many make it at once.
+make() {
+  if ! command -v go >/dev/null; then
+    say "$1 cannot be made: there is no go on PATH; install Go 1.26 or newer"
+    return 1
+  fi
+  mkdir -p "$cache" || return 1
+  scratch=$(mktemp -d "$cache/making-XXXXXX") || return 1
+  say "making $1 (the first time up to ten minutes on two cores)"
+  if ! build "$1" "$scratch" >"$log" 2>&1; then
+    rm -rf "$scratch"
+    why=$(grep -v '^go: downloading' "$log" | tail -n 1 | cut -c 1-200)
+    say "$1 cannot be made${why:+ ($why)}: check the network, the disk and that Go is 1.26 or newer, then run this again; all of it: $log"
+    return 1
+  fi
+  mv "$scratch/$1" "$2"
+  rm -rf "$scratch"
+}
+
+names='prism pubsub_emulator'
+check=
+while [ $# -gt 0 ]; do
+  case $1 in
+    --check) check=yes ;;
+    --only)
+      [ $# -gt 1 ] || usage '--only needs a name'
+      shift
+      case " $names " in
+        *" $1 "*) names=$1 ;;
+        *) usage "unknown component $1" ;;
+      esac
+      ;;
+    *) usage "unknown argument $1" ;;
+  esac
+  shift
+done
+
+status=0
+for name in $names; do
+  path=$(path_of "$name")
+  if [ ! -x "$path" ]; then
+    if [ -n "$check" ]; then
+      say "$name is missing: scripts/components.sh --only $name makes it"
+      status=1
+      continue
+    fi
+    make "$name" "$path" || { status=1; continue; }
+  fi
+  printf '%s %s\n' "$name" "$path"
+done
+exit "$status"

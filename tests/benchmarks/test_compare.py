@@ -1,0 +1,146 @@
+"""The harness finds differences, and its figures say what was measured."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import fastavro
+import pytest
+
+from benchmarks import compare
+from benchmarks.compare import DifferenceError, Measured, check_equal, chosen
+from benchmarks.contenders import Contender
+from benchmarks.content import Content, content_of
+from benchmarks.figures import figures_of, table
+from benchmarks.measure import CommandError, Usage, measure
+
+_DEFLATE = frozenset({"deflate"})
+_SCHEMA = {
+    "type": "record",
+    "name": "R",
+    "fields": [
+        {"name": "number", "type": "int"},
+        {"name": "source_offset", "type": "int"},
+    ],
+}
+
+
+def _write(path: Path, numbers: list[int], offset: int = 0) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    records = [{"number": number, "source_offset": offset} for number in numbers]
+    with path.open("wb") as file:
+        fastavro.writer(file, _SCHEMA, records, codec="deflate")
+
+
+def test_neither_order_nor_files_nor_origin_change_the_content(tmp_path: Path) -> None:
+    _write(tmp_path / "one" / "all.avro", [1, 2, 3])
+    _write(tmp_path / "two" / "some.avro", [3, 1], offset=8)
+    _write(tmp_path / "two" / "rest.avro", [2], offset=9)
+    one, two = content_of(tmp_path / "one"), content_of(tmp_path / "two")
+    assert (one.records, one.digest, one.codecs) == (3, two.digest, _DEFLATE)
+
+
+@pytest.mark.parametrize("numbers", [[1, 2, 4], [1, 2], [1, 2, 3, 3]])
+def test_other_records_are_other_content(tmp_path: Path, numbers: list[int]) -> None:
+    _write(tmp_path / "one" / "all.avro", [1, 2, 3])
+    _write(tmp_path / "two" / "all.avro", numbers)
+    assert content_of(tmp_path / "one").digest != content_of(tmp_path / "two").digest
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (Content(9, "same", 1, _DEFLATE), "wrote 9 of 10 events"),
+        (Content(10, "other", 1, _DEFLATE), "wrote other records than"),
+        (Content(10, "same", 1, frozenset({"null"})), "wrote with the codec null"),
+    ],
+)
+def test_a_contender_that_does_other_work_is_refused(content: Content, complaint: str) -> None:
+    first = Measured(Contender("x", "one", ()), contents={10: Content(10, "same", 1, _DEFLATE)})
+    second = Measured(Contender("y", "two", ()), contents={10: content})
+    check_equal([first, first])
+    with pytest.raises(DifferenceError, match=complaint):
+        check_equal([first, second])
+
+
+def _usage(seconds: float) -> Usage:
+    return Usage(seconds, seconds / 2, 1_000_000, 2_000_000)
+
+
+def test_startup_and_cost_per_event_come_from_the_medians_of_two_sizes() -> None:
+    slow = figures_of(
+        {100_000: [_usage(4), _usage(3), _usage(99)], 400_000: [_usage(10), _usage(9), _usage(10)]}
+    )
+    fast = figures_of({100_000: [_usage(3)], 400_000: [_usage(4)]}, slow)
+    assert slow.microseconds_per_event == pytest.approx(20)
+    assert slow.startup_seconds == pytest.approx(2)
+    assert (slow.seconds[400_000].min, slow.seconds[400_000].max) == (9, 10)
+    assert fast.startup_seconds == pytest.approx(8 / 3)
+    assert fast.times_as_fast == pytest.approx(2.5)
+    assert fast.times_as_fast_per_event == pytest.approx(6)
+    assert slow.cpu_microseconds_per_event == pytest.approx(10)
+    assert fast.times_as_little_cpu == pytest.approx(6)
+
+
+def test_the_table_has_no_ratio_where_chance_hides_the_cost_of_an_event() -> None:
+    first = figures_of({1: [_usage(2)], 4: [_usage(1)]})
+    assert first.times_as_fast_per_event is None
+    assert "| (x) one " in table([("x", "one")], [first], [5_000_000])
+
+
+_CHILD = "b = bytearray(150_000_000); import time; time.sleep({sleep})"
+
+
+def test_memory_of_child_processes_is_counted(tmp_path: Path) -> None:
+    pair = (
+        "import subprocess, sys\n"
+        f"code = {_CHILD.format(sleep=1)!r}\n"
+        "pair = [subprocess.Popen([sys.executable, '-c', code]) for _ in range(2)]\n"
+        "[each.wait() for each in pair]\n"
+    )
+    usage = measure([sys.executable, "-c", pair], tmp_path)
+    assert 150_000_000 < usage.largest_bytes < 300_000_000
+    assert usage.seconds >= 1
+    if Path("/proc/self/stat").exists():
+        assert usage.total_bytes > 300_000_000
+
+
+def test_a_command_that_fails_says_what_it_said(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match=r"(?s)exit code 3.*no such luck"):
+        measure([sys.executable, "-c", "print('no such luck'); raise SystemExit(3)"], tmp_path)
+
+
+def test_the_letters_choose_contenders_in_their_order() -> None:
+    assert [each.letter for each in chosen("c, a")] == ["c", "a"]
+
+
+def test_the_command_prints_a_table_and_writes_every_round(tmp_path: Path) -> None:
+    path = tmp_path / "figures.json"
+    command = [sys.executable, "-m", "benchmarks.compare", "--contenders=b,c", "--events=800"]
+    done = subprocess.run(
+        [*command, "--runs=2", f"--json={path}"],
+        cwd=compare.ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith("| contender")
+    document = json.loads(path.read_text())
+    assert [each["letter"] for each in document["contenders"]] == ["b", "c"]
+    for each in document["contenders"]:
+        assert {count: len(rounds) for count, rounds in each["rounds"].items()} == {
+            "200": 2,
+            "800": 2,
+        }
+        assert each["total_bytes"] >= each["largest_bytes"] > 10_000_000
+        assert each["output_bytes"]["800"] > each["output_bytes"]["200"] > 0
+
+
+def test_a_wrong_letter_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        compare.main(["--contenders", "a,z"])
+    assert ended.value.code == 2
+    assert "no contender 'z'" in capsys.readouterr().err

@@ -1,0 +1,93 @@
+"""Every contender of the comparison does the same work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import fastavro
+import pytest
+
+from benchmarks.compare import ROOT
+from benchmarks.contenders import CONTENDERS, Contender
+from benchmarks.content import ORIGIN, content_of
+from benchmarks.measure import measure
+from pipeline.sample import write_samples
+from schemas.avro import record_schema
+
+EVENTS = 600
+
+# A line that needs care: numbers as ids, an offset, text that json alone would not keep, a time
+# that cannot be read, and no job_status.
+_SPECIAL = (
+    '{"event":"ats_jobs.updated","event_date":"2025-05-01T10:00:00+02:00","account_id":7,'
+    '"provider":"zohorecruit","record_id":6404,"event_data":{"id":null,"remote_id":12,'
+    '"job_status":{"value":null,"source_value":{"label": "On\\u002dHold", "n": 1.50}},'
+    '"created_at":"yesterday"}}\n'
+    '{"event":"ats_jobs.deleted","event_date":null,"provider":"lever","record_id":"1",'
+    '"event_data":{"id":"1","remote_id":"2","updated_at":"2025-05-01T09:59:41.5Z"}}\n'
+)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("events")
+    write_samples(str(directory), events=EVENTS - 2, seed=3, bad_fraction=0, shapes="lines")
+    path = directory / "events.jsonl"
+    with path.open("a", encoding="utf-8") as file:
+        file.write(_SPECIAL)
+    return path
+
+
+@pytest.fixture(scope="module")
+def outputs(source: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    directories = {}
+    for contender in CONTENDERS:
+        directory = tmp_path_factory.mktemp(contender.letter)
+        measure(contender.command(str(source), str(directory)), ROOT)
+        directories[contender.letter] = directory / contender.results
+    return directories
+
+
+def _records(directory: Path) -> list[dict[str, Any]]:
+    records: list[Any] = []
+    for path in directory.glob("*.avro"):
+        with path.open("rb") as file:
+            records += fastavro.reader(file)
+    return records
+
+
+@pytest.mark.parametrize("contender", CONTENDERS, ids=lambda contender: contender.letter)
+def test_all_write_the_same_records_with_the_same_codec(
+    contender: Contender, outputs: dict[str, Path]
+) -> None:
+    reference = content_of(outputs["d"])
+    content = content_of(outputs[contender.letter])
+    assert content.records == EVENTS
+    assert content.codecs == {"deflate"}
+    assert content.digest == reference.digest
+
+
+@pytest.mark.parametrize("contender", CONTENDERS, ids=lambda contender: contender.letter)
+def test_all_write_every_field_of_the_schema(
+    contender: Contender, outputs: dict[str, Path]
+) -> None:
+    fields = {field["name"] for field in record_schema("job_status_event").parsed["fields"]}
+    records = _records(outputs[contender.letter])
+    assert all(set(record) == fields for record in records)
+    # Only nulls everywhere would be equal, too.
+    assert {name for record in records for name in record if record[name] is not None} >= fields - {
+        *ORIGIN,
+        "message_id",
+        "publish_time",
+    }
+
+
+@pytest.mark.parametrize("letter", ["b", "c"])
+def test_those_who_can_know_the_place_of_an_event_write_it(
+    letter: str, outputs: dict[str, Path]
+) -> None:
+    def places(directory: Path) -> set[tuple[str, int]]:
+        return {(record["source"], record["source_offset"]) for record in _records(directory)}
+
+    assert places(outputs[letter]) == places(outputs["d"])

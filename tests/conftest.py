@@ -1,0 +1,104 @@
+"""What all tests share: optional components, and reading outputs the way others do."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import fastavro
+import pytest
+
+Records = list[dict[str, Any]]
+
+
+class ReadRecords(Protocol):
+    """Reads every record of an output, in the order of its files."""
+
+    def __call__(self, output: str | Path, name: str = "job_status") -> Records: ...
+
+
+class Component(NamedTuple):
+    """Something that some tests cannot do without, and that not every machine has."""
+
+    is_there: Callable[[], bool]
+    how_to_get_it: str
+
+
+def _module(name: str, how_to_get_it: str) -> Component:
+    def is_there() -> bool:
+        try:
+            return importlib.util.find_spec(name) is not None
+        except ModuleNotFoundError:
+            return False
+
+    return Component(is_there, how_to_get_it)
+
+
+COMPONENTS: dict[str, Component] = {
+    "avro": _module("avro", "pip install avro"),
+    "aws": _module("boto3", "pip install 'job-status[aws]'"),
+    "duckdb": _module("duckdb_extension_avro", "pip install duckdb duckdb-extension-avro"),
+    "gcp": _module("google.cloud.storage", "pip install 'job-status[gcp]'"),
+    "java": Component(lambda: shutil.which("java") is not None, "install a Java runtime"),
+    "polars": _module("polars", "pip install polars"),
+}
+"""What `@pytest.mark.needs(name)` can name."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--require-all",
+        action="store_true",
+        help="a test that lacks an optional component fails instead of being skipped",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "needs(name): lacks its point without that component")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for marker in item.iter_markers("needs"):
+            unknown = set(marker.args) - COMPONENTS.keys()
+            if unknown or not marker.args:
+                raise pytest.UsageError(f"{item.nodeid} needs an unknown component: {unknown}")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker in item.iter_markers("needs"):
+        for name in marker.args:
+            component = COMPONENTS[name]
+            if component.is_there():
+                continue
+            reason = f"needs {name}: {component.how_to_get_it}"
+            if item.config.getoption("--require-all"):
+                pytest.fail(reason, pytrace=False)
+            pytest.skip(reason)
+
+
+def records_of(output: str | Path, name: str = "job_status") -> Records:
+    """Reads every record of an output, in the order of its files."""
+    records: Records = []
+    for path in sorted((Path(output) / name).glob("*.avro")):
+        with path.open("rb") as file:
+            records += [record for record in fastavro.reader(file) if isinstance(record, dict)]
+    return records
+
+
+@pytest.fixture(scope="session")
+def read_records() -> ReadRecords:
+    """Reads every record of an output with fastavro: of job_status, or of dead_letter."""
+    return records_of
+
+
+@pytest.fixture(scope="module")
+def no_sync() -> Iterator[None]:
+    """Does not wait for the disk: in these tests runs die, but the machine does not."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield

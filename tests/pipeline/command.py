@@ -1,0 +1,64 @@
+"""Runs the command in this process, as a shell would, and looks at all that it says."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.cli import main
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command came to, and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+
+def job_status(*arguments: str | Path) -> Said:
+    """Runs `job-status` with the arguments."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main([str(each) for each in arguments])
+    return Said(code, out.getvalue(), err.getvalue())
+
+
+def run(*arguments: str | Path) -> Said:
+    """Runs `job-status run` with the arguments."""
+    return job_status("run", *arguments)
+
+
+def as_counter(records: list[dict[str, Any]]) -> Counter[str]:
+    """Records as a set that knows how often each came."""
+    return Counter(json.dumps(each, sort_keys=True, default=repr) for each in records)
+
+
+def visible(output: Path) -> list[str]:
+    """The files of an output, whatever they are."""
+    return sorted(str(path.relative_to(output)) for path in output.rglob("*") if not path.is_dir())
+
+
+def write_events(path: Path, first: int, count: int, bad: int = 0) -> Path:
+    """Writes a small file of envelopes with job ids from `first` on, and bad lines."""
+    lines = [
+        json.dumps(
+            {
+                "event": "ats_jobs.updated",
+                "provider": "lever",
+                "event_date": "2025-05-01T10:00:00.123456Z",
+                "event_data": {"id": str(number), "job_status": {"source_value": "published"}},
+            }
+        )
+        for number in range(first, first + count)
+    ]
+    lines += [f"bad {number}" for number in range(bad)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(line + "\n" for line in lines))
+    return path

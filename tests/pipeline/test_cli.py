@@ -1,0 +1,350 @@
+"""What the command says to the mistakes people make, and what it never says."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from schemas.version import PIPELINE_VERSION
+from tests.conftest import ReadRecords
+from tests.pipeline.command import Said, job_status, run, visible, write_events
+
+pytestmark = pytest.mark.usefixtures("no_sync")
+
+CANARY = "canary-4711"
+
+
+class Place(NamedTuple):
+    """Paths for mistakes."""
+
+    events: Path
+    output: Path
+    directory: Path
+    plain: Path
+    loop: Path
+    bad_mapping: Path
+
+    @property
+    def usual(self) -> tuple[str, ...]:
+        """Arguments of a run that would be done."""
+        return "--input", str(self.events), "--output", str(self.output)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """A file of events and things that are not what they should be."""
+    directory = tmp_path / "directory"
+    directory.mkdir()
+    plain = tmp_path / "plain"
+    plain.write_text("no directory")
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    mapping = tmp_path / "mapping.yaml"
+    mapping.write_text("labels: [}")
+    events = write_events(tmp_path / "in" / "events.jsonl", 0, 2)
+    return Place(events, tmp_path / "out", directory, plain, loop, mapping)
+
+
+def _assert_clear(said: Said, code: int, *told: str) -> None:
+    """At most three lines: what, which file, what to do."""
+    assert said.code == code, said.err
+    assert said.out == ""
+    assert said.err.startswith("error: ")
+    assert len(said.err.splitlines()) <= 3
+    assert "Traceback" not in said.err
+    assert "unexpected" not in said.err.replace("unexpected argument", "")
+    for each in told:
+        assert each in said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--outptu", "x"], ["--outptu", "did you mean --output?"]),
+        (["--ouput=x"], ["did you mean --output?"]),
+        (["--worker_machine_typ", "x"], ["did you mean --worker_machine_type?"]),
+        (["--zzz"], ["unknown option --zzz"]),
+        (["--mapping"], ["--mapping", "expected one argument"]),
+        (["--target_file_bytes", "many"], ["--target_file_bytes", "'many'"]),
+        (["--target_file_bytes", "0"], ["--target_file_bytes is 0", "at least 1"]),
+        (["--max_event_bytes", "-1"], ["--max_event_bytes"]),
+        (["--max_dead_letter_fraction", "1.5"], ["at most 1"]),
+        (["--max_dead_letter_fraction", "nan"], ["--max_dead_letter_fraction"]),
+        (["--direct_num_workers", "two"], ["--direct_num_workers"]),
+        (["--codec", "snappy"], ["snappy", "deflate"]),
+        (["--write_mode", "replace"], ["replace", "overwrite"]),
+        (["--on_damaged_input", "skip"], ["skip", "keep"]),
+        (["--run_id", "../x"], ["--run_id"]),
+        (["--run_id", "a/b"], ["--run_id"]),
+        (["--run_id", ""], ["--run_id"]),
+        (["--run_id", "."], ["--run_id"]),
+        (["--run_id", "a\0b"], ["--run_id"]),
+        (["--run_id", "a b"], ["--run_id"]),
+        (["--run_id", "a*"], ["--run_id"]),
+        (["--run_id", "é"], ["--run_id"]),
+        (["--run_id", "x" * 101], ["--run_id"]),
+        (["--run_id", "x.pending"], ["--run_id"]),
+        (["--runner", "NoSuchRunner"], ["NoSuchRunner"]),
+        (["stray.jsonl"], ["stray.jsonl"]),
+    ],
+)
+def test_a_mistake_in_the_arguments_is_told(
+    place: Place, arguments: list[str], told: list[str]
+) -> None:
+    _assert_clear(run(*place.usual, *arguments), 2, *told)
+    assert not place.output.exists() or visible(place.output) == []
+
+
+def test_what_is_missing_is_named(place: Place) -> None:
+    _assert_clear(run(), 2, "--input is missing")
+    _assert_clear(run("--input", place.events), 2, "--output is missing")
+    _assert_clear(run("--input", place.events, "--output"), 2, "--output")
+
+
+def test_an_unknown_command_is_told_with_the_nearest() -> None:
+    _assert_clear(job_status("rnu"), 2, "'rnu'", "did you mean run?")
+    _assert_clear(job_status("frobnicate"), 2, "--help")
+
+
+def test_input_that_is_not_there_is_named(place: Place) -> None:
+    missing = place.directory / "none*.jsonl"
+    said = run("--input", missing, "--output", place.output)
+    _assert_clear(said, 3, str(missing), "--allow_no_input")
+    # One that matches does not hide another that does not.
+    said = run("--input", place.events, "--input", missing, "--output", place.output)
+    _assert_clear(said, 3, str(missing))
+
+
+def test_a_directory_as_input_is_told(place: Place) -> None:
+    said = run("--input", place.directory, "--output", place.output)
+    _assert_clear(said, 3, str(place.directory), "directory", "/*'")
+
+
+def test_a_directory_that_a_pattern_matches_is_skipped_and_said_so(
+    place: Place, read_records: ReadRecords
+) -> None:
+    (place.events.parent / "more").mkdir()
+    said = run("--input", f"{place.events.parent}/*", "--output", place.output)
+    assert said.code == 0
+    assert f"skipped {place.events.parent}/more" in said.err
+    assert len(read_records(place.output)) == 2
+
+
+def test_a_glob_that_the_shell_expanded_is_read(place: Place, read_records: ReadRecords) -> None:
+    more = write_events(place.events.parent / "more.jsonl", 5, 2)
+    assert run("--input", place.events, more, "--output", place.output).code == 0
+    assert len(read_records(place.output)) == 4
+
+
+def test_a_pattern_on_its_own_needs_quotation_marks(place: Place) -> None:
+    said = run("--output", place.output, "--input", place.events, "--codec", "null", "b.jsonl")
+    _assert_clear(said, 2, "b.jsonl", "quotation marks")
+
+
+def test_an_input_that_cannot_be_read_is_named(place: Place) -> None:
+    said = run("--input", place.loop, "--output", place.output)
+    _assert_clear(said, 3, str(place.loop), "symbolic links")
+
+
+@pytest.mark.parametrize("option", ["--output", "--dead_letter_output"])
+@pytest.mark.parametrize("where", ["plain", "loop"])
+def test_an_output_that_cannot_be_written_is_told_before_anything_is_done(
+    place: Place, option: str, where: str
+) -> None:
+    path = f"{getattr(place, where)}/below"
+    said = run(*place.usual, option, path)
+    _assert_clear(said, 5, path)
+    assert not place.output.exists() or visible(place.output) == []
+
+
+@pytest.mark.parametrize("option", ["--output", "--dead_letter_output"])
+def test_an_output_that_is_a_loop_of_links_is_told(place: Place, option: str) -> None:
+    _assert_clear(run(*place.usual, option, place.loop), 5, str(place.loop), "symbolic links")
+
+
+@pytest.mark.parametrize(
+    ("mapping", "told"), [("bad_mapping", "mapping.yaml:1"), ("directory", "directory")]
+)
+def test_a_mapping_that_cannot_be_used_is_told(place: Place, mapping: str, told: str) -> None:
+    said = run(*place.usual, "--mapping", getattr(place, mapping))
+    _assert_clear(said, 2, told)
+    _assert_clear(run(*place.usual, "--mapping", place.plain / "x"), 2, "mapping", "plain/x")
+
+
+@pytest.mark.parametrize("option", ["--input", "--output", "--dead_letter_output", "--mapping"])
+def test_an_unknown_scheme_is_told(place: Place, option: str) -> None:
+    _assert_clear(run(*place.usual, option, "ftp://host/x"), 2, "ftp://")
+
+
+@pytest.mark.parametrize(
+    ("scheme", "extra", "module"),
+    [("gs", "gcp", "google.cloud.storage"), ("s3", "aws", "boto3")],
+)
+@pytest.mark.parametrize("option", ["--input", "--output"])
+def test_a_scheme_that_needs_an_extra_says_which(
+    place: Place, scheme: str, extra: str, module: str, option: str
+) -> None:
+    try:
+        is_installed = importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        is_installed = False
+    if is_installed:
+        pytest.skip(f"{module} is installed: there is nothing to say")
+    said = run(*place.usual, option, f"{scheme}://bucket/x")
+    _assert_clear(said, said.code, f"{scheme}://", f"job-status[{extra}]")
+    assert said.code in (2, 3, 5)
+
+
+def test_a_report_goes_into_a_directory_that_is_made(place: Place) -> None:
+    report = place.directory / "new" / "report.json"
+    assert run(*place.usual, "--report", report).code == 0
+    assert json.loads(report.read_bytes())["written"] == 2
+
+
+def test_a_report_that_cannot_be_written_is_told(place: Place) -> None:
+    said = run(*place.usual, "--report", place.plain / "report.json")
+    assert said.code == 5
+    assert "report" in said.err
+    assert len(said.err.splitlines()) <= 3
+    assert "Traceback" not in said.err
+
+
+def test_help_names_every_option_and_the_version_is_the_package_s() -> None:
+    said = job_status("run", "--help")
+    assert said.code == 0
+    for option in ("--input", "--write_mode", "--target_file_bytes", "--on_damaged_input"):
+        assert option in said.out
+    assert job_status("--help").code == 0
+    assert "run" in job_status("--help").out
+    assert job_status("--version").out == f"{PIPELINE_VERSION}\n"
+    assert job_status().code == 2
+
+
+# Data that must stay in files: in values, in what cannot be parsed, and in names of types.
+
+
+def _write_canaries(path: Path) -> Path:
+    lines = [
+        '{"event":"ats_jobs.updated","event_data":{"id":"%s","job_status":{"source_value":"%s"}}}',
+        '{"event":"%s","event_data":{}}',
+        '{"event":"ats_jobs.updated","event_data":{"id":["%s"]}}',
+        '{"event":"ats_jobs.updated","event_date":"%s","event_data":{"status":"%s"}}',
+        "%s",
+        '["%s"]',
+        '{"event":"[/%s]"}',
+    ]
+    path.write_text("".join(line.replace("%s", CANARY) + "\n" for line in lines))
+    return path
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("--max_dead_letter_fraction", "0"),
+        ("--runner=BundleBasedDirectRunner",),
+        ("--dead_letter_payload", "hash"),
+    ],
+)
+def test_no_value_of_the_data_is_said(
+    tmp_path: Path, read_records: ReadRecords, arguments: tuple[str, ...]
+) -> None:
+    path = _write_canaries(tmp_path / "in.jsonl")
+    said = run("--input", path, "--output", tmp_path / "out", *arguments)
+    assert said.code == (4 if "--max_dead_letter_fraction" in arguments else 0)
+    assert CANARY not in said.out + said.err
+    letters = read_records(tmp_path / "out", "dead_letter")
+    assert len(letters) == 3
+    assert all(CANARY not in str(each["error_message"]) for each in letters)
+    manifest = next((tmp_path / "out" / "_manifest").iterdir()).read_text()
+    assert CANARY in manifest
+
+
+def test_no_value_of_the_data_is_said_of_a_bug(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transforms.write_avro import Stager
+
+    def broken(self: Stager, block: object) -> None:
+        raise ValueError(f"cannot take {CANARY}")
+
+    monkeypatch.setattr(Stager, "add", broken)
+    path = _write_canaries(tmp_path / "in.jsonl")
+    said = run("--input", path, "--output", tmp_path / "out")
+    assert said.code == 1
+    assert CANARY not in said.out + said.err
+    assert len(said.err.splitlines()) <= 3
+    assert visible(tmp_path / "out") == []
+
+
+# The real command, as a process of its own.
+
+
+def _process(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    program = str(Path(sys.executable).parent / "job-status")
+    command = [program, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
+
+
+def test_the_installed_command_runs_and_says_the_summary_on_stderr(
+    place: Place, read_records: ReadRecords
+) -> None:
+    done = _process("run", *place.usual)
+    assert done.returncode == 0
+    assert done.stdout == ""
+    assert len(read_records(place.output)) == 2
+    assert [line.split()[:2] for line in done.stderr.splitlines()[:2]] == [
+        ["read", "2"],
+        ["written", "2"],
+    ]
+    # Nothing else is said: no warnings of the engine's, no colours where there is no terminal.
+    words = ("read", "written", "dead-lettered", "ignored", "unmapped", "job_status")
+    assert all(line.startswith(words) for line in done.stderr.splitlines())
+    assert "\x1b" not in done.stderr
+
+
+def test_the_installed_command_ends_with_the_code_of_its_error(place: Place) -> None:
+    done = _process("run", *place.usual, "--outptu", "x")
+    _assert_clear(Said(done.returncode, done.stdout, done.stderr), 2, "did you mean --output?")
+
+
+def test_the_module_is_the_command_run(place: Place, read_records: ReadRecords) -> None:
+    command = [sys.executable, "-m", "pipeline", *place.usual]
+    root = Path(__file__).parents[2]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=root)
+    assert done.returncode == 0, done.stderr
+    assert len(read_records(place.output)) == 2
+
+
+def _limit_files() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+
+@pytest.mark.parametrize(
+    "engine",
+    [(), ("--direct_running_mode=multi_processing", "--direct_num_workers=2")],
+    ids=["one process", "worker processes"],
+)
+def test_an_output_that_is_full_is_told_and_nothing_partial_stays(
+    tmp_path: Path, engine: tuple[str, ...]
+) -> None:
+    path = write_events(tmp_path / "in.jsonl", 0, 3000)
+    output = tmp_path / "out"
+    done = _process(
+        *("run", "--codec", "null", *engine),
+        *("--input", path, "--output", output),
+        preexec_fn=_limit_files,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+    )
+    said = Said(done.returncode, done.stdout, done.stderr)
+    _assert_clear(said, 5, "cannot write", str(output), "File too large")
+    assert visible(output) == []
+    assert not (output / "_staging").exists()

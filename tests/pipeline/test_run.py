@@ -1,0 +1,647 @@
+"""The job from end to end: files in, validated Avro and a true report out, or nothing at all."""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import fastavro
+import pytest
+
+import pipeline.graph
+import transforms.compression
+import transforms.parse_events
+import transforms.read_files
+from pipeline.sample import SampleCounts, write_samples
+from schemas.avro import record_schema
+from schemas.errors import OutputError
+from schemas.version import PIPELINE_VERSION
+from tests.conftest import ReadRecords, Records, records_of
+from tests.pipeline.command import Said, as_counter, run, visible, write_events
+from transforms import storage
+from transforms.blocks import RawBlock
+from transforms.encode_avro import EncodedBlock
+from transforms.read_files import FileRange, ReadFiles, ReadLimits
+from transforms.write_avro import Stager
+
+pytestmark = pytest.mark.usefixtures("no_sync")
+
+BEAM_WORKERS = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
+
+
+class Samples(NamedTuple):
+    """Files of every shape, and what a run over them must find."""
+
+    directory: Path
+    counts: SampleCounts
+
+    @property
+    def pattern(self) -> str:
+        """Matches all of them."""
+        return f"{self.directory}/*"
+
+    def error_codes(self) -> dict[str, int]:
+        """Dead letters by code."""
+        return dict(sum((file.error_codes for file in self.counts.files), Counter[str]()))
+
+    def ignored_types(self) -> dict[str, int]:
+        """Events of other types."""
+        return dict(sum((file.ignored_types for file in self.counts.files), Counter[str]()))
+
+
+class Ran(NamedTuple):
+    """A run over the samples."""
+
+    said: Said
+    output: Path
+    report: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Samples:
+    """420 payloads of every shape, one in twenty bad."""
+    directory = tmp_path_factory.mktemp("samples")
+    counts = write_samples(str(directory), events=420, seed=1, bad_fraction=0.05, shapes="all")
+    return Samples(directory, counts)
+
+
+@pytest.fixture(scope="module")
+def ran(samples: Samples, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """One run over all of them."""
+    output = tmp_path_factory.mktemp("ran") / "out"
+    report = output.parent / "report.json"
+    said = run("--input", samples.pattern, "--output", output, "--report", report, "--run_id", "r1")
+    return Ran(said, output, json.loads(report.read_bytes()))
+
+
+def _manifests(output: Path) -> list[dict[str, Any]]:
+    return [json.loads(path.read_bytes()) for path in sorted((output / "_manifest").iterdir())]
+
+
+def test_the_samples_give_exactly_what_they_hold(samples: Samples, ran: Ran) -> None:
+    assert ran.said.code == 0
+    counts = samples.counts
+    report = ran.report
+    assert (report["read"], report["written"], report["dead_lettered"], report["ignored"]) == (
+        (counts.read, counts.events, counts.bad, counts.ignored)
+    )
+    assert report["by_error_code"] == samples.error_codes()
+    assert report["ignored_by_type"] == samples.ignored_types()
+    assert report["conserved"] is True
+
+
+def test_each_file_gives_exactly_what_it_holds(
+    samples: Samples, ran: Ran, read_records: ReadRecords
+) -> None:
+    written = Counter(Path(each["source"]).name for each in read_records(ran.output))
+    assert written == Counter({file.name: file.events for file in samples.counts.files})
+    dead = Counter(
+        (Path(each["source"]).name, each["error_code"])
+        for each in read_records(ran.output, "dead_letter")
+    )
+    assert dead == Counter(
+        {
+            (file.name, code): count
+            for file in samples.counts.files
+            for code, count in file.error_codes.items()
+        }
+    )
+
+
+def _counted(records: Records, field: Callable[[dict[str, Any]], str | None]) -> dict[str, int]:
+    return dict(Counter(field(record) or "null" for record in records))
+
+
+def test_the_counts_of_the_report_are_those_of_the_records(
+    ran: Ran, read_records: ReadRecords
+) -> None:
+    records = read_records(ran.output)
+    status = [record["job_status"] for record in records]
+    report = ran.report
+    assert report["written"] == len(records)
+    assert report["by_value"] == _counted(status, lambda each: each["value"])
+    assert report["by_source_value_type"] == _counted(
+        status, lambda each: each["source_value_type"]
+    )
+    assert report["by_derivation"] == _counted(status, lambda each: each["derivation"])
+    letters = read_records(ran.output, "dead_letter")
+    assert report["dead_lettered"] == len(letters)
+    assert report["by_error_code"] == _counted(letters, lambda each: each["error_code"])
+    unmapped = [each for each in status if each["derivation"] == "unmapped"]
+    assert 0 < sum(row["count"] for row in report["unmapped"]) <= len(unmapped)
+    counts = [row["count"] for row in report["unmapped"]]
+    assert counts == sorted(counts, reverse=True)
+
+
+def test_the_report_has_its_keys_and_the_manifest_the_same(ran: Ran) -> None:
+    (manifest,) = _manifests(ran.output)
+    assert list(manifest) == list(ran.report)
+    assert {"run_id", "read", "conserved", "by_value", "unmapped", "inputs", "files"} <= set(
+        manifest
+    )
+    assert ran.report["duration_seconds"] > 0
+    assert ran.report["events_per_second"] > 0
+    for key in manifest:
+        if key != "files":
+            assert manifest[key] == ran.report[key]
+
+
+def test_the_paths_of_the_report_can_be_opened_and_hold_what_it_says(ran: Ran) -> None:
+    files = ran.report["files"]
+    assert {each["output"] for each in files} == {"job_status", "dead_letter"}
+    for each in files:
+        data = Path(each["path"]).read_bytes()
+        assert len(data) == each["bytes"]
+        with open(each["path"], "rb") as file:
+            assert len(list(fastavro.reader(file))) == each["records"]
+    assert visible(ran.output) == sorted(
+        [*(str(Path(each["path"]).relative_to(ran.output)) for each in files), "_manifest/r1.json"]
+    )
+
+
+def test_the_paths_of_the_manifest_move_with_the_output(ran: Ran) -> None:
+    (manifest,) = _manifests(ran.output)
+    assert all((ran.output / each["path"]).is_file() for each in manifest["files"])
+    assert not any(each["path"].startswith("/") for each in manifest["files"])
+
+
+def test_the_report_lists_each_input_with_its_size(samples: Samples, ran: Ran) -> None:
+    assert ran.report["inputs"] == [
+        {"path": str(path), "bytes": path.stat().st_size, "damaged": False}
+        for path in sorted(samples.directory.iterdir())
+    ]
+
+
+def test_files_say_the_run_the_schema_and_the_mapping(ran: Ran) -> None:
+    for name in ("job_status", "dead_letter"):
+        schema = record_schema("job_status_event" if name == "job_status" else "dead_letter")
+        for path in (ran.output / name).iterdir():
+            with path.open("rb") as file:
+                metadata = fastavro.reader(file).metadata
+            assert metadata["job_status.run_id"] == "r1"
+            assert metadata["job_status.pipeline_version"] == PIPELINE_VERSION
+            assert metadata["job_status.schema_fingerprint"] == schema.fingerprint
+            assert metadata["job_status.mapping_fingerprint"] == ran.report["mapping_fingerprint"]
+
+
+def _in_utc(value: Any) -> Any:
+    """Values as all readers give them; some know no zone, and all that is stored is UTC."""
+    if isinstance(value, dict):
+        return {key: _in_utc(each) for key, each in value.items()}
+    if isinstance(value, datetime):
+        return (
+            value if value.tzinfo is None else value.astimezone(timezone.utc).replace(tzinfo=None)
+        )
+    return value
+
+
+@pytest.mark.needs("avro")
+@pytest.mark.parametrize("name", ["job_status", "dead_letter"])
+def test_apache_avro_reads_every_field_the_same(
+    ran: Ran, read_records: ReadRecords, name: str
+) -> None:
+    from avro.datafile import DataFileReader
+    from avro.io import DatumReader
+
+    records: list[Any] = []
+    for path in sorted((ran.output / name).iterdir()):
+        with path.open("rb") as file, DataFileReader(file, DatumReader()) as reader:
+            records += list(reader)
+    assert _in_utc_all(records) == _in_utc_all(read_records(ran.output, name))
+
+
+@pytest.mark.needs("polars")
+@pytest.mark.parametrize("name", ["job_status", "dead_letter"])
+def test_polars_reads_every_field_the_same(ran: Ran, read_records: ReadRecords, name: str) -> None:
+    import polars
+
+    records: list[Any] = []
+    for path in sorted((ran.output / name).iterdir()):
+        records += polars.read_avro(path).to_dicts()
+    assert _in_utc_all(records) == _in_utc_all(read_records(ran.output, name))
+
+
+def _in_utc_all(records: list[Any]) -> list[Any]:
+    return [_in_utc(record) for record in records]
+
+
+@pytest.fixture(scope="module")
+def expected(ran: Ran) -> tuple[Counter[str], Counter[str]]:
+    """The records of the run, without an order."""
+    return (
+        as_counter(records_of(ran.output)),
+        as_counter(records_of(ran.output, "dead_letter")),
+    )
+
+
+@pytest.mark.parametrize(
+    "engine",
+    [("--runner=BundleBasedDirectRunner",), ("--runner=DirectRunner",), BEAM_WORKERS],
+    ids=["BundleBasedDirectRunner", "DirectRunner", "two worker processes"],
+)
+def test_every_local_engine_gives_the_same_records(
+    samples: Samples,
+    expected: tuple[Counter[str], Counter[str]],
+    read_records: ReadRecords,
+    tmp_path: Path,
+    engine: tuple[str, ...],
+) -> None:
+    said = run("--input", samples.pattern, "--output", tmp_path, *engine)
+    assert said.code == 0, said.err
+    assert as_counter(read_records(tmp_path)) == expected[0]
+    assert as_counter(read_records(tmp_path, "dead_letter")) == expected[1]
+
+
+@pytest.fixture
+def sizes(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], None]:
+    """Sets the size of ranges and of blocks, in bytes."""
+
+    def set_sizes(range_bytes: int, block_bytes: int) -> None:
+        smaller = functools.partial(ReadFiles, range_bytes=range_bytes)
+        monkeypatch.setattr(pipeline.graph, "ReadFiles", smaller)
+        for module in (transforms.read_files, transforms.compression, transforms.parse_events):
+            monkeypatch.setattr(module, "BLOCK_BYTES", block_bytes)
+
+    return set_sizes
+
+
+@pytest.mark.parametrize(
+    ("range_bytes", "block_bytes"), [(3_000, 1 << 20), (64 << 20, 500), (7_777, 3_333)]
+)
+def test_the_sizes_of_ranges_and_blocks_change_no_record(
+    samples: Samples,
+    expected: tuple[Counter[str], Counter[str]],
+    read_records: ReadRecords,
+    tmp_path: Path,
+    sizes: Callable[[int, int], None],
+    range_bytes: int,
+    block_bytes: int,
+) -> None:
+    sizes(range_bytes, block_bytes)
+    said = run("--input", samples.pattern, "--output", tmp_path)
+    assert said.code == 0, said.err
+    assert as_counter(read_records(tmp_path)) == expected[0]
+    assert as_counter(read_records(tmp_path, "dead_letter")) == expected[1]
+
+
+@pytest.mark.parametrize("content", [b"", b"\n \r\n\n"], ids=["empty", "blank lines"])
+def test_an_input_without_events_is_committed(
+    tmp_path: Path, read_records: ReadRecords, content: bytes
+) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_bytes(content)
+    output = tmp_path / "out"
+    assert run("--input", path, "--output", output, "--run_id", "r").code == 0
+    assert visible(output) == ["_manifest/r.json", "job_status/job_status-r-00000-of-00001.avro"]
+    assert read_records(output) == []
+    assert _manifests(output)[0]["read"] == 0
+
+
+def test_no_input_at_all_is_committed_where_that_is_allowed(
+    tmp_path: Path, read_records: ReadRecords
+) -> None:
+    output = tmp_path / "out"
+    said = run("--input", tmp_path / "none*", "--output", output, "--allow_no_input")
+    assert said.code == 0
+    assert len(_manifests(output)) == 1
+    assert read_records(output) == []
+
+
+def _ids(records: Records) -> list[str]:
+    return sorted(record["job_id"] for record in records)
+
+
+@pytest.fixture(scope="module")
+def twice_in(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path, str], Said]:
+    """Runs one file into an output, then another, in a write mode."""
+    directory = tmp_path_factory.mktemp("inputs")
+    first = write_events(directory / "first.jsonl", 10, 3, bad=1)
+    second = write_events(directory / "second.jsonl", 20, 2, bad=1)
+
+    def runs(output: Path, write_mode: str) -> Said:
+        assert run("--input", first, "--output", output, "--run_id", "first").code == 0
+        mode = ("--write_mode", write_mode)
+        return run("--input", second, "--output", output, "--run_id", "second", *mode)
+
+    return runs
+
+
+def test_an_output_that_holds_a_run_is_refused_and_left_as_it_is(
+    tmp_path: Path, twice_in: Callable[[Path, str], Said], read_records: ReadRecords
+) -> None:
+    said = twice_in(tmp_path, "error")
+    assert said.code == 5
+    assert "first" in said.err
+    assert "--write_mode" in said.err
+    assert _ids(read_records(tmp_path)) == ["10", "11", "12"]
+    assert {path.parts[0] for path in map(Path, visible(tmp_path))} == {
+        "_manifest", "job_status", "dead_letter",
+    }  # fmt: skip
+    assert not (tmp_path / "_staging").exists()
+
+
+def test_append_adds_a_run(
+    tmp_path: Path, twice_in: Callable[[Path, str], Said], read_records: ReadRecords
+) -> None:
+    assert twice_in(tmp_path, "append").code == 0
+    assert _ids(read_records(tmp_path)) == ["10", "11", "12", "20", "21"]
+    assert len(read_records(tmp_path, "dead_letter")) == 2
+    assert [each["run_id"] for each in _manifests(tmp_path)] == ["first", "second"]
+
+
+def test_overwrite_leaves_the_new_run_alone(
+    tmp_path: Path, twice_in: Callable[[Path, str], Said], read_records: ReadRecords
+) -> None:
+    assert twice_in(tmp_path, "overwrite").code == 0
+    assert visible(tmp_path) == [
+        "_manifest/second.json",
+        "dead_letter/dead_letter-second-00000-of-00001.avro",
+        "job_status/job_status-second-00000-of-00001.avro",
+    ]
+    assert _ids(read_records(tmp_path)) == ["20", "21"]
+
+
+def test_a_run_id_that_was_committed_is_not_done_again(
+    tmp_path: Path, read_records: ReadRecords
+) -> None:
+    path = write_events(tmp_path / "in.jsonl", 0, 3, bad=1)
+    output = tmp_path / "out"
+    arguments = ("--input", path, "--output", output, "--run_id", "daily")
+    assert run(*arguments).code == 0
+    before = {path: path.stat().st_mtime_ns for path in output.rglob("*")}
+    write_events(path, 50, 5)
+    said = run(*arguments, "--report", tmp_path / "report.json")
+    assert said.code == 0
+    assert "committed already" in said.err
+    assert {path: path.stat().st_mtime_ns for path in output.rglob("*")} == before
+    assert json.loads((tmp_path / "report.json").read_bytes())["written"] == 3
+
+
+def test_a_run_id_that_was_committed_ends_well_whatever_is_left_of_its_input(
+    tmp_path: Path,
+) -> None:
+    path = write_events(tmp_path / "in.jsonl", 0, 1, bad=9)
+    arguments = (
+        *("--input", path, "--output", tmp_path / "out", "--run_id", "daily"),
+        *("--max_dead_letter_fraction", "0.5"),
+    )
+    assert run(*arguments).code == 4
+    path.unlink()
+    assert run(*arguments).code == 0
+
+
+def test_a_commit_that_was_interrupted_is_completed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read_records: ReadRecords
+) -> None:
+    path = write_events(tmp_path / "in.jsonl", 0, 3, bad=1)
+    output = tmp_path / "out"
+    arguments = ("--input", path, "--output", output, "--run_id", "daily")
+
+    def refuse(pairs: Any) -> None:
+        raise OutputError("cannot rename: Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "rename", refuse)
+        said = run(*arguments)
+    assert said.code == 5
+    assert "Input/output error" in said.err
+    assert (output / "_manifest" / "daily.pending.json").exists()
+    assert not (output / "job_status").exists()
+    said = run(*arguments)
+    assert said.code == 0
+    assert "completed the run daily" in said.err
+    assert _ids(read_records(output)) == ["0", "1", "2"]
+    assert len(read_records(output, "dead_letter")) == 1
+    assert not (output / "_staging").exists()
+    assert [path.name for path in (output / "_manifest").iterdir()] == ["daily.json"]
+
+
+def test_files_have_about_the_size_that_was_asked_for(
+    tmp_path: Path, samples: Samples, read_records: ReadRecords, sizes: Callable[[int, int], None]
+) -> None:
+    sizes(64 << 20, 4_000)
+    output = tmp_path / "out"
+    arguments = ("--target_file_bytes", "20000", "--codec", "null", "--run_id", "r")
+    assert run("--input", samples.pattern, "--output", output, *arguments).code == 0
+    files = sorted((output / "job_status").iterdir())
+    assert len(files) > 3
+    assert [path.name for path in files] == [
+        f"job_status-r-{number:05d}-of-{len(files):05d}.avro" for number in range(len(files))
+    ]
+    bytes_of = sorted(path.stat().st_size for path in files)
+    # All but the last that was written.
+    assert all(20_000 <= size < 40_000 for size in bytes_of[1:])
+    assert len(read_records(output)) == samples.counts.events
+
+
+def test_dead_letters_can_go_elsewhere(tmp_path: Path, read_records: ReadRecords) -> None:
+    path = write_events(tmp_path / "in.jsonl", 0, 2, bad=3)
+    output, letters, report = tmp_path / "out", tmp_path / "letters", tmp_path / "r.json"
+    said = run(
+        *("--input", path, "--output", output, "--dead_letter_output", letters),
+        *("--run_id", "r", "--report", report),
+    )
+    assert said.code == 0
+    assert visible(letters) == ["dead_letter-r-00000-of-00001.avro"]
+    assert not (output / "dead_letter").exists()
+    assert len(read_records(tmp_path, "letters")) == 3
+    for each in json.loads(report.read_bytes())["files"]:
+        assert Path(each["path"]).stat().st_size == each["bytes"]
+    # A later run that overwrites finds them again.
+    path = write_events(path, 0, 2)
+    said = run(
+        *("--input", path, "--output", output, "--dead_letter_output", letters),
+        *("--write_mode", "overwrite"),
+    )
+    assert said.code == 0
+    assert visible(letters) == []
+
+
+def test_too_many_dead_letters_are_committed_and_told(
+    tmp_path: Path, read_records: ReadRecords
+) -> None:
+    path = write_events(tmp_path / "in.jsonl", 0, 3, bad=2)
+    output = tmp_path / "out"
+    arguments = ("--input", path, "--output", output, "--max_dead_letter_fraction")
+    said = run(*arguments, "0.39")
+    assert said.code == 4
+    assert len(read_records(output)) == 3
+    assert len(read_records(output, "dead_letter")) == 2
+    assert run(*arguments, "0.4", "--write_mode", "overwrite").code == 0
+
+
+def test_a_damaged_input_commits_nothing_unless_it_is_kept(
+    tmp_path: Path, read_records: ReadRecords
+) -> None:
+    plain = write_events(tmp_path / "in.jsonl", 0, 300)
+    packed = gzip.compress(plain.read_bytes())
+    cut = tmp_path / "cut.jsonl.gz"
+    cut.write_bytes(packed[: len(packed) // 2])
+    output = tmp_path / "out"
+    said = run("--input", cut, "--output", output)
+    assert said.code == 3
+    assert str(cut) in said.err
+    assert visible(output) == []
+    said = run("--input", cut, plain, "--output", output, "--on_damaged_input", "keep")
+    assert said.code == 3
+    (manifest,) = _manifests(output)
+    assert [(Path(each["path"]).name, each["damaged"]) for each in manifest["inputs"]] == [
+        ("cut.jsonl.gz", True),
+        ("in.jsonl", False),
+    ]
+    assert 300 < len(read_records(output)) < 600
+
+
+# Faults that no input can cause: a step that loses something, or does it twice.
+
+
+def _drop(nth: int) -> Callable[[Iterator[RawBlock]], Iterator[RawBlock]]:
+    def work(blocks: Iterator[RawBlock]) -> Iterator[RawBlock]:
+        return (block for number, block in enumerate(blocks) if number != nth)
+
+    return work
+
+
+def _repeat(nth: int) -> Callable[[Iterator[RawBlock]], Iterator[RawBlock]]:
+    def work(blocks: Iterator[RawBlock]) -> Iterator[RawBlock]:
+        for number, block in enumerate(blocks):
+            yield block
+            if number == nth:
+                yield block
+
+    return work
+
+
+def _broken_reader(
+    monkeypatch: pytest.MonkeyPatch,
+    path: Path,
+    change: Callable[[Iterator[RawBlock]], Iterator[RawBlock]],
+) -> None:
+    real = transforms.read_files.read_range
+
+    def broken(piece: FileRange, limits: ReadLimits) -> Iterator[RawBlock]:
+        blocks = real(piece, limits)
+        return change(blocks) if piece.path == str(path) else blocks
+
+    monkeypatch.setattr(transforms.read_files, "read_range", broken)
+
+
+@pytest.fixture
+def three_files(tmp_path: Path) -> list[Path]:
+    """Two plain files and a compressed one."""
+    files = [write_events(tmp_path / "in" / f"{name}.jsonl", 0, 40) for name in ("a", "b", "c")]
+    packed = gzip.compress(files[2].read_bytes())
+    files[2].unlink()
+    files[2] = files[2].with_suffix(".jsonl.gz")
+    files[2].write_bytes(packed)
+    return files
+
+
+def _assert_stopped(files: list[Path], *, code: int = 1, told: str = "books do not close") -> None:
+    output = files[0].parent.parent / "out"
+    said = run("--input", f"{files[0].parent}/*", "--output", output)
+    assert said.code == code, said.err
+    assert told in said.err
+    assert len(said.err.splitlines()) <= 3
+    assert visible(output) == []
+    assert not (output / "_staging").exists()
+
+
+@pytest.mark.parametrize("number", [0, 2], ids=["plain", "compressed"])
+@pytest.mark.parametrize(
+    "change", [_drop(0), _drop(1), _repeat(0), _repeat(1)], ids=["lost", "lost", "twice", "twice"]
+)
+def test_a_block_lost_or_twice_stops_the_commit(
+    three_files: list[Path],
+    monkeypatch: pytest.MonkeyPatch,
+    sizes: Callable[[int, int], None],
+    number: int,
+    change: Callable[[Iterator[RawBlock]], Iterator[RawBlock]],
+) -> None:
+    sizes(64 << 20, 1_000)
+    _broken_reader(monkeypatch, three_files[number], change)
+    _assert_stopped(three_files)
+
+
+def test_a_lost_range_stops_the_commit(
+    three_files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = transforms.read_files.split_file
+
+    def broken(path: str, size: int, input_format: Any, range_bytes: int) -> list[FileRange]:
+        pieces = real(path, size, input_format, 1_000)
+        return pieces[:1] + pieces[2:] if path == str(three_files[0]) else pieces
+
+    monkeypatch.setattr(transforms.read_files, "split_file", broken)
+    _assert_stopped(three_files)
+
+
+def test_a_range_twice_stops_the_commit(
+    three_files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = transforms.read_files.split_file
+
+    def broken(path: str, size: int, input_format: Any, range_bytes: int) -> list[FileRange]:
+        pieces = real(path, size, input_format, 1_000)
+        return pieces + pieces[1:2]
+
+    monkeypatch.setattr(transforms.read_files, "split_file", broken)
+    _assert_stopped(three_files)
+
+
+def test_a_lost_file_stops_the_commit(
+    three_files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    do_fn = transforms.read_files._SplitFile
+    real = do_fn.process
+
+    def broken(self: Any, file: tuple[str, int]) -> Iterator[Any]:
+        return iter(()) if file[0] == str(three_files[1]) else real(self, file)
+
+    monkeypatch.setattr(do_fn, "process", broken)
+    _assert_stopped(three_files)
+
+
+@pytest.mark.parametrize("times", [0, 2])
+def test_records_lost_or_twice_in_the_sink_stop_the_commit(
+    three_files: list[Path], monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    real = Stager._append
+
+    def broken(self: Stager, name: Any, block: Any) -> int:
+        counts = [real(self, name, block) for _ in range(times)]
+        return counts[0] if counts else getattr(block, "count", 0)
+
+    monkeypatch.setattr(Stager, "_append", broken)
+    _assert_stopped(three_files)
+
+
+def test_an_encoded_block_twice_stops_the_commit(
+    three_files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Stager.add
+
+    def broken(self: Stager, block: EncodedBlock) -> None:
+        real(self, block)
+        real(self, block)
+
+    monkeypatch.setattr(Stager, "add", broken)
+    _assert_stopped(three_files)
+
+
+def test_a_full_disk_stops_the_commit(
+    three_files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(file: Any, path: str) -> None:
+        if "/_staging/" in path and path.endswith(".avro"):
+            raise OSError(28, "No space left on device")
+        file.close()
+
+    monkeypatch.setattr(storage, "close_durably", full)
+    _assert_stopped(three_files, code=5, told="No space left on device")

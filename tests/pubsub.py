@@ -1,0 +1,183 @@
+"""A Pub/Sub server for tests, what is published to it, and a line to it that can be cut."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, NamedTuple
+
+from tests.components import component_path
+
+PROJECT = "projects/job-status-tests"
+_BATCH = 1000
+_BATCH_BYTES = 8_000_000
+
+
+class Published(NamedTuple):
+    """A topic with one subscription.
+
+    Attributes:
+        topic: Its full name.
+        subscription: Its full name.
+    """
+
+    topic: str
+    subscription: str
+
+
+def is_there() -> bool:
+    """Whether a server can be had: one that is given, or ours."""
+    return bool(os.environ.get("PUBSUB_EMULATOR_HOST")) or bool(component_path("pubsub_emulator"))
+
+
+@contextmanager
+def running_server() -> Iterator[Server]:
+    """A server on the loopback: the one that PUBSUB_EMULATOR_HOST names, else ours."""
+    given = os.environ.get("PUBSUB_EMULATOR_HOST")
+    if given:
+        yield Server(given)
+        return
+    path = component_path("pubsub_emulator")
+    assert path is not None
+    process = subprocess.Popen(
+        [path, "-address", "127.0.0.1:0"], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        yield Server(process.stdout.readline().split()[1])
+    finally:
+        process.terminate()
+        process.wait()
+
+
+class Server:
+    """A Pub/Sub server.
+
+    Args:
+        address: HOST:PORT.
+    """
+
+    def __init__(self, address: str) -> None:
+        import grpc
+        from google.pubsub_v1 import PublisherClient, SubscriberClient
+        from google.pubsub_v1.services.publisher.transports.grpc import PublisherGrpcTransport
+        from google.pubsub_v1.services.subscriber.transports.grpc import SubscriberGrpcTransport
+
+        self.address = address
+        channel = grpc.insecure_channel(address, [("grpc.max_receive_message_length", -1)])
+        self._publisher = PublisherClient(transport=PublisherGrpcTransport(channel=channel))
+        self._subscriber = SubscriberClient(transport=SubscriberGrpcTransport(channel=channel))
+
+    def create(self) -> Published:
+        """Makes a topic and a subscription that nobody else has; its leases are of 10 seconds."""
+        unique = uuid.uuid4().hex[:12]
+        topic, name = f"{PROJECT}/topics/t-{unique}", f"{PROJECT}/subscriptions/s-{unique}"
+        self._publisher.create_topic(name=topic)
+        self._subscriber.create_subscription(
+            request={"name": name, "topic": topic, "ack_deadline_seconds": 10}
+        )
+        return Published(topic, name)
+
+    def publish(
+        self, topic: str, payloads: Sequence[bytes], attributes: Mapping[str, str] | None = None
+    ) -> list[str]:
+        """Publishes messages, and returns their ids."""
+        ids: list[str] = []
+        batch: list[dict[str, Any]] = []
+        size = 0
+        for payload in payloads:
+            if batch and (len(batch) >= _BATCH or size + len(payload) > _BATCH_BYTES):
+                ids += self._publish(topic, batch)
+                batch, size = [], 0
+            # A message with neither is refused by the service.
+            batch.append({"data": payload, "attributes": attributes or {}})
+            size += len(payload)
+        return ids + self._publish(topic, batch)
+
+    def _publish(self, topic: str, messages: list[dict[str, Any]]) -> list[str]:
+        if not messages:
+            return []
+        response = self._publisher.publish(request={"topic": topic, "messages": messages})
+        return list(response.message_ids)
+
+    def left(self, subscription: str) -> int:
+        """Pulls and counts what is there and not leased now."""
+        count = 0
+        while True:
+            response = self._subscriber.pull(
+                request={"subscription": subscription, "max_messages": _BATCH}, timeout=10
+            )
+            if not response.received_messages:
+                return count
+            count += len(response.received_messages)
+
+
+class Line:
+    """A line to a server that can be cut and mended; it keeps its own address.
+
+    Args:
+        address: Of the server.
+    """
+
+    def __init__(self, address: str) -> None:
+        host, _, port = address.rpartition(":")
+        self._server = host, int(port)
+        self._sockets: list[socket.socket] = []
+        self._listener: socket.socket | None = None
+        self._port = 0
+        self.mend()
+        self.address = f"127.0.0.1:{self._port}"
+
+    def mend(self) -> None:
+        """Takes connections again."""
+        self._listener = socket.create_server(("127.0.0.1", self._port))
+        self._port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+
+    def cut(self) -> None:
+        """Refuses connections, and breaks those that there are."""
+        if self._listener is not None:
+            # Closing it alone would leave the thread waiting in accept, and the port taken.
+            with suppress(OSError):
+                self._listener.shutdown(socket.SHUT_RDWR)
+            self._listener.close()
+            self._listener = None
+        for each in self._sockets:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+        self._sockets.clear()
+
+    def _accept(self, listener: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                server = socket.create_connection(self._server)
+                self._sockets += [client, server]
+                for pair in ((client, server), (server, client)):
+                    threading.Thread(target=_carry, args=pair, daemon=True).start()
+
+
+def _carry(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(1 << 16):
+            target.sendall(data)
+    for each in (source, target):
+        with suppress(OSError):
+            each.shutdown(socket.SHUT_RDWR)
+
+
+def wait_for(condition: Callable[[], bool], seconds: float) -> bool:
+    """Waits until a condition holds; False if it never did."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return condition()

@@ -1,0 +1,180 @@
+"""Spellings of one status become one text, and no text can hold a worker up."""
+
+from __future__ import annotations
+
+import time
+import unicodedata
+
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+
+from schemas.text import (
+    MAX_LABEL,
+    OVERLONG,
+    norm,
+    provider_key,
+    spellings,
+    without_accents,
+)
+
+# Python's own upper case of an iota subscript below another accent is not its inverse's.
+_GREEK_IOTA = set("\u0345") | {chr(point) for point in range(0x1F80, 0x2000)}
+words = st.text(max_size=60)
+
+
+@pytest.mark.parametrize(
+    ("text", "normalised"),
+    [
+        ("On Hold", "on hold"),
+        ("ON_HOLD", "on hold"),
+        ("on-hold", "on hold"),
+        ("on.hold", "on hold"),
+        ("on/hold", "on hold"),
+        ("on – hold", "on hold"),
+        ("on\u2212hold", "on hold"),
+        ("on\u00a0hold", "on hold"),
+        ("\ton\r\nhold ", "on hold"),
+        ("on\u200bhold", "onhold"),
+        ("on\u00adhold", "onhold"),
+        ("on\u0000hold", "onhold"),
+        ("onHold", "onhold"),
+        ("Ｏｐｅｎ", "open"),
+        ("İptal", "iptal"),
+        ("KAPALI", "kapali"),
+        ("kapalı", "kapali"),
+        ("STRASSE", "strasse"),
+        ("Straße", "strasse"),
+        ("Publie\u0301", "publié"),
+        ("publie\u200d\u0301", "publié"),
+        ("ΟΔΟΣ", "οδοσ"),
+        ("…", ""),
+        (" _-./\u2014\u200b", ""),
+        ("\u0307", ""),
+        ("", ""),
+        ("a,b", "a,b"),
+    ],
+)
+def test_norm(text: str, normalised: str) -> None:
+    assert norm(text) == normalised
+
+
+def test_a_text_of_256_characters_is_looked_up_and_a_longer_one_is_not() -> None:
+    assert norm("x" * MAX_LABEL) == "x" * MAX_LABEL
+    assert norm("x" * MAX_LABEL + "x") == OVERLONG
+    assert norm("x" * MAX_LABEL + " " * 10_000) == "x" * MAX_LABEL
+    assert spellings("x" * 300) == (OVERLONG,) * 4
+
+
+def test_what_stands_for_a_long_text_is_no_text() -> None:
+    assert norm(OVERLONG) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "split"),
+    [
+        ("onHold", "on hold"),
+        ("OnHold", "on hold"),
+        ("SAPClosed", "sapclosed"),
+        ("on\u200bHold", "on hold"),
+        ("ferméOuvert", "fermé ouvert"),
+        ("ferme\u0301Ouvert", "fermé ouvert"),
+        ("x\u0323Y", "x\u0323 y"),
+        ("geschlossenÜber", "geschlossen über"),
+        ("ABC", "abc"),
+        ("open2Close", "open2close"),
+    ],
+)
+def test_a_text_is_split_where_lower_case_meets_upper_case(text: str, split: str) -> None:
+    assert spellings(text).split == split
+
+
+def test_the_bare_spellings_have_no_accents() -> None:
+    assert spellings("ferméOuvert") == (
+        "ferméouvert",
+        "fermé ouvert",
+        "fermeouvert",
+        "ferme ouvert",
+    )
+    assert without_accents("veröffentlicht") == "veroffentlicht"
+    assert without_accents("o\u0323\u0302") == "o"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["sapsuccessfactors", "SAP SuccessFactors", "sap-success_factors!", "S.A.P. (Success)Factors"],
+)
+def test_names_of_providers_are_compared_without_case_spaces_and_punctuation(name: str) -> None:
+    assert provider_key(name) == "sapsuccessfactors"
+
+
+def test_a_name_without_letters_and_digits_has_no_key() -> None:
+    assert provider_key("-- !") == ""
+    assert provider_key("x" * 1000) == ""
+
+
+@given(words)
+def test_norm_is_idempotent(text: str) -> None:
+    assume(norm(text) != OVERLONG)
+    assert norm(norm(text)) == norm(text)
+
+
+@given(words, st.sampled_from(["NFC", "NFD", "NFKC", "NFKD"]))
+@example("Ȯ", "NFD")
+@example("ﬁnished…", "NFKD")
+def test_spellings_do_not_depend_on_the_normalisation_form(text: str, form: str) -> None:
+    other = unicodedata.normalize(form, text)  # type: ignore[arg-type]
+    assert spellings(other) == spellings(text)
+
+
+@given(words)
+@example("ŉ")
+@example("ı")
+@example("ẞ")
+def test_norm_does_not_depend_on_case(text: str) -> None:
+    assume(not _GREEK_IOTA & set(unicodedata.normalize("NFD", text) + text))
+    assert norm(text.upper()) == norm(text.lower()) == norm(text)
+
+
+@given(words)
+def test_a_text_holds_no_separator_and_no_edge_space_once_normalised(text: str) -> None:
+    normalised = norm(text)
+    assume(normalised != OVERLONG)
+    assert not set("_-./\t\n") & set(normalised)
+    assert normalised == normalised.strip()
+    assert "  " not in normalised
+    assert len(normalised) <= MAX_LABEL
+
+
+@given(words, st.sampled_from([" ", "\u200b", "…", "\u0307 ", "_\u00ad"]), st.integers(0, 30_000))
+def test_what_goes_may_be_as_long_as_it_likes(text: str, filler: str, times: int) -> None:
+    assert norm(filler * times + " " + text) == norm(text)
+
+
+@pytest.mark.parametrize(
+    ("character", "says"),
+    [
+        ("\u0301\u0323", True),
+        ("\u0307", False),
+        (" \u0307", False),
+        ("…", False),
+        ("\u200b", False),
+        ("\ufdfa", True),
+        ("a ", True),
+        (" ", False),
+    ],
+)
+def test_megabytes_of_anything_take_seconds_at_most(character: str, says: bool) -> None:
+    text = character * (2_000_000 // len(character.encode()))
+    start = time.process_time()
+    assert (norm(text) == OVERLONG) is says
+    assert (norm(text) == "") is not says
+    assert time.process_time() - start < 10
+
+
+def test_many_short_runs_of_marks_do_not_add_up_to_hours() -> None:
+    text = ("a" + "\u0301\u0323" * 2_000) * 2
+    start = time.process_time()
+    for _ in range(200):
+        assert norm(text) == OVERLONG
+    assert time.process_time() - start < 5

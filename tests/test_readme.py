@@ -1,0 +1,98 @@
+"""Runs what README shows, as it stands there."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    return [code for name, code in found if name == language]
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory as README assumes it: samples, some events of one's own, and an output."""
+    place = tmp_path_factory.mktemp("newcomer")
+    (place / "samples").symlink_to(ROOT / "samples")
+    (place / "events").mkdir()
+    (place / "events" / "mine.jsonl.gz").write_bytes(
+        (ROOT / "samples" / "webhooks_archive.jsonl.gz").read_bytes()
+    )
+    done = job_status(["run", "--input", "samples/*", "--output", "output"], place)
+    assert done.returncode == 0, done.stderr
+    return place
+
+
+def job_status(arguments: list[str], place: Path) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).parent / "job-status"), *arguments]
+    return subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("code", blocks("python"))
+def test_each_way_to_look_at_the_output_works(code: str, workplace: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=workplace, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+
+
+def test_every_command_for_ones_own_files_works(workplace: Path) -> None:
+    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    commands = [line for line in lines if re.match(r"\./run_local\.sh [a-z]", line)]
+    assert len(commands) >= 3
+    for line in commands:
+        words = shlex.split(line, comments=True)[1:]
+        target = None
+        if ">" in words:
+            target = workplace / words[-1]
+            words = words[: words.index(">")]
+        done = job_status(words, workplace)
+        assert done.returncode == 0, (line, done.stderr)
+        if target is not None:
+            # A user fills in a value, or deletes what should stay unmapped.
+            target.write_text(re.sub("FILL_IN", "unmapped_value", done.stdout), "utf-8")
+
+
+def test_the_summary_shown_is_that_of_the_samples(workplace: Path) -> None:
+    done = job_status(["run", "--input", "samples/*", "--output", "again"], workplace)
+    shown = next(block for block in blocks("") if block.startswith("read"))
+
+    def without_speed(text: str) -> list[str]:
+        rows = [row.rstrip() for row in text.splitlines() if not row.startswith(("job_", "dead_l"))]
+        return [re.sub(r"\d+\.\d s, .*", "", row).rstrip() for row in rows]
+
+    assert without_speed(done.stderr) == without_speed(shown)
+
+
+def test_the_record_shown_is_one_of_the_samples(workplace: Path) -> None:
+    import fastavro
+
+    shown = json.loads(blocks("json")[0])
+    for path in (workplace / "output" / "job_status").glob("*.avro"):
+        with open(path, "rb") as file:
+            for record in cast("list[dict[str, Any]]", list(fastavro.reader(file))):
+                if record["event_id"] == shown["event_id"]:
+                    assert record["job_status"] == shown["job_status"]
+                    assert record["source_offset"] == shown["source_offset"]
+                    assert os.path.basename(record["source"]) == os.path.basename(shown["source"])
+                    return
+    pytest.fail("no record of the samples has the event_id that README shows")
+
+
+def test_every_link_leads_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", README):
+        assert (ROOT / target).exists(), target

@@ -1,0 +1,374 @@
+"""Payloads of every kind for tests, and a plain reader to hold the parser against."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from fnmatch import fnmatch
+from typing import Any, NoReturn
+
+import pyarrow as pa
+from hypothesis import strategies as st
+
+from transforms.blocks import NO_CONTEXT, Context, EventBlock, RawBlock, Rejection
+from transforms.parse_events import EventParser, EventTypes, columns_of
+from transforms.payload_fields import KNOWN_FIELDS
+from transforms.payloads import EventFinder, Rows
+
+SOURCE = "/in/events.jsonl"
+
+# What is known to be hard for parsers of JSON, as JSON text.
+NUMBERS = ["0", "-0", "1", "12", "1.0", "1e5", "1E+5", "-7", "1e400", "0.1", "9" * 40]
+STRINGS = ['""', r'"\u0000"', r'"\ud83d\ude00"', '"é😀"', r'"\\ud800"', r'"\/\b\"[{"', '"]}"']
+LONE = [r'"\ud800"', r'"a\udc00b"', r'"\ud800\u0041"', r'"\udc00\ud800"', r'"\ud800\\udc00"']
+
+_WHITE = st.sampled_from(["", "", " ", "\n\t "])
+
+
+def _text(value: str, in_ascii: bool) -> str:
+    return json.dumps(value, ensure_ascii=in_ascii)
+
+
+_strings = st.sampled_from(STRINGS) | st.builds(
+    _text, st.text(st.characters(exclude_categories=["Cs"]), max_size=6), st.booleans()
+)
+_numbers = st.sampled_from(NUMBERS) | st.integers().map(str)
+_constants = st.sampled_from(["null", "true", "false"])
+
+
+@st.composite
+def _arrays(draw: st.DrawFn, elements: st.SearchStrategy[str], max_size: int = 3) -> str:
+    white = draw(_WHITE)
+    return "[" + f"{white},".join(draw(st.lists(elements, max_size=max_size))) + f"{white}]"
+
+
+@st.composite
+def _objects(draw: st.DrawFn, members: st.SearchStrategy[tuple[str, str]]) -> str:
+    """Objects, also with duplicate keys and with escapes in keys."""
+    white = draw(_WHITE)
+    pairs = []
+    for key, value in draw(st.lists(members, max_size=6)):
+        name = json.dumps(key)
+        if key and draw(st.integers(0, 9)) == 0:
+            name = f'"\\u{ord(key[0]):04x}' + name[2:] if key[0].isascii() else name
+        pairs.append(f"{white}{name}{white}:{white}{value}")
+    return "{" + f"{white},".join(pairs) + white + "}"
+
+
+def _json_of(scalars: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    keys = st.text("abé", max_size=2) | st.sampled_from(["id", "value", "event", "label"])
+    return st.recursive(
+        scalars,
+        lambda inner: _arrays(inner) | _objects(st.tuples(keys, inner)),
+        max_leaves=6,
+    )
+
+
+JSON = _json_of(_constants | _numbers | _strings)
+"""JSON texts of every type."""
+
+_likely_or_any = _strings | _strings | _numbers | _constants | JSON
+_event_types = st.sampled_from(
+    ['"ats_jobs.updated"', '"ats_jobs.deleted"', '"hris.x"', "null", "5"]
+)
+_dates = st.sampled_from(['"2025-05-01T10:00:00Z"', '"soon"', "null", "5", "[]", '""'])
+
+
+def _pairs(values: st.SearchStrategy[str]) -> st.SearchStrategy[tuple[str, str]]:
+    texts = st.sampled_from(['"open"', "null", "1", "[]"]) | values
+    statuses = values | _objects(
+        st.tuples(st.just("value"), texts)
+        | st.tuples(st.sampled_from(["source_value", "sourceValue"]), values)
+    )
+    return (
+        st.tuples(st.sampled_from(["id", "remote_id"]), values)
+        | st.tuples(st.just("job_status"), statuses)
+        | st.tuples(st.sampled_from(["created_at", "updated_at"]), _dates)
+        | st.tuples(st.just("status"), texts)
+        | st.tuples(st.sampled_from(["title", "unknown", ""]), values)
+    )
+
+
+def payloads_of(values: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """Payloads of all shapes that hold some values."""
+    job_pairs = _pairs(values)
+    jobs = _objects(job_pairs)
+    ids = st.sampled_from(["project_id", "account_id", "record_id", "record_remote_id"])
+    pairs = (
+        st.tuples(st.just("event"), _event_types)
+        | st.tuples(st.just("event_date"), _dates)
+        | st.tuples(st.just("provider"), st.sampled_from(['"lever"', "null", "1"]))
+        | st.tuples(ids, values)
+        | job_pairs
+        | st.tuples(
+            st.sampled_from(["event_data", "data"]),
+            jobs | jobs | _arrays(jobs | values, 4) | st.just("null") | values,
+        )
+    )
+    return st.recursive(
+        _objects(pairs),
+        lambda inner: (
+            _arrays(inner | values, 4)
+            | _objects(pairs | st.tuples(st.just("data"), _arrays(inner, 3)))
+        ),
+        max_leaves=4,
+    )
+
+
+PAYLOADS = payloads_of(_likely_or_any)
+"""Texts of JSON payloads, right and wrong ones, none of them unreadable."""
+
+PAYLOADS_WITH_LONE_SURROGATES = payloads_of(_likely_or_any | st.sampled_from(LONE))
+"""The same, and there may be halves of surrogate pairs in them."""
+
+
+@st.composite
+def broken(
+    draw: st.DrawFn, payloads: st.SearchStrategy[str] = PAYLOADS_WITH_LONE_SURROGATES
+) -> bytes:
+    """Payloads with a few bytes changed, put in or taken out."""
+    data = bytearray(draw(payloads).encode())
+    for _ in range(draw(st.integers(1, 3))):
+        start = draw(st.integers(0, len(data)))
+        stop = start + draw(st.integers(0, 2))
+        data[start:stop] = draw(
+            st.sampled_from([b"", b'"', b"[", b"}", b"\\", b"\xff", b"NaN", b"\0"])
+        )
+    return bytes(data)
+
+
+def event_finder(max_event_bytes: int = 10_000_000) -> EventFinder:
+    return EventFinder(EventTypes(), max_event_bytes)
+
+
+def found_in(
+    payload: bytes,
+    *,
+    context: Context = NO_CONTEXT,
+    plainly: bool = False,
+    offset: int = 0,
+    finder: EventFinder | None = None,
+) -> Rows:
+    """Everything that is found in a payload."""
+    finder = finder or event_finder()
+    rows = Rows()
+    find = finder.find_plainly if plainly else finder.find
+    find(payload, offset, context, rows)
+    while (found := rows.next_found()) is not None:
+        finder.find_within(found, rows)
+    return rows
+
+
+def events_in(payload: bytes | str, **options: Any) -> list[dict[str, Any]]:
+    """The events of a payload that holds nothing else, as rows."""
+    rows = found_in(payload.encode() if isinstance(payload, str) else payload, **options)
+    assert not rows.rejections and not rows.ignored
+    return rows_of(rows)
+
+
+def rows_of(rows: Rows) -> list[dict[str, Any]]:
+    """The columns of rows, row by row."""
+    return columns_of(SOURCE, rows)[0].to_pylist()
+
+
+def rejection_of(payload: bytes | str, **options: Any) -> Rejection:
+    """The rejection of a payload that holds nothing else."""
+    rows = found_in(payload.encode() if isinstance(payload, str) else payload, **options)
+    assert not rows.payloads and not rows.ignored
+    (rejection,) = rows.rejections
+    return rejection
+
+
+def outcomes_in(payload: bytes, **options: Any) -> Counter[str]:
+    """How often each outcome occurs: `event`, `ignored` or an error code."""
+    rows = found_in(payload, **options)
+    outcomes = Counter(rejection.code for rejection in rows.rejections)
+    outcomes["event"] += len(rows.payloads)
+    outcomes["ignored"] += sum(rows.ignored.values())
+    return +outcomes
+
+
+def raw_block(*payloads: bytes, **fields: Any) -> RawBlock:
+    """A block as the reader makes it of lines."""
+    offsets, position = [], 0
+    for payload in payloads:
+        offsets.append(position)
+        position += len(payload) + 1
+    return RawBlock(SOURCE, list(payloads), offsets, **fields)
+
+
+def parsed(*payloads: bytes, context: Context = NO_CONTEXT, **fields: Any) -> EventBlock:
+    """The one block that payloads are parsed into."""
+    (block,) = EventParser(EventTypes(), 10_000_000, context).parse(raw_block(*payloads, **fields))
+    return block
+
+
+# The plain reader: nothing but the standard library, and no care for speed.
+
+
+class _Object(dict[str, Any]):
+    """An object, and all its members as they came, so that lost duplicates can be seen."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        self.pairs = pairs
+
+
+class _Number(str):
+    pass
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)
+
+
+def _has_lone_surrogate(value: Any) -> bool:
+    if isinstance(value, _Object):
+        return any(_has_lone_surrogate(each) for pair in value.pairs for each in pair)
+    if isinstance(value, list):
+        return any(map(_has_lone_surrogate, value))
+    return isinstance(value, str) and any("\ud800" <= c <= "\udfff" for c in value)
+
+
+def expected_outcomes(text: str) -> Counter[str]:
+    """What a payload of little depth must become."""
+    try:
+        value = json.loads(
+            text,
+            object_pairs_hook=_Object,
+            parse_constant=_refuse,
+            parse_int=_Number,
+            parse_float=_Number,
+        )
+    except ValueError:
+        return Counter(["INVALID_JSON"])
+    return Counter(_outcomes(value, is_job=False, event_type=None))
+
+
+def _outcomes(value: Any, *, is_job: bool, event_type: str | None) -> list[str]:
+    lone = _has_lone_surrogate(value)
+    if is_job and not isinstance(value, dict):
+        return ["LONE_SURROGATE" if lone else "WRONG_TYPE"]
+    if isinstance(value, list):
+        found = value, False, event_type
+    elif isinstance(value, _Object):
+        outcome = _of_object(value, event_type)
+        if isinstance(outcome, str):
+            return ["LONE_SURROGATE" if lone else outcome]
+        found = outcome
+    else:
+        return ["LONE_SURROGATE" if lone else "NOT_AN_EVENT"]
+    elements, are_jobs, event_type = found
+    if isinstance(value, _Object) and any(
+        _has_lone_surrogate(name) or (each is not elements and _has_lone_surrogate(each))
+        for name, each in value.pairs
+    ):
+        return ["LONE_SURROGATE"]
+    outcomes = []
+    for each in elements:
+        if lone and _has_lone_surrogate(each):
+            outcomes.append("LONE_SURROGATE")
+        else:
+            outcomes += _outcomes(each, is_job=are_jobs, event_type=event_type)
+    return outcomes
+
+
+def _of_object(value: _Object, event_type: str | None) -> str | tuple[list[Any], bool, str | None]:
+    """The outcome of an object, or the array in which its jobs are."""
+    event = value.get("event")
+    if not _is_text(event):
+        return "WRONG_TYPE"
+    event_type = event_type if event is None else event
+    if event_type is not None and not fnmatch(event_type, "ats_jobs.*"):
+        return "ignored"
+    if not value.keys() & KNOWN_FIELDS:
+        return "NOT_AN_EVENT"
+    ids = ("project_id", "account_id", "record_id", "record_remote_id")
+    if not all(_is_id(value.get(name)) for name in ids) or not _is_text(value.get("provider")):
+        return "WRONG_TYPE"
+    data = value.get("event_data")
+    data = value.get("data") if data is None else data
+    if isinstance(data, list):
+        return data, True, event_type
+    if data is None:
+        if event is None and "data" in value:
+            return [], True, event_type
+        return _of_job(value)
+    return _of_job(data) if isinstance(data, dict) else "WRONG_TYPE"
+
+
+def _of_job(job: dict[str, Any]) -> str:
+    status = job.get("job_status")
+    is_right = (
+        _is_id(job.get("id"))
+        and _is_id(job.get("remote_id"))
+        and _is_text(job.get("status"))
+        and not isinstance(status, list)
+        and (not isinstance(status, dict) or _is_text(status.get("value")))
+    )
+    return "event" if is_right else "WRONG_TYPE"
+
+
+def _is_text(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not isinstance(value, _Number))
+
+
+def _is_id(value: Any) -> bool:
+    return value is None or isinstance(value, str)
+
+
+# What derives a status is another step; these columns are what it would have made.
+
+_DERIVED = pa.struct(
+    [
+        (name, pa.string())
+        for name in (
+            "value",
+            "source_value",
+            "source_value_json",
+            "source_value_type",
+            "given_value",
+            "derived_from",
+            "derivation",
+        )
+    ]
+)
+
+
+def derived(block: EventBlock, *statuses: Mapping[str, str | None]) -> EventBlock:
+    """A parsed block with derived statuses: the given ones, then unmapped ones."""
+    sent = block.events.column("job_status").to_pylist()
+    rows = [
+        {
+            "value": "unmapped_value",
+            "source_value": each["source_value_json"],
+            "derived_from": "source_value",
+            "derivation": "unmapped",
+            **each,
+            **(statuses[row] if row < len(statuses) else {}),
+        }
+        for row, each in enumerate(sent)
+    ]
+    distinct = [row for number, row in enumerate(rows) if row not in rows[:number]]
+    job_status = pa.DictionaryArray.from_arrays(
+        pa.array([distinct.index(row) for row in rows], pa.int32()),
+        pa.array(distinct, _DERIVED),
+    )
+    fingerprint = pa.DictionaryArray.from_arrays(
+        pa.array([0] * len(rows), pa.int32()), pa.array(["0123456789abcdef"])
+    )
+    index = block.events.schema.get_field_index("job_status")
+    events = block.events.set_column(index, "job_status", job_status)
+    return EventBlock(
+        block.source,
+        events.append_column("mapping_fingerprint", fingerprint),
+        block.payloads,
+        block.contexts,
+        block.rejections,
+        block.ignored,
+        block.read,
+        block.unreadable_timestamps,
+        block.span,
+        block.note,
+    )

@@ -1,0 +1,78 @@
+"""Lets a run die between any two steps that change its storage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from transforms import storage
+
+Raise = Callable[[], BaseException]
+
+
+class Killed(BaseException):
+    """The process is no more."""
+
+
+@contextmanager
+def failing(
+    after: int | None, *, error: Raise = Killed, halfway: bool = False
+) -> Iterator[list[str]]:
+    """Fails after so many steps; gives the names of the steps done.
+
+    A rename or a deletion of several files is a step for each.
+
+    Args:
+        after: How many steps are still done, or None for all.
+        error: Makes what is raised in place of the next one, and of all that follow.
+        halfway: A small file that was to be written lies there cut off, under the name that it
+            has until it is whole.
+    """
+    done: list[str] = []
+    inside = False
+
+    def step(name: str, work: Callable[[], Any]) -> Any:
+        nonlocal inside
+        if inside:
+            return work()
+        if len(done) == after:
+            raise error()
+        done.append(name)
+        inside = True
+        try:
+            return work()
+        finally:
+            inside = False
+
+    def plain(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *given: step(f"{name} {given[-1]}", lambda: real(*given))
+
+    def one_by_one(name: str, real: Callable[[list[Any]], None]) -> Callable[[list[Any]], None]:
+        def work(items: list[Any]) -> None:
+            for item in items:
+                step(f"{name} {item}", lambda item=item: real([item]))  # type: ignore[misc]
+
+        return work
+
+    def write(path: str, data: bytes) -> None:
+        try:
+            step(f"write {path}", lambda: real_write(path, data))
+        except Killed:
+            if halfway:
+                place = Path(path + ".part")
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_bytes(data[: len(data) // 2])
+            raise
+
+    real_write = storage.write
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("create", "close_durably", "remove_if_empty"):
+            patch.setattr(storage, name, plain(name, getattr(storage, name)))
+        for name in ("rename", "delete"):
+            patch.setattr(storage, name, one_by_one(name, getattr(storage, name)))
+        patch.setattr(storage, "write", write)
+        yield done

@@ -1,0 +1,77 @@
+"""Runs of the sink without an engine: lines of JSON become staged files and their books."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+from schemas.mapping import load_mapping
+from transforms import storage
+from transforms.blocks import NO_CONTEXT
+from transforms.books import Books, InputBooks
+from transforms.commit import CommitSettings, commit, manifest_path
+from transforms.derive import Deriver
+from transforms.derive_job_status import derive_batch
+from transforms.encode_avro import BlockEncoder, Codec, EncodedBlock
+from transforms.lines import blocks_of_lines
+from transforms.parse_events import EventParser, EventTypes
+from transforms.recovery import recover
+from transforms.write_avro import Stager
+
+SOURCE = "events.jsonl"
+
+
+@cache
+def deriver() -> Deriver:
+    """The built-in rules."""
+    return Deriver(load_mapping())
+
+
+def settings(output: str, run_id: str, **changes: Any) -> CommitSettings:
+    """Settings of a run with the built-in rules."""
+    return CommitSettings(output, run_id, deriver().mapping.fingerprint, **changes)
+
+
+def lines(first: int, count: int, bad: int = 1) -> list[bytes]:
+    """Events with job ids from `first` on, and behind them payloads that are none."""
+    good = [
+        b'{"event":"ats_jobs.updated","provider":"lever","event_data":'
+        b'{"id":"%d","job_status":{"source_value":"%s"}}}' % (number, word)
+        for number, word in zip(
+            range(first, first + count), [b"published", b"closed", b"?"] * count, strict=False
+        )
+    ]
+    return good + [b"no event %d" % number for number in range(first, first + bad)]
+
+
+@cache
+def encoded(payloads: tuple[bytes, ...], codec: Codec = "deflate") -> list[EncodedBlock]:
+    """What the steps before the sink make of the lines of a file, a block for each."""
+    parser = EventParser(EventTypes(), 10_000_000, NO_CONTEXT)
+    encoder = BlockEncoder(codec, "full", 10_000_000)
+    chunks = [payload + b"\n" for payload in payloads]
+    return [
+        encoder.encode(replace(block, events=derive_batch(block.events, deriver())))
+        for raw in blocks_of_lines(SOURCE, chunks, 0, 10_000_000)
+        for block in parser.parse(raw)
+    ]
+
+
+def stage(run: CommitSettings, payloads: list[bytes], bundles: int = 2) -> Books:
+    """Stages a run of several bundles and gives its books, as the commit gets them."""
+    stagers = [Stager(run) for _ in range(bundles)]
+    for number, block in enumerate(encoded(tuple(payloads), run.codec)):
+        stagers[number % bundles].add(block)
+    size = sum(len(payload) + 1 for payload in payloads)
+    inputs = Books(inputs={SOURCE: InputBooks(bytes=size, end=size)})
+    records = [inputs.to_bytes(), Books().to_bytes()]
+    records += [stager.finish().to_bytes() for stager in stagers]
+    return Books.merged(records)
+
+
+def run_once(run: CommitSettings, payloads: list[bytes]) -> None:
+    """What the command does: mends what it finds, and does the run unless it was committed."""
+    recover(run)
+    if not storage.exists(manifest_path(run.output, run.run_id)):
+        commit(run, stage(run, payloads))

@@ -1,0 +1,189 @@
+"""The books close exactly when each event and each byte has one place."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from transforms.blocks import InputNote, Span
+from transforms.books import MAX_IGNORED_TYPES, OTHER_TYPES, Books, InputBooks, StagedFile
+
+
+def _books_of(spans: list[Span], source: str = "a") -> Books:
+    books = Books()
+    for span in spans:
+        books.account_for(source, span, None)
+    return books
+
+
+def _file(output: str, records: int) -> StagedFile:
+    return StagedFile(output, f"{output}.avro", records, 1, "")
+
+
+def _closed_books() -> Books:
+    return Books(
+        read=6,
+        written=3,
+        dead_lettered=2,
+        ignored_by_type={"x": 1},
+        by_value={"open": 2, "null": 1},
+        by_source_value_type={"string": 3},
+        by_derivation={"given": 3},
+        by_error_code={"INVALID_JSON": 2},
+        inputs={"a": InputBooks(10, 10, None, [(0, 4), (4, 10)])},
+        files=[_file("job_status_event", 2), _file("job_status_event", 1), _file("dead_letter", 2)],
+    )
+
+
+def _tiles(bounds: list[int]) -> list[Span]:
+    return [Span(start, end) for start, end in pairwise(bounds)]
+
+
+tilings = st.lists(st.integers(1, 1000), max_size=12).map(
+    lambda sizes: _tiles([sum(sizes[:n]) for n in range(len(sizes) + 1)])
+)
+randoms = st.randoms(use_true_random=False)
+
+
+def _fault(spans: list[Span], end: int, rng: random.Random) -> str | None:
+    """What the books say of spans that come in any order, in any number of bundles."""
+    rng.shuffle(spans)
+    cuts = sorted(rng.randrange(len(spans) + 1) for _ in range(3))
+    bundles = [spans[start:stop] for start, stop in _tiles([0, *cuts, len(spans)])]
+    records = [_books_of(bundle).to_bytes() for bundle in bundles]
+    records.insert(
+        rng.randrange(len(records)), Books(inputs={"a": InputBooks(end, end)}).to_bytes()
+    )
+    return Books.merged(records).inputs["a"].fault()
+
+
+@given(tilings, randoms)
+def test_spans_that_tile_an_input_close_in_any_order(spans: list[Span], rng: random.Random) -> None:
+    end = spans[-1].end if spans else 0
+    assert _fault(spans, end, rng) is None
+
+
+@given(tilings, randoms)
+def test_a_lost_span_is_found(spans: list[Span], rng: random.Random) -> None:
+    assume(spans)
+    end = spans[-1].end
+    lost = spans.pop(rng.randrange(len(spans)))
+    assert _fault(spans, end, rng) == f"bytes {lost.start} to {lost.end} were not read"
+
+
+@given(tilings, randoms)
+def test_a_span_twice_is_found(spans: list[Span], rng: random.Random) -> None:
+    assume(spans)
+    end = spans[-1].end
+    spans.append(rng.choice(spans))
+    fault = _fault(spans, end, rng)
+    assert fault is not None
+    assert fault.endswith("were read twice")
+
+
+@given(tilings, randoms, st.integers(1, 1000))
+def test_an_overlap_is_found(spans: list[Span], rng: random.Random, by: int) -> None:
+    assume(len(spans) > 1)
+    number = rng.randrange(1, len(spans))
+    start, end = spans[number]
+    spans[number] = Span(max(0, start - by), end)
+    fault = _fault(spans, spans[-1].end, rng)
+    assert fault is not None
+    assert fault.endswith("were read twice")
+
+
+@given(tilings, randoms, st.integers(1, 1000))
+def test_bytes_beyond_what_was_read_are_found(
+    spans: list[Span], rng: random.Random, more: int
+) -> None:
+    end = spans[-1].end if spans else 0
+    assert _fault(spans, end + more, rng) == f"bytes {end} to {end + more} were not read"
+
+
+def test_spans_that_join_take_no_room() -> None:
+    books = _books_of([Span(number, number + 1) for number in range(10_000)])
+    assert books.inputs["a"].spans == [(0, 10_000)]
+
+
+def test_an_input_whose_reader_did_not_come_to_its_end_is_found() -> None:
+    assert _books_of([Span(0, 5)]).inputs["a"].fault() == "it was not read to its end"
+
+
+def test_the_note_of_a_reader_tells_the_end_and_the_damage() -> None:
+    books = Books()
+    books.account_for("a.gz", Span(0, 5), InputNote("a.gz", 5, "cut off"))
+    whole = Books(inputs={"a.gz": InputBooks(3)})
+    whole.merge(books)
+    assert whole.inputs["a.gz"] == InputBooks(3, 5, "cut off", [(0, 5)])
+    assert whole.inputs["a.gz"].fault() is None
+
+
+@given(st.permutations([10, 5, 7, None]))
+def test_of_several_ends_the_least_counts_in_any_order(ends: list[int | None]) -> None:
+    books = Books.merged(Books(inputs={"a": InputBooks(end=end)}).to_bytes() for end in ends)
+    assert books.inputs["a"].end == 5
+
+
+def test_closed_books_have_no_faults() -> None:
+    assert _closed_books().faults() == []
+    assert Books().faults() == []
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda books: setattr(books, "read", 7), "7 events were read, but 3 written, 2 dead"),
+        (lambda books: setattr(books, "ignored_by_type", {}), "6 events were read"),
+        (lambda books: books.files.pop(0), "job_status_event: 3 records were made, but 1 are in"),
+        (lambda books: books.files.append(books.files[2]), "dead_letter: 2 records were made"),
+        (lambda books: books.by_value.clear(), "job_status_event: 3 records were made, but 0 cou"),
+        (lambda books: books.by_source_value_type.update(array=1), "but 4 counted"),
+        (lambda books: books.by_derivation.update(given=2), "but 2 counted"),
+        (lambda books: books.by_error_code.update(INTERNAL=1), "dead_letter: 2 records were made"),
+        (lambda books: books.inputs.update(b=InputBooks(1, 1)), "b: bytes 0 to 1 were not read"),
+    ],
+)
+def test_what_does_not_add_up_is_a_fault(change: Callable[[Books], object], told: str) -> None:
+    books = _closed_books()
+    change(books)
+    assert any(told in fault for fault in books.faults())
+
+
+def test_merging_adds_everything() -> None:
+    books = _closed_books()
+    books.unmapped.add("lever", "?")
+    books.unreadable_timestamps = 3
+    books.merge(Books.from_bytes(books.to_bytes()))
+    assert (books.read, books.written, books.dead_lettered, books.ignored) == (12, 6, 4, 2)
+    assert books.by_value == {"open": 4, "null": 2}
+    assert books.by_source_value_type == {"string": 6}
+    assert books.by_derivation == {"given": 6}
+    assert books.by_error_code == {"INVALID_JSON": 4}
+    assert books.unreadable_timestamps == 6
+    assert [(row.source_value, row.count) for row in books.unmapped.top()] == [("?", 2)]
+    assert len(books.files) == 6
+
+
+def test_books_are_the_same_after_their_way_as_bytes() -> None:
+    books = _closed_books()
+    books.unmapped.add(None, "?", 2)
+    books.unmapped.add("lever", "é")
+    again = Books.from_bytes(books.to_bytes())
+    assert again.unmapped.state() == books.unmapped.state()
+    again.unmapped = books.unmapped
+    assert again == books
+
+
+def test_many_types_of_ignored_events_are_counted_together() -> None:
+    books = Books()
+    for bundle in range(10):
+        types = {f"type {bundle} {number}": 1 for number in range(MAX_IGNORED_TYPES)}
+        books.merge(Books(ignored_by_type=types | {OTHER_TYPES: 5}))
+    assert books.ignored == 10 * (MAX_IGNORED_TYPES + 5)
+    assert len(books.ignored_by_type) == MAX_IGNORED_TYPES + 1
+    assert books.ignored_by_type["type 0 0"] == 1

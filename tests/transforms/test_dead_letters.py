@@ -1,0 +1,157 @@
+"""Dead letters: the payload exactly, and what it does not say itself."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import replace
+from typing import Any
+
+import fastavro
+import pytest
+
+from schemas.avro import record_schema
+from schemas.version import PIPELINE_VERSION
+from tests.transforms.event_cases import rejection_of
+from transforms.blocks import PAYLOAD_HEAD_BYTES, Context, Rejection
+from transforms.dead_letters import PayloadPolicy, dead_letters, encoded_dead_letters
+
+_CONTEXT = Context("ats_jobs.x", "d", "p", "a", "lever")
+
+
+def _letter(
+    rejection: Rejection, policy: PayloadPolicy = "full", max_payload_bytes: int = 10_000_000
+) -> dict[str, Any]:
+    (row,) = dead_letters("/in/x", [rejection], policy, max_payload_bytes)
+    return row
+
+
+def _rejection(payload: bytes, **fields: Any) -> Rejection:
+    return Rejection("INVALID_JSON", "ParseEvents", None, "wrong", payload, 7, **fields)
+
+
+def test_fields_are_those_of_the_schema() -> None:
+    fields = record_schema("dead_letter").parsed["fields"]
+    assert list(_letter(_rejection(b""))) == [field["name"] for field in fields]
+
+
+def test_encoded_letters_read_back_equal() -> None:
+    rejections = [_rejection(b"x"), _rejection(b"", context=_CONTEXT)]
+    letters = dead_letters("/in/x", rejections, "full", 100)
+    body = io.BytesIO(encoded_dead_letters(letters))
+    schema = record_schema("dead_letter").parsed
+    assert [fastavro.schemaless_reader(body, schema, None) for _ in letters] == letters
+    assert not body.read()
+
+
+def test_payload_is_exact() -> None:
+    payload = bytes(range(256))
+    assert _letter(_rejection(payload, context=_CONTEXT)) == {
+        "error_code": "INVALID_JSON",
+        "step": "ParseEvents",
+        "error_path": None,
+        "error_message": "wrong",
+        "payload": payload,
+        "payload_size": 256,
+        "payload_truncated": False,
+        "payload_sha256": hashlib.sha256(payload).hexdigest(),
+        "event_type": "ats_jobs.x",
+        "event_date": "d",
+        "project_id": "p",
+        "account_id": "a",
+        "provider": "lever",
+        "source": "/in/x",
+        "source_offset": 7,
+        "message_id": None,
+        "publish_time": None,
+        "attributes": None,
+        "pipeline_version": PIPELINE_VERSION,
+        "attempt": 0,
+    }
+
+
+def test_no_rejections_are_no_rows() -> None:
+    assert dead_letters("/in/x", [], "full", 1) == []
+
+
+# The payload
+
+
+def test_long_payload_is_cut() -> None:
+    payload = b"x" * (PAYLOAD_HEAD_BYTES + 1)
+    letter = _letter(_rejection(payload), max_payload_bytes=PAYLOAD_HEAD_BYTES)
+    assert letter["payload"] == payload[:-1]
+    assert (letter["payload_size"], letter["payload_truncated"]) == (len(payload), True)
+    assert letter["payload_sha256"] == hashlib.sha256(payload).hexdigest()
+    whole = _letter(_rejection(payload), max_payload_bytes=len(payload))
+    assert (whole["payload"], whole["payload_truncated"]) == (payload, False)
+
+
+def test_limit_below_the_head_holds() -> None:
+    letter = _letter(_rejection(b"x" * 100), max_payload_bytes=10)
+    assert (letter["payload"], letter["payload_truncated"]) == (b"x" * 10, True)
+
+
+def test_head_of_a_payload_keeps_the_size_and_digest_of_all_of_it() -> None:
+    letter = _letter(_rejection(b"head", full_size=1000, full_sha256="ab"))
+    assert (letter["payload"], letter["payload_truncated"]) == (b"head", True)
+    assert (letter["payload_size"], letter["payload_sha256"]) == (1000, "ab")
+
+
+@pytest.mark.parametrize(
+    "rejection", [_rejection(b"x"), _rejection(b"x", full_size=9, full_sha256="d")]
+)
+def test_policy_says_what_is_kept(rejection: Rejection) -> None:
+    digest = rejection.full_sha256 or hashlib.sha256(b"x").hexdigest()
+    kept = [
+        (letter["payload"], letter["payload_sha256"])
+        for letter in (_letter(rejection, policy) for policy in ("full", "hash", "none"))
+    ]
+    assert kept == [(b"x", digest), (None, digest), (None, "")]
+    assert _letter(rejection, "none")["payload_size"] == (rejection.full_size or 1)
+
+
+# The context
+
+
+@pytest.mark.parametrize(
+    ("payload", "kept"),
+    [
+        (b'{"id":[]}', _CONTEXT),
+        (b'{"id":[],"account_id":"x"}', replace(_CONTEXT, account_id=None)),
+        (b'{"id":[],"account_id":null}', _CONTEXT),
+        (b'{"event":"ats_jobs.y","id":[]}', replace(_CONTEXT, event_type=None)),
+        (b'{"event_date":5,"provider":"p","id":[]}', Context("ats_jobs.x", None, "p", "a", None)),
+        (b'{"project_id":1,"data":5}', replace(_CONTEXT, project_id=None)),
+        (b'{"account_id":"x"', _CONTEXT),
+        (b'{"account_id":"\xff"}', replace(_CONTEXT, account_id=None)),
+        (b'{"\xff":1,"account_id":"x"}', _CONTEXT),
+        (b'{"x":' + b"[" * 100_000, _CONTEXT),
+        (b"[]", _CONTEXT),
+        (b"", _CONTEXT),
+    ],
+)
+def test_context_is_only_what_the_payload_does_not_hold(payload: bytes, kept: Context) -> None:
+    letter = _letter(_rejection(payload, context=_CONTEXT))
+    names = ("event_type", "event_date", "project_id", "account_id", "provider")
+    assert Context(*(letter[name] for name in names)) == kept
+
+
+def test_rejected_job_of_a_page_has_what_the_page_says() -> None:
+    page = '{"event":"ats_jobs.x","account_id":5,"event_data":[{"id":{},"provider":"own"}]}'
+    letter = _letter(rejection_of(page, context=Context(provider="flag", project_id="flag")))
+    assert letter["payload"] == b'{"id":{},"provider":"own"}'
+    assert (letter["event_type"], letter["account_id"]) == ("ats_jobs.x", "5")
+    assert (letter["provider"], letter["project_id"]) == (None, "flag")
+    assert (letter["error_path"], letter["source_offset"]) == ("$.id", page.index('{"id"'))
+
+
+# The message
+
+
+@pytest.mark.parametrize("message", ["x" * 2000, "é" * 600, "€" * 400, "short é"])
+def test_message_is_cut_between_characters(message: str) -> None:
+    kept = _letter(replace(_rejection(b""), message=message))["error_message"]
+    assert len(kept.encode()) <= 1024
+    assert message.startswith(kept)
+    assert len(kept.encode()) > 1020 or kept == message

@@ -1,0 +1,210 @@
+"""Each rule matters: whoever breaks one makes the table of cases fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from schemas.mapping import Mapping, Rule, Table, built_in_file
+from schemas.mapping_file import Entry
+from schemas.text import Spellings, norm
+from tests.transforms.derive_cases import CASES, difference, differences
+from transforms import source_value, status_search
+from transforms.derive import Deriver
+from transforms.source_value import Part, Parts, number_code, parts
+from transforms.status_search import Hit, Scope, Search
+
+FILE = built_in_file()
+MAPPING = Mapping((FILE,))
+Patch = Callable[[pytest.MonkeyPatch], object]
+
+
+def with_entries(entries: list[Entry]) -> Mapping:
+    return Mapping((FILE._replace(entries=tuple(entries)),))
+
+
+def test_the_table_holds_without_a_mutation() -> None:
+    assert differences(Deriver(MAPPING)) == []
+
+
+@pytest.mark.parametrize("position", range(len(FILE.providers)))
+def test_swapping_two_providers_tables_is_noticed(position: int) -> None:
+    one = FILE.providers[position].name
+    other = FILE.providers[position - 1].name
+    swapped = {one: other, other: one}
+    entries = [
+        entry._replace(provider=swapped.get(entry.provider, entry.provider))
+        if entry.provider
+        else entry
+        for entry in FILE.entries
+    ]
+    assert differences(Deriver(with_entries(entries)))
+
+
+def test_dropping_any_rule_is_noticed() -> None:
+    unnoticed = []
+    for position, entry in enumerate(FILE.entries):
+        deriver = Deriver(with_entries([*FILE.entries[:position], *FILE.entries[position + 1 :]]))
+        cases = [case for case in CASES if case.provider == entry.provider]
+        if not any(difference(deriver, case) for case in cases):
+            unnoticed.append(entry.text)
+    # Each of these is the other one without its accent.
+    assert unnoticed == ["archive", "archivé"]
+
+
+def _global_tables_first(patch: pytest.MonkeyPatch) -> None:
+    original = Search.__init__
+
+    def swapped(self: Search, mapping: Mapping, provider: str | None) -> None:
+        original(self, mapping, provider)
+        self._own, self._shared = self._shared, self._own
+
+    patch.setattr(Search, "__init__", swapped)
+
+
+def _boolean_as_number(patch: pytest.MonkeyPatch) -> None:
+    def as_number(self: Search, text: str, where: str) -> Hit | None:
+        return self._number("1" if text == "true" else "0", where)
+
+    patch.setattr(Search, "_boolean", as_number)
+
+
+def _boolean_as_text(patch: pytest.MonkeyPatch) -> None:
+    def boolean(self: Table, flag: bool) -> Rule | None:
+        return self.codes.get(str(int(flag))) or self.booleans.get(flag)
+
+    patch.setattr(Table, "boolean", boolean)
+
+
+def _code_by(change: Callable[[str], str]) -> Patch:
+    def code(self: Table, code: str) -> Rule | None:
+        return self.codes.get(change(code))
+
+    return lambda patch: patch.setattr(Table, "code", code)
+
+
+def _spellings(*names: str) -> Patch:
+    def label(self: Table, text: Spellings) -> Rule | None:
+        for name in names:
+            labels = self.bare_labels if "bare" in name else self.labels
+            rule = labels.get(getattr(text, name))
+            if rule is not None:
+                return rule
+        return None
+
+    return lambda patch: patch.setattr(Table, "label", label)
+
+
+def _number_codes_by(code: Callable[[str], str | None]) -> Patch:
+    return lambda patch: patch.setattr(status_search, "number_code", code)
+
+
+def _changed_parts(change: Callable[[Parts], Parts]) -> Patch:
+    return lambda patch: patch.setattr(status_search, "parts", lambda json: change(parts(json)))
+
+
+def _one_element_is_enough(patch: pytest.MonkeyPatch) -> None:
+    def any_element(self: Search, json: bytes, where: str, depth: int, scope: Scope) -> Hit | None:
+        hits = (self.source(e.json, where, depth + 1) for e in source_value.speaking(json))
+        return next((hit for hit in hits if hit), None)
+
+    patch.setattr(Search, "_array", any_element)
+
+
+def _no_ids(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Search, "_ids", lambda *args: None)
+
+
+def _ids_first(patch: pytest.MonkeyPatch) -> None:
+    original = Search._object
+
+    def ids_first(self: Search, json: bytes, where: str, depth: int, scope: Scope) -> Hit | None:
+        hit = self._ids(parts(json).ids, where, depth, json)
+        return hit or original(self, json, where, depth, scope)
+
+    patch.setattr(Search, "_object", ids_first)
+
+
+def _ids_last(patch: pytest.MonkeyPatch) -> None:
+    original, ids = Search._object, Search._ids
+
+    def ids_last(self: Search, json: bytes, where: str, depth: int, scope: Scope) -> Hit | None:
+        hit = original(self, json, where, depth, scope)
+        return hit or ids(self, parts(json).ids, where, depth, json)
+
+    patch.setattr(Search, "_object", ids_last)
+    patch.setattr(Search, "_ids", lambda *args: None)
+
+
+def _without_leading_zeros(code: str) -> str:
+    return code.lstrip("0") or "0"
+
+
+def _unmapped_rules_ignored(patch: pytest.MonkeyPatch) -> None:
+    original = Table.label
+
+    def label(self: Table, text: Spellings) -> Rule | None:
+        rule = original(self, text)
+        return None if rule is None or rule.value == "unmapped_value" else rule
+
+    patch.setattr(Table, "label", label)
+
+
+def _labels_first_to_last(members: Parts) -> Parts:
+    return members._replace(labels=members.labels[::-1])
+
+
+def _ids_as_labels(members: Parts) -> Parts:
+    return members._replace(labels=[*members.labels, *members.ids])
+
+
+def _no_pairs(members: Parts) -> Parts:
+    return members._replace(source=[])
+
+
+def _no_containers(labels: list[Part]) -> list[Part]:
+    return [part for part in labels if part.json[0] not in b"[{"]
+
+
+MUTATIONS: dict[str, Patch] = {
+    "the tables for everybody before the provider's": _global_tables_first,
+    "a boolean is the number 0 or 1": _boolean_as_number,
+    "a boolean has a code": _boolean_as_text,
+    "codes are normalised": _code_by(norm),
+    "codes lose leading zeros": _code_by(_without_leading_zeros),
+    "codes are padded": _code_by(lambda code: code.zfill(3)),
+    "no spelling split at boundaries": _spellings("plain", "bare"),
+    "no spelling without accents": _spellings("plain", "split"),
+    "a number's code is its text": _number_codes_by(lambda text: text),
+    "a fraction is cut off": _number_codes_by(lambda text: text.split(".")[0]),
+    "a number loses its sign": _number_codes_by(lambda text: number_code(text.lstrip("-"))),
+    "a number's exponent is ignored": _number_codes_by(
+        lambda text: number_code(text.lower().split("e")[0])
+    ),
+    "one element of an array is enough": _one_element_is_enough,
+    "ids are not looked at": _no_ids,
+    "ids come before labels": _ids_first,
+    "ids come after the labels for everybody": _ids_last,
+    "the last label comes first": _changed_parts(_labels_first_to_last),
+    "ids are labels": _changed_parts(_ids_as_labels),
+    "containers are not looked into": lambda patch: patch.setattr(
+        status_search, "labels_of", lambda members: _no_containers(members.labels)
+    ),
+    "pairs are objects as any": _changed_parts(_no_pairs),
+    "a Workday id is an element": lambda patch: patch.setattr(
+        source_value, "_is_workday_id", lambda json: False
+    ),
+    "less deep": lambda patch: patch.setattr(source_value, "MAX_DEPTH", 3),
+    "deeper": lambda patch: patch.setattr(source_value, "MAX_DEPTH", 5),
+    "everything says something": lambda patch: patch.setattr(
+        "transforms.derive.says_something", lambda json: True
+    ),
+    "a rule that says unmapped_value is none": _unmapped_rules_ignored,
+}
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS)
+def test_breaking_a_rule_is_noticed(mutation: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    MUTATIONS[mutation](monkeypatch)
+    assert differences(Deriver(MAPPING))

@@ -1,0 +1,335 @@
+"""Blocks become Avro, and a row that cannot be encoded costs only itself."""
+
+from __future__ import annotations
+
+import io
+import json
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import apache_beam as beam
+import fastavro
+import pyarrow as pa
+import pytest
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.testing.util import assert_that, equal_to
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.avro import RecordName, record_schema
+from tests.transforms.event_cases import JSON, PAYLOADS, broken, derived, parsed, raw_block
+from transforms import encode_avro
+from transforms.avro_columns import Encoded, encode_records
+from transforms.blocks import Context, EventBlock, InputNote, RawBlock, Rejection, Span
+from transforms.dead_letters import PayloadPolicy
+from transforms.encode_avro import (
+    AvroBlock,
+    BlockEncoder,
+    Codec,
+    EncodeAvro,
+    EncodedBlock,
+    find_violation,
+)
+from transforms.parse_events import ParseEvents
+
+
+def _encode(
+    block: EventBlock, codec: Codec = "null", policy: PayloadPolicy = "full"
+) -> EncodedBlock:
+    return BlockEncoder(codec, policy, 10_000_000).encode(block)
+
+
+def _isolated(block: EventBlock) -> list[EncodedBlock]:
+    """What the step makes of a block, bugs included."""
+    do_fn: Any = encode_avro._EncodeAvro("null", "full", 10_000_000)
+    return list(do_fn.process(block))
+
+
+def _file(name: RecordName, block: AvroBlock, codec: Codec) -> io.BytesIO:
+    """A whole Avro file with one block."""
+    file = io.BytesIO()
+    fastavro.writer(file, record_schema(name).parsed, [], codec=codec)
+    sync = file.getvalue()[-16:]
+    for number in (block.count, len(block.data)):
+        fastavro.schemaless_writer(file, "long", number)
+    file.write(block.data + sync)
+    file.seek(0)
+    return file
+
+
+def _records(
+    block: AvroBlock | None, name: RecordName = "job_status_event", codec: Codec = "null"
+) -> list[dict[str, Any]]:
+    return [] if block is None else list(fastavro.reader(_file(name, block, codec)))  # type: ignore[arg-type]
+
+
+def _dead_letters(*blocks: EncodedBlock) -> list[dict[str, Any]]:
+    return [row for each in blocks for row in _records(each.dead_letters, "dead_letter")]
+
+
+def _lines(*ids: str) -> list[bytes]:
+    return [f'{{"id":"{each}","job_status":{{"source_value":"{each}"}}}}'.encode() for each in ids]
+
+
+# Reading back
+
+
+@pytest.mark.parametrize("codec", ["deflate", "null"])
+def test_block_reads_back_equal(codec: Codec) -> None:
+    lines = [
+        *_lines("a", "b"),
+        b'{"event":"ats_jobs.x","event_date":"2025-05-01T10:00:00.5Z"}',
+        b"{",
+    ]
+    block = derived(parsed(*lines, context=Context(provider="p")))
+    encoded = _encode(block, codec)
+    assert encoded.records is not None and encoded.records.count == 3
+    assert _records(encoded.records, codec=codec) == block.events.to_pylist()
+    (letter,) = _records(encoded.dead_letters, "dead_letter", codec)
+    assert (letter["error_code"], letter["payload"], letter["provider"]) == (
+        "INVALID_JSON",
+        b"{",
+        "p",
+    )
+
+
+def test_deflate_is_raw_and_smaller() -> None:
+    block = derived(parsed(*_lines(*["a"] * 100)))
+    plain, deflated = _encode(block).records, _encode(block, "deflate").records
+    assert plain is not None and deflated is not None
+    assert zlib.decompress(deflated.data, wbits=-15) == plain.data
+    assert len(deflated.data) < len(plain.data) / 5
+
+
+def test_block_of_nothing_has_no_records() -> None:
+    encoded = _encode(derived(parsed()))
+    assert (encoded.records, encoded.dead_letters) == (None, None)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.binary(max_size=9) | broken() | PAYLOADS.map(str.encode), max_size=5))
+def test_any_payloads_are_encoded_and_read_back(lines: list[bytes]) -> None:
+    block = derived(parsed(*lines))
+    (encoded,) = _isolated(block)
+    assert _records(encoded.records) == block.events.to_pylist()
+    letters = _dead_letters(encoded)
+    assert [letter["payload"] for letter in letters] == [each.payload for each in block.rejections]
+    assert {letter["error_code"] for letter in letters}.isdisjoint({"INTERNAL", "SCHEMA_VIOLATION"})
+    assert len(block.payloads) + len(letters) + encoded.books.ignored == encoded.books.read
+
+
+@settings(max_examples=100, deadline=None)
+@given(JSON)
+def test_text_of_a_source_value_is_read_back_byte_for_byte(text: str) -> None:
+    encoded = _encode(
+        derived(parsed(f'{{"id":1,"job_status":{{"source_value":{text}}}}}'.encode()))
+    )
+    (record,) = _records(encoded.records)
+    assert record["job_status"]["source_value_json"] == (None if text == "null" else text)
+
+
+# Breaches of the schema
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("value", "opened"),
+        ("value", ""),
+        ("source_value_type", "text"),
+        ("source_value_type", None),
+        ("derived_from", "canary"),
+        ("derived_from", None),
+        ("derivation", "guessed"),
+        ("derivation", None),
+    ],
+)
+def test_value_outside_the_schema_costs_only_its_row(field: str, value: str | None) -> None:
+    lines = _lines("a", "b", "c")
+    block = derived(parsed(*lines), {}, {field: value}, {})
+    (encoded,) = _isolated(block)
+    assert [row["job_id"] for row in _records(encoded.records)] == ["a", "c"]
+    (letter,) = _dead_letters(encoded)
+    assert (letter["error_code"], letter["step"]) == ("SCHEMA_VIOLATION", "EncodeAvro")
+    assert (letter["payload"], letter["source_offset"]) == (lines[1], len(lines[0]) + 1)
+    assert f"job_status.{field}" in letter["error_message"]
+    assert not value or value not in letter["error_message"]
+    assert encoded.books.read == 3 and encoded.books.by_error_code == {"SCHEMA_VIOLATION": 1}
+
+
+def test_rows_that_break_different_fields_are_each_rejected_for_their_own() -> None:
+    breaches: list[dict[str, str | None]] = [
+        {"derivation": "x"},
+        {},
+        {"value": "x"},
+        {},
+        {"source_value_type": None},
+        {"value": "y"},
+    ]
+    lines = _lines(*"abcdef")
+    (encoded,) = _isolated(derived(parsed(*lines), *breaches))
+    assert [row["job_id"] for row in _records(encoded.records)] == ["b", "d"]
+    messages = {letter["payload"]: letter["error_message"] for letter in _dead_letters(encoded)}
+    assert set(messages) == {lines[0], lines[2], lines[4], lines[5]}
+    assert "derivation" in messages[lines[0]]
+    assert "job_status.value" in messages[lines[2]] and "job_status.value" in messages[lines[5]]
+    assert "source_value_type" in messages[lines[4]]
+    assert encoded.books.by_value == {"unmapped_value": 2}
+
+
+def test_row_that_breaks_two_fields_is_rejected_once() -> None:
+    (encoded,) = _isolated(derived(parsed(*_lines("a", "b")), {"value": "x", "derivation": "y"}))
+    assert len(_dead_letters(encoded)) == 1
+    assert [row["job_id"] for row in _records(encoded.records)] == ["b"]
+
+
+def test_missing_value_of_a_plain_field_costs_only_its_row() -> None:
+    block = derived(parsed(*_lines("a", "b")))
+    index = block.events.schema.get_field_index("event_id")
+    events = block.events.set_column(index, "event_id", pa.array([None, "x"]))
+    (encoded,) = _isolated(replace(block, events=events))
+    (letter,) = _dead_letters(encoded)
+    assert letter["error_message"].startswith("event_id is null")
+    assert [row["job_id"] for row in _records(encoded.records)] == ["b"]
+
+
+def test_row_without_a_status_is_found() -> None:
+    schema = record_schema("job_status_event").parsed
+    block = derived(parsed(*_lines("a", "b")))
+    assert find_violation(schema, block.events) is None
+    status = block.events.column("job_status")
+    index = block.events.schema.get_field_index("job_status")
+    without = pa.DictionaryArray.from_arrays(pa.array([0, None], pa.int32()), status.dictionary)
+    found = find_violation(schema, block.events.set_column(index, "job_status", without))
+    assert found is not None and found.rows == [1]
+    assert found.message.startswith("job_status is null")
+
+
+def test_null_is_allowed_where_the_schema_allows_it() -> None:
+    block = derived(parsed(b'{"id":"a"}'), {"value": None, "derivation": "absent"})
+    (record,) = _records(_encode(block).records)
+    assert record["job_status"]["value"] is None
+
+
+def test_dead_letter_of_a_row_has_only_the_context_that_its_payload_does_not_hold() -> None:
+    line = b'{"id":"a","account_id":"own","event":"ats_jobs.x"}'
+    block = parsed(line, context=Context("e", "d", "p", "flag", "flag"))
+    (letter,) = _dead_letters(_encode(derived(block, {"derivation": "x"})))
+    names = ("event_type", "event_date", "project_id", "account_id", "provider")
+    assert [letter[name] for name in names] == [None, "d", "p", None, "flag"]
+
+
+# Policies
+
+
+@pytest.mark.parametrize("policy", ["full", "hash", "none"])
+def test_policy_reaches_the_dead_letters(policy: PayloadPolicy) -> None:
+    (letter,) = _dead_letters(_encode(derived(parsed(b"canary")), policy=policy))
+    assert (letter["payload"] is None) == (policy != "full")
+    assert (letter["payload_sha256"] == "") == (policy == "none")
+    assert letter["payload_size"] == 6
+
+
+# Bugs
+
+
+def test_bug_costs_only_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    def buggy(schema: dict[str, Any], batch: pa.RecordBatch) -> Encoded:
+        if schema["name"] == "JobStatusEvent" and "b" in batch.column("job_id").to_pylist():
+            raise ZeroDivisionError("canary")
+        return encode_records(schema, batch)
+
+    monkeypatch.setattr(encode_avro, "encode_records", buggy)
+    lines = _lines("a", "b", "c")
+    note = InputNote("/in/events.jsonl", 9)
+    block = derived(parsed(*lines, b"{", b'{"event":"hris.x"}', span=Span(0, 9), note=note))
+    blocks = _isolated(block)
+    assert [row["job_id"] for each in blocks for row in _records(each.records)] == ["a", "c"]
+    letters = {letter["error_code"]: letter for letter in _dead_letters(*blocks)}
+    assert set(letters) == {"INTERNAL", "INVALID_JSON"}
+    assert letters["INTERNAL"]["payload"] == lines[1]
+    assert letters["INTERNAL"]["error_message"] == "ZeroDivisionError"
+    assert sum(each.books.read for each in blocks) == 5
+    assert sum(each.books.ignored for each in blocks) == 1
+    assert sum(len(books.spans) for each in blocks for books in each.books.inputs.values()) == 1
+
+
+# Books
+
+
+def test_books_say_what_was_read_and_what_it_says() -> None:
+    lines = [
+        *_lines("a", "b"),
+        b'{"id":"c","updated_at":"soon"}',
+        b'{"event":"hris.x"}',
+        b"{",
+        b"1",
+    ]
+    note = InputNote("/in/events.jsonl", 99)
+    block = derived(
+        parsed(*lines, span=Span(0, 99), note=note),
+        {"value": "open", "derivation": "given"},
+        {},
+        {"value": None, "derivation": "absent", "derived_from": "nothing"},
+    )
+    books = _encode(block).books
+    assert (books.read, books.written, books.dead_lettered) == (6, 0, 0)
+    assert books.ignored_by_type == {"hris.x": 1}
+    assert books.by_value == {"open": 1, "unmapped_value": 1, "null": 1}
+    assert books.by_source_value_type == {"string": 2, "missing": 1}
+    assert books.by_derivation == {"given": 1, "unmapped": 1, "absent": 1}
+    assert books.by_error_code == {"INVALID_JSON": 1, "NOT_AN_EVENT": 1}
+    assert books.unreadable_timestamps == 1
+    assert books.inputs["/in/events.jsonl"].spans == [(0, 99)]
+    assert books.inputs["/in/events.jsonl"].end == 99
+    assert books.unmapped.total() == 1
+
+
+# In a pipeline
+
+
+def _read(lines: bytes) -> RawBlock:
+    return raw_block(
+        *lines.split(b"\n"), rejections=[Rejection("TOO_LARGE", "x", None, "m", b"", 0)]
+    )
+
+
+def _derive(block: EventBlock) -> EventBlock:
+    return derived(block)
+
+
+def _outcomes(block: EncodedBlock) -> Iterator[tuple[str, int]]:
+    counts = Counter(letter["error_code"] for letter in _dead_letters(block))
+    counts["written"] = len(_records(block.records))
+    counts["ignored"] = block.books.ignored
+    yield from counts.items()
+
+
+def test_steps_run_in_a_pipeline() -> None:
+    lines = [*_lines("a", "b"), b'{"id":"c","account_id":[]}', b'{"event":"hris.x"}', b"{"]
+    with beam.Pipeline(runner=FnApiRunner()) as pipeline:
+        outcomes = (
+            pipeline
+            | beam.Create([b"\n".join(lines), b"\n".join(lines)])
+            | beam.Map(_read)
+            | ParseEvents(context=Context(provider="lever"))
+            | beam.Map(_derive)
+            | EncodeAvro(codec="null")
+            | beam.FlatMap(_outcomes)
+            | beam.CombinePerKey(sum)
+        )
+        expected = {"written": 4, "ignored": 2, "WRONG_TYPE": 2, "INVALID_JSON": 2, "TOO_LARGE": 2}
+        assert_that(outcomes, equal_to(list(expected.items())))
+
+
+def test_timestamps_at_the_edges_are_readable() -> None:
+    edges = ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z", "0000-01-01T00:00:00Z"]
+    lines = [json.dumps({"id": edge, "updated_at": edge}).encode() for edge in edges]
+    records = _records(_encode(derived(parsed(*lines))).records)
+    times = [record["job_updated_at"] for record in records]
+    assert [isinstance(each, datetime) and each.year for each in times[:2]] == [1, 9999]
+    assert times[2] is None

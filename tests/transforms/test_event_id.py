@@ -1,0 +1,112 @@
+"""The identity of events."""
+
+from __future__ import annotations
+
+import json
+from hashlib import blake2b
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.transforms.event_cases import PAYLOADS, events_in, found_in, rows_of
+from transforms.event_id import IDENTITY_FIELDS, event_ids
+
+_TEXTS = st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
+
+
+def _event_id(fields: list[str | None], payload: bytes) -> str:
+    digest = blake2b(digest_size=16, person=b"job-status/1")
+    for text in fields:
+        if text is None:
+            digest.update(bytes([0]))
+        else:
+            digest.update(bytes([1]))
+            digest.update(len(text.encode()).to_bytes(4, "big"))
+            digest.update(text.encode())
+    if fields[4] is None and fields[5] is None:
+        digest.update(payload)
+    return digest.hexdigest()
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(st.lists(_TEXTS, min_size=10, max_size=10), st.binary(max_size=9))))
+def test_identity_is_what_is_specified(rows: list[tuple[list[str | None], bytes]]) -> None:
+    columns = {
+        name: pa.array([fields[number] for fields, _ in rows], pa.string())
+        for number, name in enumerate(IDENTITY_FIELDS)
+    }
+    found = event_ids(columns, [payload for _, payload in rows]).to_pylist()
+    assert found == [_event_id(fields, payload) for fields, payload in rows]
+
+
+def test_identity_of_a_known_event() -> None:
+    # Outputs depend on this one: it never changes.
+    payload = {
+        **{"event": "ats_jobs.updated", "event_date": "2025-05-01T10:00:00Z", "account_id": 1.5},
+        **{"provider": "lever", "sent_at": "now", "record_remote_id": "r"},
+        "event_data": {"id": "é", "job_status": {"source_value": "open"}, "updated_at": "soon"},
+    }
+    (event,) = events_in(json.dumps(payload, ensure_ascii=False))
+    fields = ["1.5", "lever", "ats_jobs.updated", "2025-05-01T10:00:00Z", "é", "r", None, "soon"]
+    assert event["event_id"] == _event_id([*fields, '{"source_value": "open"}', None], b"")
+    assert event["event_id"] == "f29c2af42d35f573082f78835dc97e44"
+
+
+def _base(**changes: Any) -> dict[str, Any]:
+    job = {"id": "j", "remote_id": "r", "job_status": {"source_value": "open"}, "status": "s"}
+    job |= {"created_at": "c", "updated_at": "u"}
+    envelope = {"event": "ats_jobs.updated", "event_date": "d", "account_id": "a", "provider": "p"}
+    for name, value in changes.items():
+        (job if name in job else envelope)[name] = value
+    return {**envelope, "event_data": job}
+
+
+def _id_of(payload: dict[str, Any]) -> str:
+    (event,) = events_in(json.dumps(payload))
+    identity: str = event["event_id"]
+    return identity
+
+
+def test_same_event_sent_twice_has_one_identity() -> None:
+    assert _id_of(_base(sent_at="now", raw_event={})) == _id_of(_base(sent_at="later", title="x"))
+    assert _id_of(_base(project_id="x")) == _id_of(_base())
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("account_id", "provider", "event", "event_date", "id", "remote_id", "created_at"),
+        *("updated_at", "job_status", "status"),
+    ],
+)
+def test_identity_differs_with_each_field(name: str) -> None:
+    others: list[Any] = ["ats_jobs.x", "ats_jobs.", None]
+    if name == "job_status":
+        others = [{}, "open", None, 1]
+    identities = {_id_of(_base()), *(_id_of(_base(**{name: other})) for other in others)}
+    assert len(identities) == len(others) + 1
+
+
+def test_text_moved_from_field_to_field_is_another_event() -> None:
+    assert _id_of(_base(id="ab", remote_id="c")) != _id_of(_base(id="a", remote_id="bc"))
+    assert _id_of(_base(created_at=None)) != _id_of(_base(created_at=""))
+
+
+def test_nameless_event_is_told_by_its_payload() -> None:
+    nameless = {"id": None, "remote_id": None}
+    assert _id_of(_base(**nameless)) == _id_of(_base(**nameless))
+    assert _id_of(_base(**nameless)) != _id_of(_base(**nameless, title="x"))
+    assert _id_of(_base(id="j", remote_id=None)) == _id_of(_base(id="j", remote_id=None, title="x"))
+
+
+@settings(max_examples=100, deadline=None)
+@given(PAYLOADS)
+def test_same_payload_has_the_same_identities_wherever_it_stands(text: str) -> None:
+    payload = text.encode()
+    first = [row["event_id"] for row in rows_of(found_in(payload))]
+    assert [row["event_id"] for row in rows_of(found_in(payload, offset=77))] == first
+    within = rows_of(found_in(b'[{"id":"z"},' + payload + b"]"))
+    assert [row["event_id"] for row in within[1:]] == first

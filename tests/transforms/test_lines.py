@@ -1,0 +1,208 @@
+"""Every line once, at its offset, however the bytes come in and however long a line is."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import time
+import tracemalloc
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import NamedTuple
+from unittest.mock import patch
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transforms import lines
+from transforms.blocks import PAYLOAD_HEAD_BYTES, RawBlock, Span
+from transforms.lines import BLOCK_LINES, blocks_of_lines
+
+_NO_LIMIT = 1 << 30
+
+
+class _TooLarge(NamedTuple):
+    offset: int
+    head: bytes
+    size: int
+    sha256: str
+
+
+class _Outcome(NamedTuple):
+    payloads: list[tuple[int, bytes]]
+    too_large: list[_TooLarge]
+
+
+def _expected(data: bytes, start: int, limit: int) -> _Outcome:
+    """The same with the whole in memory and a line at a time."""
+    outcome = _Outcome([], [])
+    offset = start
+    for line in data.split(b"\n"):
+        text = line[:-1] if line.endswith(b"\r") else line
+        if text.strip(b" \t\r"):
+            if len(text) > limit:
+                digest = hashlib.sha256(text).hexdigest()
+                head = text[:PAYLOAD_HEAD_BYTES]
+                outcome.too_large.append(_TooLarge(offset, head, len(text), digest))
+            else:
+                outcome.payloads.append((offset, text))
+        offset += len(line) + 1
+    return outcome
+
+
+def _outcome(blocks: list[RawBlock]) -> _Outcome:
+    outcome = _Outcome([], [])
+    for block in blocks:
+        outcome.payloads.extend(zip(block.offsets, block.payloads, strict=True))
+        for each in block.rejections:
+            assert (each.code, each.step) == ("TOO_LARGE", "ReadFiles")
+            assert each.offset is not None
+            assert each.full_size is not None
+            assert each.full_sha256 is not None
+            outcome.too_large.append(
+                _TooLarge(each.offset, each.payload, each.full_size, each.full_sha256)
+            )
+    return outcome
+
+
+def _assert_tiles(blocks: list[RawBlock], start: int, end: int) -> None:
+    for block in blocks:
+        assert block.span is not None
+        assert block.span.start == start
+        assert block.span.end > start
+        start = block.span.end
+    assert start == end
+
+
+def _read(
+    data: bytes, *, limit: int = _NO_LIMIT, start: int = 0, cuts: tuple[int, ...] = ()
+) -> list[RawBlock]:
+    borders = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
+    chunks = [data[a:b] for a, b in pairwise(borders)]
+    blocks = list(blocks_of_lines("f", chunks, start, limit))
+    _assert_tiles(blocks, start, start + len(data))
+    return blocks
+
+
+_WHITE = st.sampled_from([b"\n", b"\r\n", b"\r", b" ", b"\t", b" " * 40])
+_TEXT = st.sampled_from([b"a", b"{}", b'{"a":1}', b"x" * 40, b"y\r", b"\x00", b"\x1f", b"\xff"])
+_CONTENTS = st.lists(_WHITE | _TEXT, max_size=40).map(b"".join)
+
+
+@given(
+    data=_CONTENTS,
+    limit=st.integers(0, 60),
+    start=st.integers(0, 1 << 40),
+    cuts=st.lists(st.integers(0, 1 << 20), max_size=30).map(tuple),
+    most_lines=st.integers(1, 9),
+    head_bytes=st.integers(1, 30),
+)
+def test_every_line_comes_once_wherever_the_chunks_are_cut(
+    data: bytes, limit: int, start: int, cuts: tuple[int, ...], most_lines: int, head_bytes: int
+) -> None:
+    with (
+        patch.object(lines, "BLOCK_LINES", most_lines),
+        patch.object(lines, "PAYLOAD_HEAD_BYTES", head_bytes),
+    ):
+        blocks = _read(data, limit=limit, start=start, cuts=cuts)
+    got, expected = _outcome(blocks), _expected(data, start, limit)
+    assert got.payloads == expected.payloads
+    cut_heads = [each._replace(head=each.head[:head_bytes]) for each in expected.too_large]
+    assert got.too_large == cut_heads
+    for offset, payload in got.payloads:
+        assert data[offset - start :].startswith(payload)
+    assert all(len(block.payloads) <= most_lines for block in blocks)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_seeded_files_of_many_lines_come_out_whole(seed: int) -> None:
+    draw = random.Random(seed)
+    ends = [b"\n", b"\r\n", b"\n\n", b" \n"]
+    data = b"".join(
+        draw.randbytes(draw.choice([0, 1, 5, 200, 3000])).replace(b"\n", b"-") + draw.choice(ends)
+        for _ in range(draw.randrange(1, 300))
+    )
+    data += draw.choice([b"", b"last", b"last\r", b"\xef\xbb\xbf"])
+    limit = draw.choice([1, 199, 200, 201, 2999, 3001, _NO_LIMIT])
+    cuts = tuple(draw.randrange(len(data) + 1) for _ in range(draw.choice([0, 3, 200])))
+    assert _outcome(_read(data, limit=limit, cuts=cuts)) == _expected(data, 0, limit)
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r\n", b"\r"])
+@pytest.mark.parametrize("length", range(7, 14))
+def test_a_line_around_the_limit_has_one_outcome_at_every_cut(length: int, end: bytes) -> None:
+    data = b"x" * length + end + b"{}"
+    expected = _expected(data, 0, 10)
+    for first in range(len(data) + 1):
+        for second in range(first, len(data) + 1):
+            assert _outcome(_read(data, limit=10, cuts=(first, second))) == expected
+
+
+def test_a_line_at_the_limit_is_kept_and_its_line_end_does_not_count() -> None:
+    (block,) = _read(b"x" * 10 + b"\r\n", limit=10)
+    assert (block.payloads, block.rejections) == ([b"x" * 10], [])
+
+
+def test_a_bare_carriage_return_ends_no_line() -> None:
+    (block,) = _read(b'{"a":1}\r{"b":2}\n')
+    assert block.payloads == [b'{"a":1}\r{"b":2}']
+
+
+def test_white_space_is_no_line_however_long_it_is() -> None:
+    blocks = _read(b"{}\n" + b" " * 90 + b"\r\n" + b"\t" * 50, limit=10, cuts=(40, 60, 120))
+    assert _outcome(blocks) == ([(0, b"{}")], [])
+
+
+def test_no_bytes_make_no_block() -> None:
+    assert list(blocks_of_lines("f", [], 0, 10)) == []
+    assert list(blocks_of_lines("f", [b"", b""], 5, 10)) == []
+
+
+def test_the_message_of_a_long_line_says_the_limit_and_nothing_of_the_line() -> None:
+    (block,) = _read(b"canary" * 9, limit=10)
+    message = block.rejections[0].message
+    assert message == "54 bytes, over the limit of 10 (--max_event_bytes)"
+
+
+def test_tiny_lines_make_several_blocks() -> None:
+    blocks = _read(b"1\n" * (2 * BLOCK_LINES + 1))
+    assert [len(block.payloads) for block in blocks] == [BLOCK_LINES, BLOCK_LINES, 1]
+    assert blocks[1].span == Span(2 * BLOCK_LINES, 4 * BLOCK_LINES)
+
+
+def _long_line(size: int, chunk: int) -> Iterator[bytes]:
+    piece = b"x" * chunk
+    for _ in range(size // chunk):
+        yield piece
+    yield b'\r\n{"a":1}\n'
+
+
+def test_a_long_line_takes_little_memory_and_its_digest_is_of_all_of_it() -> None:
+    size, limit = 30 << 20, 1 << 20
+    tracemalloc.start()
+    try:
+        blocks = list(blocks_of_lines("f", _long_line(size, 64 << 10), 0, limit))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 << 20
+    (rejection,) = blocks[0].rejections
+    assert len(rejection.payload) == PAYLOAD_HEAD_BYTES
+    assert rejection.full_size == size
+    assert rejection.full_sha256 == hashlib.sha256(b"x" * size).hexdigest()
+    assert blocks[0].span == Span(0, size + 2)
+    assert _outcome(blocks[1:]).payloads == [(size + 2, b'{"a":1}')]
+    _assert_tiles(blocks, 0, size + 2 + 8)
+
+
+def test_time_grows_with_the_line_and_not_with_its_square() -> None:
+    def seconds(size: int) -> float:
+        start = time.perf_counter()
+        for _ in blocks_of_lines("f", _long_line(size, 16 << 10), 0, 10_000_000):
+            pass
+        return time.perf_counter() - start
+
+    # A square would take 64 times as long; the digest alone makes it 8 times.
+    short = min(seconds(4 << 20) for _ in range(3))
+    assert seconds(32 << 20) < 30 * short + 0.2

@@ -1,0 +1,85 @@
+"""All at once or one by one: the outcome is the same."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.transforms.event_cases import PAYLOADS, broken
+from transforms.blocks import NO_CONTEXT, Context
+from transforms.ordinary import add_ordinary
+from transforms.parse_events import EventTypes, columns_of
+from transforms.payloads import EventFinder, Rows
+
+_TYPES = EventTypes()
+
+
+def _one_by_one(payloads: list[bytes], context: Context) -> Rows:
+    rows = Rows()
+    for offset, payload in enumerate(payloads):
+        EventFinder(_TYPES, 1000).find_plainly(payload, offset, context, rows)
+    return rows
+
+
+def _at_once(payloads: list[bytes], context: Context) -> tuple[Rows, list[int]]:
+    rows = Rows()
+    count = len(payloads)
+    others = add_ordinary(payloads, list(range(count)), [context] * count, _TYPES, rows)
+    return rows, others
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.binary(max_size=9) | broken() | PAYLOADS.map(str.encode), max_size=6),
+    st.sampled_from([NO_CONTEXT, Context("ats_jobs.x", None, "p", "a", "lever"), Context("other")]),
+)
+def test_what_is_taken_has_the_outcome_of_the_plain_way(
+    payloads: list[bytes], context: Context
+) -> None:
+    rows, others = _at_once(payloads, context)
+    taken = [payload for place, payload in enumerate(payloads) if place not in others]
+    plain = _one_by_one(taken, context)
+    assert not plain.rejections and not plain.pending
+    assert rows.ignored == plain.ignored
+    assert len(rows.payloads) + sum(rows.ignored.values()) == len(taken)
+    left, right = (columns_of("x", each)[0].to_pylist() for each in (rows, plain))
+    for row in (*left, *right):
+        del row["source_offset"]
+    assert left == right
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"5",
+        b"[]",
+        b'{"data":{"id":"x"}}',
+        b'{"title":"only"}',
+        b'{"id":"x","job_status":[1]}',
+        b'{"id":"x","title":"\xff"}',
+        b'{"id":"x","custom_fields":' + b"[" * 201 + b"]" * 201 + b"}",
+        b'{"id":"x","custom_fields":' + b"[" * 20_000,
+        b'{"id":-1}',
+        b'{"id":"x","title":"\\ud800"}',
+    ],
+)
+def test_what_is_not_ordinary_is_left_alone(payload: bytes) -> None:
+    rows, others = _at_once([b'{"id":"a"}', payload, b'{"id":"b"}'], NO_CONTEXT)
+    assert others == [1]
+    assert rows.payloads == [b'{"id":"a"}', b'{"id":"b"}']
+    assert rows.offsets == [0, 2]
+
+
+def test_ordinary_shapes_are_taken() -> None:
+    payloads = [
+        b'{"event":"ats_jobs.updated","event_data":{"id":"x"}}',
+        b'{"event":"ats_jobs.deleted","record_id":"x"}',
+        b'{"id":"x","title":"\xc3\xa9"}',
+        b'{"event":"ats_candidates.updated","event_data":{"id":"x"}}',
+    ]
+    rows, others = _at_once(payloads, NO_CONTEXT)
+    assert others == []
+    assert rows.payloads == payloads[:3]
+    assert rows.ignored == {"ats_candidates.updated": 1}

@@ -1,0 +1,603 @@
+"""Files of every shape, codec and kind of damage: each line once, each byte accounted for."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import json
+import lzma
+import os
+import pickle
+import random
+import tempfile
+import tracemalloc
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import apache_beam as beam
+import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
+from backports import zstd
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.errors import InputError
+from transforms import compression, read_files, storage
+from transforms.blocks import PAYLOAD_HEAD_BYTES, InputNote, RawBlock, Rejection
+from transforms.books import Books
+from transforms.read_files import (
+    FileRange,
+    InputFormat,
+    ReadFiles,
+    ReadLimits,
+    match_files,
+    read_range,
+    split_file,
+)
+
+
+def _zstandard(data: bytes) -> bytes:
+    return zstd.compress(data, options={zstd.CompressionParameter.checksum_flag: 1})
+
+
+_COMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    ".gz": gzip.compress,
+    ".bz2": bz2.compress,
+    ".xz": lzma.compress,
+    ".zst": _zstandard,
+}
+_MARK = b"\xef\xbb\xbf"
+
+
+@dataclass
+class _Read:
+    payloads: list[tuple[int, bytes]] = field(default_factory=list)
+    rejections: list[Rejection] = field(default_factory=list)
+    spans: list[tuple[int, int]] = field(default_factory=list)
+    notes: list[InputNote] = field(default_factory=list)
+
+    def add(self, block: RawBlock) -> None:
+        self.payloads.extend(zip(block.offsets, block.payloads, strict=True))
+        self.rejections.extend(block.rejections)
+        if block.span is not None:
+            self.spans.append((block.span.start, block.span.end))
+        if block.note is not None:
+            self.notes.append(block.note)
+
+    @property
+    def damage(self) -> str | None:
+        return next((note.damage for note in self.notes if note.damage), None)
+
+    def tiled_to(self) -> int:
+        """The end of the spans, which join on to each other from 0."""
+        position = 0
+        for start, end in sorted(self.spans):
+            assert start == position
+            assert end > start
+            position = end
+        return position
+
+    def lines(self) -> list[bytes]:
+        return [payload for _, payload in sorted(self.payloads)]
+
+
+def _read(
+    path: str,
+    *,
+    input_format: InputFormat = "auto",
+    limits: ReadLimits | None = None,
+    range_bytes: int = 1 << 30,
+) -> _Read:
+    got = _Read()
+    for piece in split_file(path, os.stat(path).st_size, input_format, range_bytes):
+        for block in read_range(piece, limits or ReadLimits()):
+            assert block.source == path
+            got.add(block)
+    return got
+
+
+def _expected(data: bytes) -> list[tuple[int, bytes]]:
+    """The lines of a plain file, read whole."""
+    found = []
+    offset = 0
+    for line in data.split(b"\n"):
+        skipped = len(_MARK) if offset == 0 and line.startswith(_MARK) else 0
+        text = line[skipped:].removesuffix(b"\r")
+        if text.strip(b" \t\r"):
+            found.append((offset + skipped, text))
+        offset += len(line) + 1
+    return found
+
+
+def _file(directory: Path | str, name: str, data: bytes) -> str:
+    path = os.path.join(directory, name)
+    Path(path).write_bytes(data)
+    return path
+
+
+_WHITE = st.sampled_from([b"\n", b"\r\n", b"\r", b" ", b"\t\n", b" " * 30])
+_TEXT = st.sampled_from([b"{}", b'{"a":1}', b"x" * 30, b'{"b":"y"}\n', b"\x00", b"\xff", _MARK])
+_BEGIN = st.sampled_from([b"", b"", _MARK, b"\n", _MARK + b"\r\n"])
+_CONTENTS = st.tuples(_BEGIN, st.lists(_WHITE | _TEXT, max_size=30).map(b"".join)).map(b"".join)
+
+
+@settings(deadline=None)
+@given(data=_CONTENTS, range_bytes=st.integers(1, 90), block_bytes=st.integers(1, 50))
+def test_every_line_comes_once_whatever_the_ranges_and_the_blocks(
+    data: bytes, range_bytes: int, block_bytes: int
+) -> None:
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        patch.object(read_files, "BLOCK_BYTES", block_bytes),
+    ):
+        path = _file(directory, "f.jsonl", data)
+        got = _read(path, input_format="lines", range_bytes=range_bytes)
+    assert sorted(got.payloads) == _expected(data)
+    assert got.tiled_to() == len(data)
+    assert (got.rejections, got.notes) == ([], [])
+    for offset, payload in got.payloads:
+        assert data[offset:].startswith(payload)
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_seeded_files_come_out_whole(seed: int, tmp_path: Path) -> None:
+    draw = random.Random(seed)
+    ends = draw.choice([[b"\n"], [b"\r\n"], [b"\n", b"\r\n", b"\n\n", b"\n \n"]])
+    data = draw.choice([b"", b"", _MARK, b"\n"]) + b"".join(
+        b"x" * draw.choice([0, 1, 7, 80, 900]) + draw.choice(ends)
+        for _ in range(draw.randrange(60))
+    )
+    data += draw.choice([b"", b"", b"last", b"\r"])
+    limit = draw.choice([3, 79, 80, 5000])
+    suffix = draw.choice(["", "", "", *_COMPRESS])
+    path = _file(tmp_path, "f" + suffix, _COMPRESS.get(suffix, bytes)(data))
+    block_bytes = draw.choice([1, 13, 100, 4096])
+    with (
+        patch.object(read_files, "BLOCK_BYTES", block_bytes),
+        patch.object(compression, "BLOCK_BYTES", block_bytes),
+    ):
+        got = _read(
+            path,
+            input_format="lines",
+            range_bytes=draw.choice([1, 2, 10, 79, 80, 81, 500, 1 << 20]),
+            limits=ReadLimits(max_event_bytes=limit),
+        )
+    lines = _expected(data)
+    assert sorted(got.payloads) == [each for each in lines if len(each[1]) <= limit]
+    assert sorted((each.offset, each.payload) for each in got.rejections) == [
+        (offset, line) for offset, line in lines if len(line) > limit
+    ]
+    assert got.tiled_to() == len(data)
+    assert got.damage is None
+    assert [note.end for note in got.notes] == ([len(data)] if suffix else [])
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", [b"", _MARK])
+def test_ranges_that_end_around_a_line_end_lose_and_double_nothing(
+    mark: bytes, end: str, tmp_path: Path
+) -> None:
+    data = mark + b'{"a":1}\n{"b":2}\n\n{"c":3}\n{"d":4}'.replace(b"\n", end.encode())
+    path = _file(tmp_path, "f", data)
+    for range_bytes in range(1, len(data) + 2):
+        got = _read(path, range_bytes=range_bytes)
+        assert got.lines() == [b'{"a":1}', b'{"b":2}', b'{"c":3}', b'{"d":4}']
+        assert got.tiled_to() == len(data)
+
+
+@pytest.mark.parametrize("data", [b"", b"\n", b"\r\n \n\t\n", _MARK, _MARK + b"\n"])
+@pytest.mark.parametrize("suffix", ["", *_COMPRESS])
+def test_a_file_without_a_line_is_no_payload_and_no_damage(
+    data: bytes, suffix: str, tmp_path: Path
+) -> None:
+    got = _read(_file(tmp_path, "f" + suffix, _COMPRESS.get(suffix, bytes)(data)), range_bytes=2)
+    assert (got.payloads, got.rejections, got.damage) == ([], [], None)
+    assert got.tiled_to() == len(data)
+
+
+# Long lines
+
+
+def _long_line_outcomes(path: str, range_bytes: int, block_bytes: int) -> list[Rejection]:
+    with patch.object(read_files, "BLOCK_BYTES", block_bytes):
+        return _read(
+            path, range_bytes=range_bytes, limits=ReadLimits(max_event_bytes=50)
+        ).rejections
+
+
+def test_a_long_line_has_one_outcome_wherever_the_borders_fall(tmp_path: Path) -> None:
+    data = b"{}\n" + b'{"a":"' + b"x" * 100 + b'"}\r\n{}\n' + b"y" * 51
+    path = _file(tmp_path, "f", data)
+    expected = _long_line_outcomes(path, 1 << 20, 1 << 20)
+    assert [(each.offset, each.full_size) for each in expected] == [(3, 108), (116, 51)]
+    for range_bytes in (1, 2, 3, 4, 50, 51, 52, 110, 113, 114, 116):
+        for block_bytes in (1, 3, 50, 51, 52, 110, 112):
+            assert _long_line_outcomes(path, range_bytes, block_bytes) == expected
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_a_line_of_20_mb_is_never_in_memory(suffix: str, tmp_path: Path) -> None:
+    data = b'{"a":1}\n' + b"[" * 20_000_000 + b'\n{"a":2}\n'
+    path = _file(tmp_path, "f" + suffix, _COMPRESS.get(suffix, bytes)(data))
+    limits = ReadLimits(max_event_bytes=1_000_000)
+    tracemalloc.start()
+    try:
+        got = _read(path, range_bytes=8 << 20, limits=limits)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert got.lines() == [b'{"a":1}', b'{"a":2}']
+    (rejection,) = got.rejections
+    assert (rejection.offset, rejection.full_size) == (8, 20_000_000)
+    assert len(rejection.payload) == PAYLOAD_HEAD_BYTES
+    assert got.tiled_to() == len(data)
+    assert peak < 8 << 20
+
+
+# Compressed files
+
+_LINES = b"".join(b'{"id":"%d","status":"open"}\n' % number for number in range(2000))
+
+every_suffix = pytest.mark.parametrize("suffix", _COMPRESS)
+
+
+@every_suffix
+@pytest.mark.parametrize("named", [True, False])
+def test_a_compressed_file_is_read_whatever_its_name(
+    suffix: str, named: bool, tmp_path: Path
+) -> None:
+    name = "f.jsonl" + suffix if named else "f.jsonl"
+    packed = _COMPRESS[suffix](_LINES[:5000]) + _COMPRESS[suffix](_LINES[5000:])
+    got = _read(_file(tmp_path, name, packed), range_bytes=10)
+    assert sorted(got.payloads) == _expected(_LINES)
+    assert got.tiled_to() == len(_LINES)
+    assert [(note.end, note.damage) for note in got.notes] == [(len(_LINES), None)]
+
+
+@every_suffix
+@pytest.mark.parametrize("content", [b"", b'{"a":1}\n{"a":2}\n', b"{\n}\n"])
+def test_a_name_that_promises_a_codec_and_a_content_that_is_none_is_damage(
+    suffix: str, content: bytes, tmp_path: Path
+) -> None:
+    got = _read(_file(tmp_path, "f.jsonl" + suffix, content))
+    assert got.payloads == []
+    assert got.damage is not None
+    assert got.damage.startswith("the name says")
+    assert [note.end for note in got.notes] == [0]
+
+
+@every_suffix
+def test_a_cut_file_is_damaged_and_its_lines_before_the_cut_are_read(
+    suffix: str, tmp_path: Path
+) -> None:
+    packed = _COMPRESS[suffix](_LINES)
+    draw = random.Random(1)
+    cuts = range(len(packed)) if len(packed) < 500 else draw.sample(range(len(packed)), 200)
+    for cut in cuts:
+        got = _read(_file(tmp_path, "f" + suffix, packed[:cut]))
+        assert got.damage is not None
+        assert got.notes[-1].end == got.tiled_to()
+        lines = got.lines()
+        # What is left of the last line is handed on as well: each byte has its place.
+        assert b"\n".join(lines) == _LINES[: got.tiled_to()].removesuffix(b"\n")
+
+
+@every_suffix
+def test_rubbish_behind_the_last_stream_is_damage(suffix: str, tmp_path: Path) -> None:
+    got = _read(_file(tmp_path, "f" + suffix, _COMPRESS[suffix](_LINES) + b'{"a":1}\n'))
+    assert got.damage is not None
+    assert sorted(got.payloads) == _expected(_LINES)
+
+
+@every_suffix
+def test_a_wrong_byte_costs_nothing_before_it(suffix: str, tmp_path: Path) -> None:
+    first = _COMPRESS[suffix](_LINES)
+    second = bytearray(_COMPRESS[suffix](random.Random(2).randbytes(3000).hex().encode()))
+    second[len(second) // 2] ^= 0xFF
+    got = _read(_file(tmp_path, "f" + suffix, first + bytes(second)), input_format="lines")
+    assert got.damage is not None
+    assert got.lines()[:2000] == [line for _, line in _expected(_LINES)]
+
+
+def test_a_bomb_of_one_endless_line_is_read_in_flat_memory(tmp_path: Path) -> None:
+    path = _file(tmp_path, "f.gz", gzip.compress(b"[" * (64 << 20)))
+    tracemalloc.start()
+    try:
+        (rejection,) = _read(path, limits=ReadLimits(max_event_bytes=1 << 20)).rejections
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert rejection.full_size == 64 << 20
+    assert peak < 10 << 20
+
+
+def test_a_bomb_of_short_lines_makes_blocks_of_a_bounded_size(tmp_path: Path) -> None:
+    path = _file(tmp_path, "f.gz", gzip.compress(b"1\n" * (2 << 20)))
+    (piece,) = split_file(path, os.stat(path).st_size, "auto")
+    most = count = 0
+    tracemalloc.start()
+    try:
+        for block in read_range(piece, ReadLimits()):
+            most = max(most, len(block.payloads))
+            count += len(block.payloads)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (most, count) == (10_000, 2 << 20)
+    assert peak < 64 << 20
+
+
+# Documents
+
+
+@pytest.mark.parametrize("suffix", ["", *_COMPRESS])
+@pytest.mark.parametrize("mark", [b"", _MARK])
+@pytest.mark.parametrize("input_format", ["auto", "document"])
+def test_a_document_is_one_payload(
+    mark: bytes, suffix: str, input_format: InputFormat, tmp_path: Path
+) -> None:
+    text = json.dumps({"data": [{"id": i} for i in range(50)]}, indent=2).encode()
+    data = mark + b"\n " + text + b"\r\n\n"
+    path = _file(tmp_path, "f" + suffix, _COMPRESS.get(suffix, bytes)(data))
+    got = _read(path, input_format=input_format, range_bytes=7)
+    assert got.payloads == [(len(mark) + 2, text)]
+    assert got.tiled_to() == len(data)
+    assert [(note.end, note.damage) for note in got.notes] == [(len(data), None)]
+
+
+def test_a_single_line_can_be_read_as_a_document(tmp_path: Path) -> None:
+    path = _file(tmp_path, "f", b'{"a":1}\n')
+    assert _read(path, input_format="document").payloads == [(0, b'{"a":1}')]
+    assert _read(_file(tmp_path, "e", b" \n"), input_format="document").payloads == []
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_a_document_over_the_limit_is_refused_with_the_limit_and_its_flag(
+    suffix: str, tmp_path: Path
+) -> None:
+    text = b"[\n" + b'{"id":1},\n' * 100 + b"{}]"
+    path = _file(tmp_path, "f" + suffix, _COMPRESS.get(suffix, bytes)(text))
+    got = _read(path, limits=ReadLimits(max_document_bytes=len(text) - 1))
+    assert got.payloads == []
+    assert got.damage == f"one document of over {len(text) - 1} bytes (--max_document_bytes)"
+    assert got.notes[-1].end == got.tiled_to() == 0
+    assert _read(path, limits=ReadLimits(max_document_bytes=len(text))).damage is None
+
+
+def test_of_a_damaged_document_all_that_can_be_read_is_handed_on(tmp_path: Path) -> None:
+    text = json.dumps([{"id": number} for number in range(100)], indent=1).encode()
+    got = _read(_file(tmp_path, "f.gz", gzip.compress(text)[:-4]))
+    assert got.damage == "the gzip data is cut off"
+    assert got.payloads == [(0, text)]
+    assert got.notes[-1].end == got.tiled_to() == len(text)
+
+
+# Files that change or cannot be read
+
+
+@pytest.mark.parametrize("left", [0, 1, 49, 50, 51, 60, 99])
+@pytest.mark.parametrize("range_bytes", [1, 20, 50, 1 << 20])
+def test_a_file_that_became_shorter_is_damaged(left: int, range_bytes: int, tmp_path: Path) -> None:
+    data = b'{"a":123}\n' * 10
+    path = _file(tmp_path, "f", data)
+    pieces = split_file(path, len(data), "lines", range_bytes)
+    _file(tmp_path, "f", data[:left])
+    got = _Read()
+    for piece in pieces:
+        for block in read_range(piece, ReadLimits()):
+            got.add(block)
+    assert got.damage is not None
+    assert "became shorter" in got.damage
+    assert got.tiled_to() == left
+    assert b"".join(payload for _, payload in sorted(got.payloads)) == data[:left].replace(
+        b"\n", b""
+    )
+    # The length of a plain file is known: what is missing of it shows in the books.
+    assert {note.end for note in got.notes} == {len(data)}
+
+
+def test_a_document_that_became_shorter_is_damaged(tmp_path: Path) -> None:
+    data = b"[\n{},\n{}\n]"
+    path = _file(tmp_path, "f", data)
+    (piece,) = split_file(path, len(data), "auto")
+    _file(tmp_path, "f", data[:6])
+    got = _Read()
+    for block in read_range(piece, ReadLimits()):
+        got.add(block)
+    assert got.damage is not None
+    assert got.payloads == [(0, b"[\n{},")]
+
+
+def test_what_is_written_behind_a_file_while_it_is_read_is_left_out(tmp_path: Path) -> None:
+    path = _file(tmp_path, "f", b"{}\n{}\n")
+    pieces = split_file(path, 6, "auto", 4)
+    _file(tmp_path, "f", b"{}\n{}\n{}\n")
+    blocks = [block for piece in pieces for block in read_range(piece, ReadLimits())]
+    assert sum(len(block.payloads) for block in blocks) == 2
+
+
+def test_a_file_that_went_away_is_told(tmp_path: Path) -> None:
+    path = f"{tmp_path}/gone"
+    (piece,) = split_file(path, 10, "auto")
+    (block,) = read_range(piece, ReadLimits())
+    assert block.note == InputNote(path, 0, "No such file or directory")
+    (block,) = read_range(FileRange(path, 0, 10, 10, "lines"), ReadLimits())
+    assert block.note == InputNote(path, 10, "No such file or directory")
+
+
+def test_a_disk_that_fails_is_told_and_what_was_read_is_handed_on(tmp_path: Path) -> None:
+    path = _file(tmp_path, "f", b'{"a":1}\n{"a":2}\n')
+    (piece,) = split_file(path, 16, "auto")
+
+    class Failing:
+        def __init__(self) -> None:
+            self._file = open(path, "rb")  # noqa: SIM115
+
+        def read(self, size: int) -> bytes:
+            if self._file.tell() >= 10:
+                raise OSError(5, "Input/output error")
+            return self._file.read(10)
+
+        def __enter__(self) -> Failing:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            self._file.close()
+
+    with patch.object(storage, "open_for_reading", lambda path: Failing()):
+        got = _Read()
+        for block in read_range(piece, ReadLimits()):
+            got.add(block)
+    assert got.lines() == [b'{"a":1}', b'{"']
+    assert got.damage == "Input/output error"
+
+
+# Patterns
+
+
+def test_a_file_that_many_patterns_match_is_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("b.jsonl", "a.jsonl"):
+        _file(tmp_path, name, b"{}\n")
+    patterns = ["b.jsonl", "*.jsonl", f"{tmp_path}/[ab].jsonl", f"file://{tmp_path}/a.jsonl", "."]
+    matched = match_files(patterns)
+    assert [file.path for file in matched.files] == [
+        f"{tmp_path}/b.jsonl",
+        f"{tmp_path}/a.jsonl",
+    ]
+    assert matched.directories == [str(tmp_path)]
+
+
+def test_a_directory_that_leads_back_to_itself_gives_its_files_once(tmp_path: Path) -> None:
+    path = _file(tmp_path, "a.jsonl", b"{}\n")
+    (tmp_path / "loop").symlink_to(".")
+    assert [file.path for file in match_files([f"{tmp_path}/**/*.jsonl"]).files] == [path]
+
+
+def test_two_names_of_one_file_are_read_once(tmp_path: Path) -> None:
+    _file(tmp_path, "2025.jsonl", b"{}\n")
+    (tmp_path / "current.jsonl").symlink_to("2025.jsonl")
+    assert len(match_files([f"{tmp_path}/*.jsonl"]).files) == 1
+
+
+def test_an_unreadable_file_among_others_is_refused(tmp_path: Path) -> None:
+    _file(tmp_path, "a.jsonl", b"{}\n")
+    (tmp_path / "loop.jsonl").symlink_to("loop.jsonl")
+    with pytest.raises(InputError, match=r"loop\.jsonl"):
+        match_files([f"{tmp_path}/*.jsonl"])
+
+
+# The transform
+
+_RUNNERS = ["FnApiRunner", "BundleBasedDirectRunner"]
+
+
+class _Flatten(beam.DoFn):
+    def process(self, block: RawBlock) -> Iterator[tuple[str, str, Any]]:
+        for offset, payload in zip(block.offsets, block.payloads, strict=True):
+            yield "payload", block.source, (offset, payload)
+        for each in block.rejections:
+            yield "too large", block.source, (each.offset, each.full_size)
+        books = Books()
+        books.account_for(block.source, block.span, block.note)
+        yield "books", block.source, books.to_bytes()
+
+
+def _run(runner: str, path: Path, patterns: list[str], **options: Any) -> list[tuple[Any, ...]]:
+    """Runs ReadFiles in a pipeline and gives what came out of it."""
+    out = path / "out"
+    out.mkdir()
+
+    def keep(rows: list[tuple[Any, ...]]) -> None:
+        (out / "rows").write_bytes(pickle.dumps(rows))
+
+    arguments = ["--runner", runner, "--no_pipeline_type_check"]
+    with beam.Pipeline(options=PipelineOptions(arguments)) as root:
+        read = root | ReadFiles(patterns, **options)
+        rows = read["blocks"] | beam.ParDo(_Flatten())
+        inputs = read["inputs"] | beam.Map(lambda books: ("books", "", books))
+        _ = (rows, inputs) | beam.Flatten() | beam.combiners.ToList() | beam.Map(keep)
+    found: list[tuple[Any, ...]] = pickle.loads((out / "rows").read_bytes())
+    return found
+
+
+def _books(rows: list[tuple[Any, ...]]) -> Books:
+    return Books.merged(record for kind, _, record in rows if kind == "books")
+
+
+@pytest.mark.parametrize("runner", _RUNNERS)
+def test_a_pipeline_reads_what_is_in_the_files(runner: str, tmp_path: Path) -> None:
+    data = tmp_path / "in [1] ü"
+    data.mkdir()
+    page = json.dumps({"data": [{"id": 1}]}, indent=2).encode()
+    first = _LINES.index(b"\n", 500) + 1
+    long_line = _LINES[:first] + b"z" * 300 + b"\n" + _LINES[first:900]
+    contents = {
+        "plain.jsonl": _LINES,
+        "crlf.jsonl": _MARK + _LINES[:7000].replace(b"\n", b"\r\n"),
+        "long.jsonl": long_line,
+        "empty.jsonl": b"",
+        "blank.jsonl": b"\n \r\n",
+        "page.json": page,
+        **{f"packed.jsonl{suffix}": _LINES[:3000] for suffix in _COMPRESS},
+    }
+    for name, content in contents.items():
+        _file(data, name, _COMPRESS.get(os.path.splitext(name)[1], bytes)(content))
+    (data / "directory.jsonl").mkdir()
+
+    pattern = str(data).replace("[", "[[]")
+    rows = _run(
+        runner,
+        tmp_path,
+        [f"{pattern}/*", f"{data}/plain.jsonl"],
+        range_bytes=1000,
+        limits=ReadLimits(max_event_bytes=200),
+    )
+
+    expected = []
+    for name, content in contents.items():
+        lines = [(0, page)] if name == "page.json" else _expected(content)
+        expected += [("payload", f"{data}/{name}", each) for each in lines if each[1][:1] != b"z"]
+    assert sorted(row for row in rows if row[0] == "payload") == sorted(expected)
+    (too_large,) = [row for row in rows if row[0] == "too large"]
+    assert too_large[1] == f"{data}/long.jsonl"
+    assert too_large[2] == (first, 300)
+
+    books = _books(rows)
+    assert books.faults() == []
+    assert {path: each.end for path, each in books.inputs.items()} == {
+        f"{data}/{name}": len(content) for name, content in contents.items()
+    }
+    for path, each in books.inputs.items():
+        assert each.bytes == os.stat(path).st_size
+        assert each.damage is None
+
+
+@pytest.mark.parametrize("runner", _RUNNERS)
+def test_a_pipeline_tells_which_files_are_damaged_and_reads_the_others(
+    runner: str, tmp_path: Path
+) -> None:
+    data = tmp_path / "in"
+    data.mkdir()
+    whole = _file(data, "whole.jsonl", _LINES)
+    cut = _file(data, "cut.jsonl.gz", gzip.compress(_LINES)[:-1])
+    misnamed = _file(data, "misnamed.jsonl.zst", _LINES)
+    rows = _run(runner, tmp_path, [f"{data}/*"], range_bytes=5000)
+    books = _books(rows)
+    assert {path: each.damage for path, each in books.inputs.items()} == {
+        whole: None,
+        cut: "the gzip data is cut off",
+        misnamed: "the name says zstandard, but the content does not begin like it",
+    }
+    lines = [each[2] for each in rows if each[:2] == ("payload", whole)]
+    assert sorted(lines) == _expected(_LINES)
+
+
+@pytest.mark.parametrize("runner", _RUNNERS)
+def test_a_pipeline_of_no_file_has_empty_books(runner: str, tmp_path: Path) -> None:
+    assert _run(runner, tmp_path, [f"{tmp_path}/none*"]) == []

@@ -1,0 +1,147 @@
+"""What the next run does with what a dead one left, and what it leaves to a living one."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from schemas.manifest import Manifest
+from tests.transforms.faults import Killed, failing
+from tests.transforms.runs import lines, run_once, settings, stage
+from transforms.commit import CommitSettings, WriteMode, commit, manifest_path, pending_path
+from transforms.recovery import clear_staging, recover
+
+pytestmark = pytest.mark.usefixtures("no_sync")
+
+DAY = 24 * 3600
+
+
+@pytest.fixture
+def dead(tmp_path: Path) -> CommitSettings:
+    """A run that staged its files and died."""
+    run = settings(str(tmp_path / "out"), "dead", dead_letter_output=str(tmp_path / "letters"))
+    stage(run, lines(0, 4))
+    return run
+
+
+def _staging(run: CommitSettings) -> list[Path]:
+    return [Path(place.staging(run.run_id)) for place in run.places()]
+
+
+def _age(run: CommitSettings, seconds: float) -> None:
+    then = time.time() - seconds
+    for directory in _staging(run):
+        for path in directory.rglob("*"):
+            os.utime(path, (then, then))
+
+
+def _everything(directory: Path) -> Iterator[Path]:
+    return (path for path in directory.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("write_mode", ["error", "overwrite"])
+def test_staging_without_an_intent_is_removed(dead: CommitSettings, write_mode: WriteMode) -> None:
+    assert all(any(directory.iterdir()) for directory in _staging(dead))
+    assert recover(replace(dead, run_id="next", write_mode=write_mode)) == []
+    assert not any(directory.parent.exists() for directory in _staging(dead))
+
+
+def test_under_append_young_staging_may_belong_to_a_living_run(dead: CommitSettings) -> None:
+    _age(dead, DAY - 600)
+    before = [set(_everything(directory)) for directory in _staging(dead)]
+    recover(replace(dead, run_id="next", write_mode="append"))
+    assert [set(_everything(directory)) for directory in _staging(dead)] == before
+
+
+def test_under_append_staging_over_a_day_old_is_removed(dead: CommitSettings) -> None:
+    _age(dead, DAY + 600)
+    recover(replace(dead, run_id="next", write_mode="append"))
+    assert not any(directory.parent.exists() for directory in _staging(dead))
+
+
+def test_one_young_file_keeps_the_staging_of_a_run_that_writes_for_days(
+    dead: CommitSettings,
+) -> None:
+    _age(dead, DAY + 600)
+    young = _staging(dead)[0] / "young.avro"
+    young.touch()
+    recover(replace(dead, run_id="next", write_mode="append"))
+    assert young.exists()
+
+
+@pytest.mark.parametrize("write_mode", ["error", "append", "overwrite"])
+def test_a_pending_commit_is_completed(dead: CommitSettings, write_mode: WriteMode) -> None:
+    books = stage(replace(dead, run_id="pending"), lines(0, 4))
+    with failing(1), pytest.raises(Killed):
+        commit(replace(dead, run_id="pending"), books)
+    completed = recover(replace(dead, run_id="next", write_mode=write_mode))
+    assert completed == ["pending"]
+    manifest = Manifest.from_json(Path(manifest_path(dead.output, "pending")).read_bytes())
+    assert (manifest.written, manifest.dead_lettered) == (4, 1)
+    assert not Path(pending_path(dead.output, "pending")).exists()
+
+
+def test_a_completed_commit_is_not_completed_again(dead: CommitSettings) -> None:
+    run_once(dead, lines(0, 4))
+    before = {path: path.stat().st_mtime_ns for path in _everything(Path(dead.output))}
+    assert recover(replace(dead, run_id="next")) == []
+    assert {path: path.stat().st_mtime_ns for path in _everything(Path(dead.output))} == before
+
+
+@pytest.mark.parametrize("suffix", ["", ".part"])
+def test_an_intent_that_is_cut_off_goes_with_its_staging(dead: CommitSettings, suffix: str) -> None:
+    intent = Path(pending_path(dead.output, "dead") + suffix)
+    intent.parent.mkdir()
+    intent.write_bytes(b'{"renames":[["_staging/dead/jo')
+    # The run may be about to write the rest.
+    recover(replace(dead, run_id="next", write_mode="append"))
+    assert intent.exists()
+    _age(dead, DAY + 600)
+    recover(replace(dead, run_id="next", write_mode="append"))
+    assert not intent.exists()
+
+
+def test_an_output_that_is_not_there_yet_needs_no_recovery(tmp_path: Path) -> None:
+    assert recover(settings(str(tmp_path / "none"), "first")) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_of_others_are_left_alone(dead: CommitSettings) -> None:
+    output = Path(dead.output)
+    others = [output / "job_status" / "theirs.avro", output / "notes.txt", output / "_staging.txt"]
+    for path in others:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("theirs")
+    recover(replace(dead, run_id="next", write_mode="overwrite"))
+    run_once(replace(dead, run_id="next", write_mode="overwrite"), lines(0, 1))
+    assert all(path.read_text() == "theirs" for path in others)
+
+
+def test_staging_of_an_earlier_attempt_at_the_same_run_is_removed(dead: CommitSettings) -> None:
+    part = Path(pending_path(dead.output, "dead") + ".part")
+    part.parent.mkdir()
+    part.touch()
+    recover(replace(dead, write_mode="append"))
+    assert list(_everything(Path(dead.output))) == []
+
+
+def test_clearing_removes_the_staging_of_this_run_only(dead: CommitSettings) -> None:
+    other = replace(dead, run_id="other")
+    stage(other, lines(0, 4))
+    clear_staging(dead)
+    assert not any(directory.exists() for directory in _staging(dead))
+    assert all(directory.exists() for directory in _staging(other))
+
+
+def test_clearing_keeps_what_a_commit_under_way_needs(dead: CommitSettings) -> None:
+    books = stage(dead, lines(0, 4))
+    with failing(1), pytest.raises(Killed):
+        commit(dead, books)
+    before = set(_everything(Path(dead.output)))
+    clear_staging(dead)
+    assert set(_everything(Path(dead.output))) == before

@@ -1,0 +1,176 @@
+"""The parts of a source value: what counts, in which order, and what a number's code is."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transforms.source_value import (
+    MAX_COMMAS,
+    Element,
+    Part,
+    compact,
+    is_looked_into,
+    number_code,
+    parts,
+    says_something,
+    speaking,
+    text_of,
+)
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        ("0", "0"),
+        ("-0", "0"),
+        ("-0.0e-5", "0"),
+        ("0e99999999999999999999", "0"),
+        ("1", "1"),
+        ("1.0", "1"),
+        ("1e0", "1"),
+        ("1E+1", "10"),
+        ("100e-2", "1"),
+        ("0.5e1", "5"),
+        ("-7", "-7"),
+        ("-70e-1", "-7"),
+        ("999999999999999999", "999999999999999999"),
+        ("1e17", "1" + "0" * 17),
+        ("1000000000000000000", None),
+        ("1e18", None),
+        ("0.1", None),
+        ("1e-1", None),
+        ("1.5", None),
+        ("1e1000000000", None),
+        ("1e-1000000000", None),
+        ("1" + "0" * 5000 + "e-5000", "1"),
+        ("0." + "0" * 5000 + "7e5001", "7"),
+        ("1e" + "0" * 5000 + "1", "10"),
+    ],
+)
+def test_number_code(number: str, code: str | None) -> None:
+    assert number_code(number) == code
+
+
+@given(
+    st.from_regex(r"-?(0|[1-9][0-9]{0,20})(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,2})?", fullmatch=True)
+)
+def test_a_numbers_code_is_its_integer(number: str) -> None:
+    exact = Fraction(number)
+    whole = exact.denominator == 1 and abs(exact) < 10**18
+    assert number_code(number) == (str(exact.numerator) if whole else None)
+
+
+@pytest.mark.parametrize(
+    ("json", "says"),
+    [
+        (b"null", False),
+        (b"0", True),
+        (b"false", True),
+        (b'""', False),
+        (b'"a"', True),
+        (b'" _-./"', False),
+        (b'"\\t\\n\\u2014"', False),
+        (b'"\\u200b"', False),
+        (b'"\\""', True),
+        (b'"\\\\"', True),
+        (b'"\\/"', False),
+        ('"…"'.encode(), False),
+        (b"[]", False),
+        (b"{}", False),
+        (b'{"a":null}', False),
+        (b'{"label" : "", "true":[null]}', False),
+        (b'{"a\\"b":null}', False),
+        (b'{"a\\\\":"","b":"x"}', True),
+        (b"[[[[[[[0]]]]]]]", True),
+        (b'[[[[[[["","n",null]]]]]]]', True),
+        (b'["",{"a":-1}]', True),
+        (b'"' + b"\\\\" * 101 + b'"', True),
+    ],
+)
+def test_says_something(json: bytes, says: bool) -> None:
+    assert says_something(json) is says
+
+
+# A plain second way to say it: nothing that has a value anywhere.
+def _says(value: object) -> bool:
+    if isinstance(value, dict):
+        return any(map(_says, value.values()))
+    if isinstance(value, list):
+        return any(map(_says, value))
+    return value is not None and value != ""
+
+
+@given(
+    st.recursive(
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.sampled_from(["", '"', "\\", '\\"', ":", "n"]),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(st.sampled_from(["", '"', "\\", "null", '":']), inner, max_size=3)
+        ),
+    )
+)
+def test_says_something_equals_a_plain_walk(value: object) -> None:
+    assert says_something(msgspec.json.encode(value)) is _says(value)
+
+
+def test_the_usual_spelling_of_a_key_comes_first_then_the_others_by_code_point() -> None:
+    json = b'{"label":1,"LABEL":2,"Label":3,"Name":4,"x":5,"displayname":6,"displayName":7}'
+    assert parts(json).labels == [
+        Part("label", b"1"),
+        Part("LABEL", b"2"),
+        Part("Label", b"3"),
+        Part("Name", b"4"),
+        Part("displayName", b"7"),
+        Part("displayname", b"6"),
+    ]
+
+
+def test_the_last_of_duplicate_keys_counts() -> None:
+    assert parts(b'{"id":1,"id":2}').ids == [Part("id", b"2")]
+
+
+def test_source_value_comes_before_its_other_spelling() -> None:
+    found = parts(b'{"sourceValue":1,"source_value":null,"value":"x"}')
+    assert found.source == [Part("source_value", b"null"), Part("sourceValue", b"1")]
+    assert found.value == [Part("value", b'"x"')]
+
+
+def test_the_elements_that_speak() -> None:
+    wid = b'{"attributes":{"wd:type":"WID"},"$value":"ab12"}'
+    other = b'{"attributes":{"wd:type":"Other"},"$value":"ab12"}'
+    json = b'[null, "a", "" ,[], "a",' + wid + b"," + other + b"]"
+    assert speaking(json) == [Element(1, b'"a"', 2), Element(6, other, 1)]
+
+
+@pytest.mark.parametrize(
+    "json",
+    [
+        b'{"attributes":{"wd:type":"wid"},"$value":"x"}',
+        b'{"attributes":{"type":"WID"},"$value":"x"}',
+        b'{"attributes":"WID","$value":"x"}',
+        b'{"wd:type":"WID","$value":"x"}',
+        b'"WID"',
+    ],
+)
+def test_what_only_resembles_a_workday_id_is_an_element(json: bytes) -> None:
+    assert len(speaking(b"[" + json + b"]")) == 1
+
+
+def test_containers_with_over_half_a_million_commas_are_not_looked_into() -> None:
+    at_limit = b"[" + b"0," * MAX_COMMAS + b"0]"
+    assert is_looked_into(at_limit, 1)
+    assert not is_looked_into(at_limit[:-1] + b",0]", 1)
+    assert text_of(b"[" + b"null," * (MAX_COMMAS + 1) + b'"x"]').startswith("[null,")
+
+
+def test_compact_keeps_numbers_and_escapes() -> None:
+    json = b'{ "a\\u00e9" : [ 1.00 , 2E+05 , "x  y\\/" ] , "b" : { } }'
+    assert compact(json) == '{"a\\u00e9":[1.00,2E+05,"x  y\\/"],"b":{}}'

@@ -1,0 +1,329 @@
+"""Files are found by what they are, and errors name the file and the reason."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+from apache_beam.io.filesystem import BeamIOError, FileMetadata, MatchResult
+from apache_beam.io.filesystems import FileSystems
+
+from schemas.errors import InputError, OutputError, UsageError
+from transforms import storage
+from transforms.storage import FileInfo, Matched
+
+_ODD_NAMES = [
+    "a b.jsonl",
+    "a[1].jsonl",
+    "a*.jsonl",
+    "a?.jsonl",
+    "[!x].jsonl",
+    "Stellen-größe-職.jsonl",
+    "a'\"$;&.jsonl",
+    "%41.jsonl",
+    "a\nb.jsonl",
+    "-rf",
+    "~",
+    "a\\b.jsonl",
+    "{a,b}.jsonl",
+]
+
+
+def _names(matched: Matched) -> list[str]:
+    return [os.path.basename(file.path) for file in matched.files]
+
+
+def _file(path: Path, data: bytes = b"{}\n") -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return str(path)
+
+
+def test_a_path_matches_its_file_with_its_size(tmp_path: Path) -> None:
+    path = _file(tmp_path / "a.jsonl", b"12345")
+    assert storage.match(path) == Matched([FileInfo(path, 5)], [])
+    assert storage.match("file://" + path) == Matched([FileInfo(path, 5)], [])
+
+
+def test_a_pattern_matches_files_in_the_order_of_their_names(tmp_path: Path) -> None:
+    for name in ("b.jsonl", "a.jsonl", "c.txt", "sub/d.jsonl"):
+        _file(tmp_path / name)
+    assert _names(storage.match(f"{tmp_path}/*.jsonl")) == ["a.jsonl", "b.jsonl"]
+    assert _names(storage.match(f"{tmp_path}/**/*.jsonl")) == ["a.jsonl", "b.jsonl", "d.jsonl"]
+    assert _names(storage.match(f"{tmp_path}/[ac].*")) == ["a.jsonl", "c.txt"]
+
+
+def test_a_relative_path_is_written_in_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = _file(tmp_path / "a.jsonl")
+    monkeypatch.chdir(tmp_path)
+    for pattern in ("a.jsonl", "./a.jsonl", "*.jsonl", "x/../a.jsonl"):
+        assert storage.match(pattern).files == [FileInfo(path, 3)]
+
+
+@pytest.mark.parametrize("pattern", ["none.jsonl", "*.none", "no/such/place/*", "a.jsonl/*"])
+def test_what_is_not_there_matches_nothing(tmp_path: Path, pattern: str) -> None:
+    _file(tmp_path / "a.jsonl")
+    assert storage.match(f"{tmp_path}/{pattern}") == Matched([], [])
+
+
+def test_a_directory_is_told_apart(tmp_path: Path) -> None:
+    path = _file(tmp_path / "in" / "a.jsonl")
+    (tmp_path / "in" / "b.jsonl").mkdir()
+    directory = str(tmp_path / "in")
+    assert storage.match(directory) == Matched([], [directory])
+    assert storage.match(directory + "/") == Matched([], [directory])
+    assert storage.match(directory + "/*") == Matched([FileInfo(path, 3)], [directory + "/b.jsonl"])
+
+
+@pytest.mark.parametrize("name", _ODD_NAMES)
+def test_a_file_of_any_name_is_found_by_it_and_read(tmp_path: Path, name: str) -> None:
+    path = _file(tmp_path / name, name.encode())
+    assert storage.match(path).files == [FileInfo(path, len(name.encode()))]
+    assert storage.read(path) == name.encode()
+
+
+def test_a_name_that_reads_like_a_pattern_of_others_means_itself(tmp_path: Path) -> None:
+    for name in ("a[1].jsonl", "a1.jsonl"):
+        _file(tmp_path / name)
+    assert _names(storage.match(f"{tmp_path}/a[1].jsonl")) == ["a[1].jsonl"]
+
+
+def test_a_file_that_is_named_like_a_pattern_does_not_hide_the_others(tmp_path: Path) -> None:
+    for name in ("*.jsonl", "a.jsonl"):
+        _file(tmp_path / name)
+    assert _names(storage.match(f"{tmp_path}/*.jsonl")) == ["*.jsonl", "a.jsonl"]
+
+
+def test_a_loop_of_symbolic_links_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "loop.jsonl").symlink_to("loop.jsonl")
+    for pattern in ("loop.jsonl", "*.jsonl"):
+        with pytest.raises(InputError) as caught:
+            storage.match(f"{tmp_path}/{pattern}")
+        assert caught.value.message.startswith(f"cannot read the input {tmp_path}/loop.jsonl: ")
+        assert "symbolic links" in caught.value.message
+
+
+def test_a_symbolic_link_to_nothing_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "gone.jsonl").symlink_to("no-such-file")
+    with pytest.raises(InputError, match="No such file"):
+        storage.match(f"{tmp_path}/*.jsonl")
+
+
+def test_a_symbolic_link_to_a_file_is_read(tmp_path: Path) -> None:
+    _file(tmp_path / "a.txt", b"1234")
+    (tmp_path / "link.jsonl").symlink_to("a.txt")
+    assert storage.match(f"{tmp_path}/*.jsonl").files == [FileInfo(f"{tmp_path}/link.jsonl", 4)]
+    assert storage.real(f"{tmp_path}/link.jsonl") == str(tmp_path.resolve() / "a.txt")
+
+
+def test_a_pipe_does_not_pass_for_an_empty_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    for pattern in ("pipe.jsonl", "*.jsonl"):
+        with pytest.raises(InputError, match="a pipe or a device"):
+            storage.match(f"{tmp_path}/{pattern}")
+
+
+def test_a_socket_and_a_device_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("s.jsonl")
+        with pytest.raises(InputError):
+            storage.match("s.jsonl")
+    with pytest.raises(InputError):
+        storage.match("/dev/null")
+
+
+def test_an_unknown_scheme_names_what_would_help() -> None:
+    with pytest.raises(UsageError) as caught:
+        storage.match("nosuch://bucket/*.jsonl")
+    assert "nosuch://" in caught.value.message
+    with pytest.raises(UsageError):
+        storage.open_for_reading("nosuch://bucket/a")
+    with pytest.raises(UsageError):
+        storage.create("nosuch://bucket/a")
+
+
+def test_a_scheme_without_its_extra_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(patterns: list[str]) -> NoReturn:
+        raise BeamIOError("Match failed", {patterns[0]: AssertionError("Missing boto3")})
+
+    monkeypatch.setattr(FileSystems, "match", staticmethod(missing))
+    with pytest.raises(InputError) as caught:
+        storage.match("s3://bucket/*.jsonl")
+    assert caught.value.message == "cannot look for s3://bucket/*.jsonl: Missing boto3"
+    assert caught.value.hint is not None
+    assert "pip install 'job-status[aws]'" in caught.value.hint
+
+
+def test_remote_files_come_in_the_order_of_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [FileMetadata("gs://x/b", 2), FileMetadata("gs://x/a", 1)]
+    monkeypatch.setattr(
+        FileSystems, "match", staticmethod(lambda patterns: [MatchResult("", found)])
+    )
+    assert storage.match("gs://x/*").files == [FileInfo("gs://x/a", 1), FileInfo("gs://x/b", 2)]
+
+
+def test_what_cannot_be_opened_is_named_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    for path, why in (
+        (f"{tmp_path}/none", "No such file or directory"),
+        (f"{tmp_path}", "Is a directory"),
+        (f"{tmp_path}/loop", "symbolic links"),
+    ):
+        with pytest.raises(InputError) as caught:
+            storage.open_for_reading(path)
+        assert caught.value.message.startswith(f"cannot open the input {path}: ")
+        assert why in caught.value.message
+
+
+def test_a_compressed_file_is_opened_as_it_is(tmp_path: Path) -> None:
+    path = _file(tmp_path / "a.gz", b"\x1f\x8b not gzip")
+    assert storage.read(path) == b"\x1f\x8b not gzip"
+
+
+def test_the_reason_of_an_error_is_one_short_line() -> None:
+    beneath = PermissionError(13, "Permission denied")
+    assert storage.reason(BeamIOError("Match operation failed", {"gs://x": beneath})) == (
+        "Permission denied"
+    )
+    nested = BeamIOError("Match failed", {"gs://x": BeamIOError("List failed", {"": beneath})})
+    assert storage.reason(nested) == "Permission denied"
+    outer = RuntimeError("several\nlines\nof text")
+    assert storage.reason(outer) == "of text"
+    outer.__cause__ = beneath
+    assert storage.reason(outer) == "Permission denied"
+    assert storage.reason(ValueError()) == "ValueError"
+
+
+# Writing
+
+
+def test_a_small_file_is_written_whole_below_new_directories(tmp_path: Path) -> None:
+    path = f"{tmp_path}/new/deep/a [1].json"
+    storage.write(path, b"first")
+    storage.write(path, b"second")
+    assert storage.read(path) == b"second"
+    assert storage.size(path) == 6
+    assert os.listdir(os.path.dirname(path)) == ["a [1].json"]
+
+
+def test_what_cannot_be_written_is_an_error_of_the_output(tmp_path: Path) -> None:
+    _file(tmp_path / "plain")
+    for path in (f"{tmp_path}/plain/a.json", f"{tmp_path}/plain/deep/a.json"):
+        with pytest.raises(OutputError, match="cannot write"):
+            storage.write(path, b"x")
+        with pytest.raises(OutputError, match="cannot write"):
+            storage.create(path)
+
+
+def test_files_and_directories_are_listed_apart(tmp_path: Path) -> None:
+    path = _file(tmp_path / "b.json", b"12")
+    other = _file(tmp_path / "a.json", b"1")
+    _file(tmp_path / "sub" / "c.json")
+    (tmp_path / "gone").symlink_to("nothing")
+    assert storage.list_files(str(tmp_path)) == [FileInfo(other, 1), FileInfo(path, 2)]
+    assert storage.list_directories(str(tmp_path)) == ["sub"]
+    assert storage.list_files(f"{tmp_path}/none") == []
+    assert storage.list_files(path) == []
+    assert storage.list_directories(f"{tmp_path}/none") == []
+
+
+def test_a_file_that_goes_away_while_it_is_listed_hides_no_other(tmp_path: Path) -> None:
+    kept = _file(tmp_path / "kept", b"1")
+    gone = _file(tmp_path / "gone", b"2")
+    with os.scandir(tmp_path) as entries:
+        found = list(entries)
+    os.remove(gone)
+    assert list(storage._files_among(found)) == [FileInfo(kept, 1)]
+
+
+def test_a_directory_that_cannot_be_listed_is_not_an_empty_one(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(OutputError, match="cannot list"):
+        storage.list_files(f"{tmp_path}/loop")
+
+
+def test_files_are_renamed_into_new_directories(tmp_path: Path) -> None:
+    pairs = [
+        (_file(tmp_path / "staging" / name, name.encode()), f"{tmp_path}/out/{name}")
+        for name in ("a[1]", "b")
+    ]
+    storage.rename(pairs)
+    assert {name: storage.read(f"{tmp_path}/out/{name}") for name in ("a[1]", "b")} == {
+        "a[1]": b"a[1]",
+        "b": b"b",
+    }
+    with pytest.raises(OutputError, match="cannot rename files into"):
+        storage.rename(pairs)
+    storage.rename([])
+
+
+def test_only_what_is_named_is_deleted(tmp_path: Path) -> None:
+    bracket = _file(tmp_path / "a[1]" / "x" / "file")
+    star = _file(tmp_path / "a*")
+    kept = _file(tmp_path / "a1")
+    (tmp_path / "link").symlink_to("a1")
+    storage.delete([f"{tmp_path}/a[1]", star, f"{tmp_path}/link", f"{tmp_path}/gone"])
+    storage.delete([bracket])
+    storage.delete([])
+    assert os.listdir(tmp_path) == ["a1"]
+    assert storage.exists(kept)
+
+
+def test_what_stays_although_it_was_to_go_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = _file(tmp_path / "a")
+
+    def refuse(path: str) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "remove", refuse)
+    with pytest.raises(OutputError, match=f"cannot delete {path}: Operation not permitted"):
+        storage.delete([path])
+
+
+def test_only_an_empty_directory_is_removed(tmp_path: Path) -> None:
+    _file(tmp_path / "full" / "a")
+    (tmp_path / "empty").mkdir()
+    for name in ("full", "empty", "none"):
+        storage.remove_if_empty(f"{tmp_path}/{name}")
+    assert os.listdir(tmp_path) == ["full"]
+
+
+def test_the_newest_change_below_a_directory(tmp_path: Path) -> None:
+    assert storage.newest_change(str(tmp_path)) is None
+    for name, seconds in (("a/b", 1000), ("c", 3000), ("a/d/e", 2000)):
+        os.utime(_file(tmp_path / name), (seconds, seconds))
+    (tmp_path / "gone").symlink_to("nothing")
+    assert storage.newest_change(str(tmp_path)) == 3000
+
+
+def test_paths_are_joined_and_written_one_way() -> None:
+    assert storage.join("/out/", "job_status", "a.avro") == "/out/job_status/a.avro"
+    assert storage.normal("gs://bucket/a//b/../c") == "gs://bucket/a//b/../c"
+    assert storage.normal("file:///a/../b/") == "/b"
+    assert storage.normal("a") == f"{os.getcwd()}/a"
+    assert storage.is_local("/a") and not storage.is_local("gs://a")
+
+
+def test_files_of_two_filesystems_are_renamed_and_deleted_by_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[str]] = []
+    monkeypatch.setattr(FileSystems, "delete", staticmethod(lambda paths: asked.append(paths)))
+    monkeypatch.setattr(
+        FileSystems, "rename", staticmethod(lambda sources, targets: asked.append(targets))
+    )
+    local = _file(tmp_path / "a")
+    storage.rename([(local, f"{tmp_path}/b"), ("gs://x/a", "gs://x/b")])
+    assert asked == [[f"{tmp_path}/b"], ["gs://x/b"]]
+    asked.clear()
+    storage.delete([local, "gs://x/b", "gs://x/c"])
+    assert asked == [["gs://x/b", "gs://x/c"]]
+    assert not os.path.exists(local)

@@ -1,0 +1,124 @@
+"""Every bundle stages its own files, and the commit runs whatever was read."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import apache_beam as beam
+import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from schemas.manifest import Manifest
+from tests.conftest import ReadRecords
+from tests.transforms.runs import SOURCE, encoded, lines, settings
+from transforms.books import Books, InputBooks
+from transforms.commit import CommitSettings, manifest_path
+from transforms.encode_avro import EncodedBlock
+from transforms.write_avro import Stager, WriteAvro
+
+PAYLOADS = tuple(lines(0, 6, bad=2))
+BYTES = sum(len(payload) + 1 for payload in PAYLOADS)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> CommitSettings:
+    """Settings of a run into an empty output."""
+    return settings(str(tmp_path), "run")
+
+
+def test_a_bundle_appends_its_blocks_to_one_file_of_each_kind(run: CommitSettings) -> None:
+    stager = Stager(run)
+    for block in encoded(PAYLOADS):
+        stager.add(block)
+    books = stager.finish()
+    assert [(file.output, file.records) for file in books.files] == [
+        ("job_status_event", 6),
+        ("dead_letter", 2),
+    ]
+    assert (books.read, books.written, books.dead_lettered) == (8, 6, 2)
+    assert books.inputs == {SOURCE: InputBooks(spans=[(0, BYTES)])}
+
+
+def test_a_bundle_of_nothing_has_empty_books_and_no_file(
+    run: CommitSettings, tmp_path: Path
+) -> None:
+    assert Stager(run).finish().to_bytes() == Books().to_bytes()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_block_of_no_records_still_accounts_for_its_bytes(run: CommitSettings) -> None:
+    block = EncodedBlock(None, None, Books(inputs={"a": InputBooks(spans=[(0, 3)])}))
+    stager = Stager(run)
+    stager.add(block)
+    books = stager.finish()
+    assert books.inputs == {"a": InputBooks(spans=[(0, 3)])}
+    assert books.files == []
+
+
+def test_bundles_never_meet(run: CommitSettings) -> None:
+    paths = []
+    for _ in range(3):
+        stager = Stager(run)
+        stager.add(encoded(PAYLOADS)[0])
+        paths += [file.path for file in stager.finish().files]
+    assert len(set(paths)) == 3
+    assert all(Path(path).parent == Path(run.output) / "_staging" / "run" for path in paths)
+
+
+@pytest.mark.parametrize("target", [1, 4_000, 8_000])
+def test_a_file_that_has_its_size_is_followed_by_another(tmp_path: Path, target: int) -> None:
+    run = settings(str(tmp_path), "run", target_file_bytes=target, codec="null")
+    stager = Stager(run)
+    blocks = encoded(tuple(lines(0, 60, bad=0)), "null")
+    largest = max(len(block.records.data) for block in blocks if block.records)
+    for block in blocks:
+        stager.add(block)
+    files = stager.finish().files
+    assert len(files) > 1
+    assert sum(file.records for file in files) == 60
+    for file in files[:-1]:
+        # The header alone may be over a tiny target; a file holds a block at least.
+        assert target <= file.bytes < max(target, 5_000) + largest + 100
+
+
+def _run(run: CommitSettings, payloads: tuple[bytes, ...]) -> list[str]:
+    """Runs the sink on an engine; gives the elements of its output."""
+    paths: list[str] = []
+    size = sum(len(payload) + 1 for payload in payloads)
+    inputs = Books(inputs={SOURCE: InputBooks(size, size)} if payloads else {})
+    options = PipelineOptions(["--runner=FnApiRunner"])
+    with beam.Pipeline(options=options) as pipeline:
+        blocks = (
+            pipeline
+            | "Numbers" >> beam.Create(range(len(encoded(payloads))))
+            | "Blocks" >> beam.Map(lambda number: encoded(payloads)[number])
+        )
+        books = pipeline | "Inputs" >> beam.Create([inputs.to_bytes()])
+        (blocks | WriteAvro(run, books) | beam.Map(lambda path: _note(run, path)))
+    note = Path(run.output, "path.txt")
+    paths = note.read_text().splitlines() if note.exists() else []
+    return paths
+
+
+def _note(run: CommitSettings, path: str) -> None:
+    with open(f"{run.output}/path.txt", "a") as file:
+        file.write(path + "\n")
+
+
+def test_on_an_engine_the_path_of_the_manifest_comes_out_once(
+    run: CommitSettings, read_records: ReadRecords
+) -> None:
+    assert _run(run, PAYLOADS) == [manifest_path(run.output, "run")]
+    assert len(read_records(run.output, "job_status")) == 6
+    assert len(read_records(run.output, "dead_letter")) == 2
+    names = [path.name for path in Path(run.output, "job_status").iterdir()]
+    assert all(re.fullmatch(r"job_status-run-\d{5}-of-\d{5}\.avro", name) for name in names)
+
+
+def test_on_an_engine_nothing_at_all_is_committed_too(
+    run: CommitSettings, read_records: ReadRecords
+) -> None:
+    assert _run(run, ()) == [manifest_path(run.output, "run")]
+    assert read_records(run.output, "job_status") == []
+    assert Manifest.from_json(Path(manifest_path(run.output, "run")).read_bytes()).read == 0

@@ -1,0 +1,191 @@
+"""What a Pub/Sub message brings beside its payload, and how its messages become blocks."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from transforms.blocks import BLOCK_BYTES, Context, RawBlock, Rejection
+from transforms.lines import too_large
+from transforms.shape import BYTE_ORDER_MARK, PEEK_BYTES, shape_of
+
+STEP = "ReadPubSub"
+
+_WHITE = b" \t\r\n"
+_BLOCK_PAYLOADS = 10_000
+_SECOND = 1_000_000
+
+
+class MessageInfo(NamedTuple):
+    """Which message a payload came in.
+
+    Attributes:
+        message_id: Given by the server.
+        publish_time: Microseconds since 1970, UTC.
+        attributes: As they were published.
+    """
+
+    message_id: str
+    publish_time: int
+    attributes: Mapping[str, str]
+
+
+class Message(NamedTuple):
+    """A message that was pulled.
+
+    Attributes:
+        data: Its payload, whatever it is.
+        info: Which message it is.
+        ack_id: Acknowledges this delivery of it.
+    """
+
+    data: bytes
+    info: MessageInfo
+    ack_id: str
+
+
+class Receipt(NamedTuple):
+    """What acknowledges the messages of a block, once what became of them is committed.
+
+    Attributes:
+        subscription: Where they were pulled from.
+        ack_ids: One for each message, those without a payload or an event included.
+        oldest: When the oldest of them was published, in microseconds since 1970.
+        pulled_at: When the first of them was pulled, in microseconds since 1970.
+    """
+
+    subscription: str
+    ack_ids: list[str]
+    oldest: int
+    pulled_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class MessageContext(Context):
+    """The context of a payload that came in a message.
+
+    Attributes:
+        message: Which one. Two contexts are equal that say the same of their payloads.
+    """
+
+    message: MessageInfo | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class MessageBlock(RawBlock):
+    """Payloads of messages.
+
+    Attributes:
+        receipt: Acknowledges all of them together.
+    """
+
+    receipt: Receipt | None = None
+
+
+def context_of(info: MessageInfo) -> MessageContext:
+    """What the attributes of a message say of the events in it; an empty one says nothing."""
+    known = info.attributes
+    return MessageContext(
+        event_type=known.get("event") or None,
+        project_id=known.get("project_id") or None,
+        account_id=known.get("account_id") or None,
+        provider=known.get("provider") or None,
+        message=info,
+    )
+
+
+class BlockBuilder:
+    """Gathers messages until they are enough for a block.
+
+    Args:
+        subscription: Where they come from.
+        max_event_bytes: The longest message that is kept whole, in bytes.
+        acknowledges: Whether the messages are this project's to acknowledge.
+    """
+
+    def __init__(
+        self, subscription: str, max_event_bytes: int, *, acknowledges: bool = True
+    ) -> None:
+        self._subscription = subscription
+        self._max_event_bytes = max_event_bytes
+        self._acknowledges = acknowledges
+        self._clear()
+
+    def _clear(self) -> None:
+        self._payloads: list[bytes] = []
+        self._offsets: list[int] = []
+        self._contexts: list[Context] = []
+        self._rejections: list[Rejection] = []
+        self._ack_ids: list[str] = []
+        self._oldest = 0
+        self._pulled_at = 0
+        self._bytes = 0
+
+    def add(self, messages: Iterable[Message]) -> Iterator[MessageBlock]:
+        """Adds messages; yields the blocks that are full."""
+        for message in messages:
+            self._add(message)
+            if self._bytes >= BLOCK_BYTES or len(self._ack_ids) >= _BLOCK_PAYLOADS:
+                yield self._block()
+
+    def rest(self) -> Iterator[MessageBlock]:
+        """Yields what is left as a block, if there is anything."""
+        if self._ack_ids:
+            yield self._block()
+
+    def _add(self, message: Message) -> None:
+        data, info, ack_id = message
+        if not self._ack_ids:
+            self._pulled_at = int(time.time() * _SECOND)
+            self._oldest = info.publish_time
+        self._ack_ids.append(ack_id)
+        self._oldest = min(self._oldest, info.publish_time)
+        self._bytes += len(data)
+        context = context_of(info)
+        limit = self._max_event_bytes
+        if len(data) > limit:
+            digest = hashlib.sha256(data).hexdigest()
+            rejection = too_large(data, 0, limit, len(data), digest)
+            self._rejections.append(replace(rejection, step=STEP, context=context))
+            return
+        for payload, offset in payloads_of(data):
+            self._payloads.append(payload)
+            self._offsets.append(offset)
+            self._contexts.append(context)
+
+    def _block(self) -> MessageBlock:
+        receipt = None
+        if self._acknowledges:
+            receipt = Receipt(self._subscription, self._ack_ids, self._oldest, self._pulled_at)
+        block = MessageBlock(
+            self._subscription,
+            self._payloads,
+            self._offsets,
+            rejections=self._rejections,
+            contexts=self._contexts,
+            receipt=receipt,
+        )
+        self._clear()
+        return block
+
+
+def payloads_of(data: bytes) -> Iterator[tuple[bytes, int]]:
+    """The payloads in a message: one document as a rule, or lines, as a file can hold either.
+
+    Yields:
+        Each with its offset in the message, in bytes. White space alone is none.
+    """
+    payload = data.removeprefix(BYTE_ORDER_MARK).strip(_WHITE)
+    if not payload:
+        return
+    offset = data.index(payload)
+    if b"\n" not in payload or shape_of(payload[:PEEK_BYTES]) == "document":
+        yield payload, offset
+        return
+    for line in payload.split(b"\n"):
+        if line.strip(_WHITE):
+            yield line.removesuffix(b"\r"), offset
+        offset += len(line) + 1

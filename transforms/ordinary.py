@@ -1,0 +1,142 @@
+"""Takes the ordinary payloads of a block all at once; what it leaves is looked at one by one.
+
+Ordinary is an envelope around one job, or a job by itself, that decodes straight into the fields
+that are used. The steps are those of `payloads`, but each is done for all payloads before the next:
+that costs a few list operations a payload where a call for each would cost several times more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import compress
+
+import msgspec
+import numpy as np
+from msgspec import UNSET
+
+from transforms.blocks import Context
+from transforms.faulty_text import MAX_DEPTH
+from transforms.payload_fields import Job, Payload
+from transforms.payloads import Rows
+from transforms.status_text import WrongTypeError, status_text
+
+_decode = msgspec.json.Decoder(Payload).decode
+
+
+def add_ordinary(
+    payloads: Sequence[bytes],
+    offsets: Sequence[int],
+    contexts: Sequence[Context],
+    accepts: Callable[[str], bool],
+    rows: Rows,
+) -> list[int]:
+    """Adds to `rows` exactly one outcome for each ordinary payload.
+
+    Args:
+        payloads: Their bytes, whatever they are.
+        offsets: Where each begins in the source.
+        contexts: What is known of each beside its text.
+        accepts: Whether events of a type are wanted.
+        rows: Takes the events and the ignored.
+
+    Returns:
+        The positions of the other payloads, for which nothing was done.
+    """
+    envelopes = _decoded(payloads)
+    for position in _faulty_or_deep(payloads):
+        envelopes[position] = None
+    jobs = [None if each is None else _job_of(each) for each in envelopes]
+    others = [position for position, job in enumerate(jobs) if job is None]
+    for position, event_type in _unwanted(envelopes, jobs, contexts, accepts):
+        rows.ignore(event_type)
+        jobs[position] = None
+    raws = [b"" if job is None else bytes(job.job_status) for job in jobs]
+    for position in _with_wrong_status(raws, rows):
+        others.append(position)
+        jobs[position] = None
+    taken = [job is not None for job in jobs]
+    rows.envelopes.extend(each for each, job in zip(envelopes, jobs, strict=True) if each and job)
+    rows.jobs.extend(job for job in jobs if job)
+    rows.status_indices.extend(map(rows.statuses.__getitem__, compress(raws, taken)))
+    rows.payloads.extend(compress(payloads, taken))
+    rows.offsets.extend(compress(offsets, taken))
+    rows.contexts.extend(compress(contexts, taken))
+    return sorted(others)
+
+
+def _decoded(payloads: Sequence[bytes]) -> list[Payload | None]:
+    envelopes: list[Payload | None] = []
+    for payload in payloads:
+        try:
+            envelopes.append(_decode(payload))
+        except (msgspec.DecodeError, RecursionError):
+            envelopes.append(None)
+    return envelopes
+
+
+def _faulty_or_deep(payloads: Sequence[bytes]) -> list[int]:
+    """The positions of payloads with what the decoder does not look for, or possibly so."""
+    found = []
+    whole = b"".join(payloads)
+    if not whole.isascii():
+        for position, payload in enumerate(payloads):
+            if not payload.isascii():
+                try:
+                    payload.decode()
+                except UnicodeDecodeError:
+                    found.append(position)
+    # `[` and `{` differ in one bit; no third character becomes `{` with it.
+    opening = np.flatnonzero((np.frombuffer(whole, np.uint8) | 0x20) == ord("{"))
+    if len(opening) > MAX_DEPTH:
+        ends = np.cumsum(np.fromiter(map(len, payloads), np.int64, len(payloads)))
+        counts = np.diff(np.searchsorted(opening, ends), prepend=0)
+        found += np.flatnonzero(counts > MAX_DEPTH).tolist()
+    return found
+
+
+def _job_of(envelope: Payload) -> Job | None:
+    if envelope.event_data is not None:
+        return envelope.event_data
+    if envelope.data is UNSET and (envelope.id is not None or envelope.event is not None):
+        return envelope
+    return None
+
+
+def _unwanted(
+    envelopes: Sequence[Payload | None],
+    jobs: Sequence[Job | None],
+    contexts: Sequence[Context],
+    accepts: Callable[[str], bool],
+) -> list[tuple[int, str]]:
+    """The positions of events of other types, with their types."""
+    types = [None if each is None else each.event for each in envelopes]
+    if None in types:
+        types = [
+            context.event_type if each is None else each
+            for each, context in zip(types, contexts, strict=True)
+        ]
+    unwanted = {each for each in set(types) if each is not None and not accepts(each)}
+    if not unwanted:
+        return []
+    return [
+        (position, each)
+        for position, each in enumerate(types)
+        if each in unwanted and each is not None and jobs[position] is not None
+    ]
+
+
+def _with_wrong_status(raws: Sequence[bytes], rows: Rows) -> list[int]:
+    """Takes the distinct statuses apart; the positions of those of a type that none can have."""
+    wrong = set()
+    for raw in dict.fromkeys(raws):
+        if raw not in rows.statuses:
+            try:
+                text = status_text(raw)
+            except WrongTypeError:
+                wrong.add(raw)
+                continue
+            rows.statuses[raw] = len(rows.status_texts)
+            rows.status_texts.append(text)
+    if not wrong:
+        return []
+    return [position for position, raw in enumerate(raws) if raw in wrong]
