@@ -20,10 +20,11 @@ from apache_beam.options.pipeline_options import (
     StandardOptions,
     WorkerOptions,
 )
+from apache_beam.runners.runner import create_runner
 
 from pipeline.graph import GraphSettings, build
 from pipeline.local_engine import engine_with_processes
-from schemas.errors import JobStatusError, StoppedBySignal
+from schemas.errors import JobStatusError, StoppedBySignal, UsageError
 from transforms.lifeline import Lifeline
 from transforms.refusals import carried_error
 
@@ -44,6 +45,9 @@ def beam_options(arguments: list[str], input_bytes: int, debug: bool) -> Pipelin
         arguments: Beam's own, from the command line. A runner that is given is left as it is.
         input_bytes: Size of all input; where it is large, all cores work on it.
         debug: Whether the workers log.
+
+    Raises:
+        UsageError: There is no such runner.
     """
     options = PipelineOptions(arguments)
     standard = options.view_as(StandardOptions)
@@ -55,6 +59,13 @@ def beam_options(arguments: list[str], input_bytes: int, debug: bool) -> Pipelin
             direct = options.view_as(DirectOptions)
             direct.direct_running_mode = "multi_processing"
             direct.direct_num_workers = _cores()
+    try:
+        create_runner(standard.runner)
+    except (ValueError, ImportError, AttributeError) as error:
+        raise UsageError(
+            f"--runner {standard.runner} is not known",
+            "for example DirectRunner, FlinkRunner, DataflowRunner",
+        ) from error
     if not debug and "--default_sdk_harness_log_level" not in names:
         options.view_as(WorkerOptions).default_sdk_harness_log_level = "CRITICAL"
     return options

@@ -16,7 +16,7 @@ from transforms.blocks import Context
 from transforms.commit import CommitSettings, manifest_path, manifests
 from transforms.read_files import ReadLimits, match_files
 
-_RUN_ID_CHARACTERS = frozenset(string.ascii_letters + string.digits + "-_.")
+_RUN_ID_CHARACTERS = frozenset(string.ascii_letters + string.digits + "-_")
 _MAX_RUN_ID = 100
 
 
@@ -93,10 +93,9 @@ def checked_run_id(run_id: str) -> str:
     Raises:
         UsageError: It is not.
     """
-    is_plain = _RUN_ID_CHARACTERS.issuperset(run_id) and run_id.strip(".") == run_id
-    if not run_id or not is_plain or len(run_id) > _MAX_RUN_ID:
+    if not _RUN_ID_CHARACTERS.issuperset(run_id) or not 0 < len(run_id) <= _MAX_RUN_ID:
         raise UsageError(
-            "--run_id must be letters, digits, - _ or . and start and end with none of the dots",
+            f"--run_id must be 1 to {_MAX_RUN_ID} letters, digits, - or _",
             "for example --run_id backfill-2025-05-01",
         )
     return run_id

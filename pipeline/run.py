@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.options.pipeline_options import PipelineOptions
 from rich.console import Console
 
 from pipeline.launch import beam_options, launch
@@ -28,6 +30,8 @@ def run(arguments: Sequence[str], console: Console) -> None:
         JobStatusError: The run could not be done, or has something to tell by its exit code.
     """
     options, beam_arguments = parse_run(arguments)
+    # Options may say where a filesystem is, an endpoint for instance.
+    FileSystems.set_options(PipelineOptions(beam_arguments))
     settings = prepare(options)
     commit = settings.commit
     inputs = find_inputs(options)

@@ -45,9 +45,7 @@ def running_server() -> Iterator[Server]:
         return
     path = component_path("pubsub_emulator")
     assert path is not None
-    process = subprocess.Popen(
-        [path, "-address", "127.0.0.1:0"], stdout=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen([path, "-address", "127.0.0.1:0"], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         yield Server(process.stdout.readline().split()[1])

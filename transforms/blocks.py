@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import compress
 from typing import NamedTuple, TypeVar
@@ -36,15 +36,36 @@ class Span(NamedTuple):
     end: int
 
 
+class MessageInfo(NamedTuple):
+    """Which Pub/Sub message a payload came in.
+
+    Attributes:
+        message_id: Given by the server.
+        publish_time: Microseconds since 1970, UTC.
+        attributes: As they were published.
+    """
+
+    message_id: str
+    publish_time: int
+    attributes: Mapping[str, str]
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What is known of a payload beside its own text; what the text says wins over it."""
+    """What is known of a payload beside its own text; what the text says wins over it.
+
+    Attributes:
+        message: The message it came in. Two contexts are equal that say the same of payloads.
+        attempt: How often it was replayed.
+    """
 
     event_type: str | None = None
     event_date: str | None = None
     project_id: str | None = None
     account_id: str | None = None
     provider: str | None = None
+    message: MessageInfo | None = field(default=None, compare=False)
+    attempt: int = field(default=0, compare=False)
 
 
 NO_CONTEXT = Context()
@@ -202,7 +223,9 @@ def isolating(
     else:
         yield result
         return
-    for row in block.one_by_one():
+    whole, *rows = block.one_by_one()
+    yield work(whole)
+    for row in rows:
         try:
             result = work(row)
         except Exception as error:

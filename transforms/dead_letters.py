@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 from collections.abc import Sequence
 from functools import cache
 from typing import Any, Literal
@@ -61,6 +62,7 @@ def _record(
     elif len(payload) > max_payload_bytes:
         kept = payload[: min(PAYLOAD_HEAD_BYTES, max_payload_bytes)]
     context = context_beside(payload, rejection.context)
+    message = context.message
     return {
         "error_code": rejection.code,
         "step": rejection.step,
@@ -77,9 +79,9 @@ def _record(
         "provider": context.provider,
         "source": source,
         "source_offset": rejection.offset,
-        "message_id": None,
-        "publish_time": None,
-        "attributes": None,
+        "message_id": message and message.message_id,
+        "publish_time": message and message.publish_time,
+        "attributes": message and json.dumps(dict(message.attributes), ensure_ascii=False),
         "pipeline_version": PIPELINE_VERSION,
-        "attempt": 0,
+        "attempt": context.attempt,
     }

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from transforms.blocks import BLOCK_BYTES, Context, RawBlock, Rejection
+from transforms.blocks import BLOCK_BYTES, Context, MessageInfo, RawBlock, Rejection
 from transforms.lines import too_large
 from transforms.shape import BYTE_ORDER_MARK, PEEK_BYTES, shape_of
 
@@ -17,20 +17,6 @@ STEP = "ReadPubSub"
 _WHITE = b" \t\r\n"
 _BLOCK_PAYLOADS = 10_000
 _SECOND = 1_000_000
-
-
-class MessageInfo(NamedTuple):
-    """Which message a payload came in.
-
-    Attributes:
-        message_id: Given by the server.
-        publish_time: Microseconds since 1970, UTC.
-        attributes: As they were published.
-    """
-
-    message_id: str
-    publish_time: int
-    attributes: Mapping[str, str]
 
 
 class Message(NamedTuple):
@@ -64,17 +50,6 @@ class Receipt(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class MessageContext(Context):
-    """The context of a payload that came in a message.
-
-    Attributes:
-        message: Which one. Two contexts are equal that say the same of their payloads.
-    """
-
-    message: MessageInfo | None = field(default=None, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
 class MessageBlock(RawBlock):
     """Payloads of messages.
 
@@ -85,10 +60,10 @@ class MessageBlock(RawBlock):
     receipt: Receipt | None = None
 
 
-def context_of(info: MessageInfo) -> MessageContext:
+def context_of(info: MessageInfo) -> Context:
     """What the attributes of a message say of the events in it; an empty one says nothing."""
     known = info.attributes
-    return MessageContext(
+    return Context(
         event_type=known.get("event") or None,
         project_id=known.get("project_id") or None,
         account_id=known.get("account_id") or None,
@@ -178,10 +153,11 @@ def payloads_of(data: bytes) -> Iterator[tuple[bytes, int]]:
     Yields:
         Each with its offset in the message, in bytes. White space alone is none.
     """
-    payload = data.removeprefix(BYTE_ORDER_MARK).strip(_WHITE)
+    payload = data.removeprefix(BYTE_ORDER_MARK).lstrip(_WHITE)
+    offset = len(data) - len(payload)
+    payload = payload.rstrip(_WHITE)
     if not payload:
         return
-    offset = data.index(payload)
     if b"\n" not in payload or shape_of(payload[:PEEK_BYTES]) == "document":
         yield payload, offset
         return

@@ -261,8 +261,7 @@ def columns_of(source: str, rows: Rows) -> tuple[pa.RecordBatch, int]:
     count = len(envelopes)
     columns["source"] = constant(source, count)
     columns["source_offset"] = pa.array(rows.offsets, pa.int64())
-    columns["message_id"] = pa.nulls(count, pa.string())
-    columns["publish_time"] = pa.nulls(count, TIMESTAMP)
+    columns |= _messages(rows.contexts)
     batch = pa.RecordBatch.from_arrays([columns[name] for name in PARSED.names], schema=PARSED)
     return batch, unreadable
 
@@ -297,6 +296,20 @@ def _with_context(column: pa.StringArray, contexts: list[Context], name: str) ->
         beside = getattr(contexts[0], name)
         return column if beside is None else column.fill_null(beside)
     return pc.coalesce(column, _strings([getattr(each, name) for each in contexts]))
+
+
+def _messages(contexts: list[Context]) -> dict[str, pa.Array]:
+    messages = [each.message for each in contexts]
+    if not any(messages):
+        count = len(messages)
+        return {
+            "message_id": pa.nulls(count, pa.string()),
+            "publish_time": pa.nulls(count, TIMESTAMP),
+        }
+    return {
+        "message_id": _strings([each and each.message_id for each in messages]),
+        "publish_time": pa.array([each and each.publish_time for each in messages], TIMESTAMP),
+    }
 
 
 class _ParseEvents(beam.DoFn):

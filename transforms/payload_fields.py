@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
@@ -161,6 +161,8 @@ def filled(context: Context, other: Context) -> Context:
         context.project_id if context.project_id is not None else other.project_id,
         context.account_id if context.account_id is not None else other.account_id,
         context.provider if context.provider is not None else other.provider,
+        context.message or other.message,
+        context.attempt or other.attempt,
     )
 
 
@@ -170,7 +172,7 @@ def context_beside(payload: bytes, context: Context) -> Context:
         fields = _decode_object(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return context
-    held = {
+    held: dict[str, Any] = {
         name: None
         for name, key in _CONTEXT_KEYS.items()
         if key in fields and kind_of(fields[key]) != "null"

@@ -9,7 +9,8 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from schemas.errors import InputError, UsageError
-from transforms.messages import Message, MessageInfo
+from transforms.blocks import MessageInfo
+from transforms.messages import Message
 
 MAX_MESSAGES = 1000
 """Most messages of a pull."""

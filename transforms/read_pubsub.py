@@ -23,7 +23,8 @@ from apache_beam.utils.timestamp import Duration, Timestamp
 from apache_beam.utils.windowed_value import WindowedValue
 
 from schemas.errors import UsageError
-from transforms.messages import BlockBuilder, Message, MessageBlock, MessageInfo
+from transforms.blocks import MessageInfo
+from transforms.messages import BlockBuilder, Message, MessageBlock
 from transforms.pubsub_client import AwayError, Subscription, check_installed, checked_name
 from transforms.pull_round import PullRound, RoundLimits
 from transforms.puller import Backoff, Puller, PullSettings

@@ -9,8 +9,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms import messages
-from transforms.messages import BlockBuilder, Message, MessageBlock, MessageInfo, payloads_of
+from transforms import blocks
+from transforms.blocks import MessageInfo
+from transforms.messages import BlockBuilder, Message, MessageBlock, payloads_of
 
 SUBSCRIPTION = "projects/some-project/subscriptions/jobs"
 
@@ -100,7 +101,7 @@ def test_lines_are_a_payload_each_with_where_they_begin() -> None:
 
 def test_a_full_block_is_handed_on_before_the_next_message() -> None:
     builder = BlockBuilder(SUBSCRIPTION, 10_000_000)
-    large = message(b"{" + b" " * messages.BLOCK_BYTES + b"}", 1)
+    large = message(b"{" + b" " * blocks.BLOCK_BYTES + b"}", 1)
     (block,) = builder.add([large])
     assert block.payloads == [large.data]
     assert list(builder.rest()) == []

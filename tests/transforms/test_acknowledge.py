@@ -1,0 +1,123 @@
+"""Acknowledging: all of it, again while the server is away, and never before the commit."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import apache_beam as beam
+import pytest
+
+from schemas.errors import InputError
+from tests.pubsub import Line, Published, Server
+from transforms.acknowledge import Acknowledge, acknowledge
+from transforms.messages import Message, Receipt
+from transforms.pubsub_client import Subscription
+
+pytestmark = pytest.mark.needs("pubsub_emulator")
+
+
+def pulled(server: Server, published: Published, count: int) -> list[Message]:
+    server.publish(published.topic, [b"%d" % number for number in range(count)])
+    subscription = Subscription(published.subscription)
+    messages: list[Message] = []
+    while len(messages) < count:
+        messages += subscription.pull(1000, 5)
+    return messages
+
+
+def receipt(published: Published, messages: list[Message]) -> Receipt:
+    return Receipt(published.subscription, [each.ack_id for each in messages], 0, 0)
+
+
+def left_after_lease(server: Server, published: Published, messages: list[Message]) -> int:
+    """How many of them come again when their lease has ended."""
+    subscription = Subscription(published.subscription)
+    subscription.extend([each.ack_id for each in messages], 1)
+    time.sleep(1.5)
+    return server.left(published.subscription)
+
+
+def test_all_that_is_told_is_acknowledged_and_nothing_else(
+    server: Server, published: Published
+) -> None:
+    messages = pulled(server, published, 2500)
+    ack_ids = [each.ack_id for each in messages[:-3]]
+    assert acknowledge(Subscription(published.subscription), ack_ids, 10) == 0
+    assert left_after_lease(server, published, messages) == 3
+
+
+def test_a_server_that_is_away_is_waited_for(
+    server: Server, published: Published, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    messages = pulled(server, published, 10)
+    line = Line(server.address)
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", line.address)
+    subscription = Subscription(published.subscription)
+    line.cut()
+    mended = threading.Timer(1.5, line.mend)
+    mended.start()
+    assert acknowledge(subscription, [each.ack_id for each in messages], 60) == 0
+    assert left_after_lease(server, published, messages) == 0
+    line.cut()
+
+
+def test_a_server_that_stays_away_is_given_up_without_an_error(
+    published: Published, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", "127.0.0.1:1")
+    assert acknowledge(Subscription(published.subscription), ["a", "b"], 0.5) == 2
+
+
+def test_a_subscription_that_is_gone_is_an_error(published: Published) -> None:
+    with pytest.raises(InputError):
+        acknowledge(Subscription(published.subscription + "-gone"), ["a"], 10)
+
+
+class _Commit(beam.DoFn):
+    """Asks the server, at the time of the commit, whether anything was acknowledged before."""
+
+    def __init__(self, address: str, subscription: str, ack_ids: list[str], fails: bool) -> None:
+        self._told = address, subscription, ack_ids, fails
+
+    def process(self, _: object) -> list[int]:
+        address, subscription, ack_ids, fails = self._told
+        Subscription(subscription).extend(ack_ids, 1)
+        time.sleep(1.5)
+        if fails:
+            raise ValueError("the commit fails")
+        return [Server(address).left(subscription)]
+
+
+def _commit_and_acknowledge(
+    server: Server, published: Published, messages: list[Message], fails: bool
+) -> None:
+    ack_ids = [each.ack_id for each in messages]
+    with beam.Pipeline("FnApiRunner") as pipeline:
+        receipts = pipeline | "Read" >> beam.Create([receipt(published, messages)])
+        committed = (
+            pipeline
+            | "Staged" >> beam.Create([None])
+            | beam.ParDo(_Commit(server.address, published.subscription, ack_ids, fails))
+        )
+        receipts | Acknowledge(after=committed)
+        committed | beam.Map(_is_all, len(messages))
+
+
+def _is_all(left: int, count: int) -> None:
+    assert left == count
+
+
+def test_nothing_is_acknowledged_before_the_commit(server: Server, published: Published) -> None:
+    messages = pulled(server, published, 5)
+    # The commit takes longer than the lease, so it sees every message that is not acknowledged.
+    _commit_and_acknowledge(server, published, messages, fails=False)
+
+
+def test_nothing_is_acknowledged_where_the_commit_fails(
+    server: Server, published: Published
+) -> None:
+    messages = pulled(server, published, 5)
+    with pytest.raises(Exception, match="the commit fails"):
+        _commit_and_acknowledge(server, published, messages, fails=True)
+    assert server.left(published.subscription) == 5
