@@ -77,21 +77,27 @@ def _decoded(payloads: Sequence[bytes]) -> list[Payload | None]:
 def _faulty_or_deep(payloads: Sequence[bytes]) -> list[int]:
     """The positions of payloads with what the decoder does not look for, or possibly so."""
     found = []
-    whole = b"".join(payloads)
-    if not whole.isascii():
-        for position, payload in enumerate(payloads):
-            if not payload.isascii():
-                try:
-                    payload.decode()
-                except UnicodeDecodeError:
-                    found.append(position)
+    # A line end between them keeps halves of a character in two payloads from making one.
+    whole = b"\n".join(payloads)
+    if not _is_utf8(whole):
+        found = [place for place, payload in enumerate(payloads) if not _is_utf8(payload)]
     # `[` and `{` differ in one bit; no third character becomes `{` with it.
     opening = np.flatnonzero((np.frombuffer(whole, np.uint8) | 0x20) == ord("{"))
     if len(opening) > MAX_DEPTH:
-        ends = np.cumsum(np.fromiter(map(len, payloads), np.int64, len(payloads)))
-        counts = np.diff(np.searchsorted(opening, ends), prepend=0)
+        sizes = np.fromiter(map(len, payloads), np.int64, len(payloads))
+        counts = np.diff(np.searchsorted(opening, np.cumsum(sizes + 1)), prepend=0)
         found += np.flatnonzero(counts > MAX_DEPTH).tolist()
     return found
+
+
+def _is_utf8(text: bytes) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _job_of(envelope: Payload) -> Job | None:

@@ -273,9 +273,12 @@ def _why(error: Exception) -> str:
 
 
 class _MatchFiles(beam.DoFn):
-    def process(self, patterns: list[str]) -> Iterator[tuple[str, int]]:
-        for file in match_files(patterns).files:
-            yield file.path, file.size
+    def process(self, patterns: list[str]) -> Iterator[Any]:
+        for path, size in match_files(patterns).files:
+            # The commit holds what the later steps report against this.
+            books = Books(inputs={path: InputBooks(bytes=size)})
+            yield beam.pvalue.TaggedOutput("inputs", books.to_bytes())
+            yield path, size
 
 
 class _SplitFile(beam.DoFn):
@@ -286,10 +289,9 @@ class _SplitFile(beam.DoFn):
     def process(self, file: tuple[str, int]) -> Iterator[Any]:
         path, size = file
         ranges = split_file(path, size, self._input_format, self._range_bytes)
-        # The commit holds what the readers report against this.
-        known_end = None if any(piece.whole for piece in ranges) else size
-        books = Books(inputs={path: InputBooks(bytes=size, end=known_end)})
-        yield beam.pvalue.TaggedOutput("inputs", books.to_bytes())
+        if not any(piece.whole for piece in ranges):
+            books = Books(inputs={path: InputBooks(end=size)})
+            yield beam.pvalue.TaggedOutput("inputs", books.to_bytes())
         yield from ranges
 
 
@@ -332,11 +334,15 @@ class ReadFiles(beam.PTransform):
         files = (
             root
             | "Patterns" >> beam.Create([self._patterns], reshuffle=False)
-            | "Match" >> beam.ParDo(_MatchFiles())
-            | "SpreadFiles" >> beam.Reshuffle()
+            | "Match" >> beam.ParDo(_MatchFiles()).with_outputs("inputs", main="files")
         )
-        ranges = files | "Split" >> beam.ParDo(self._split).with_outputs("inputs", main="ranges")
+        ranges = (
+            files.files
+            | "SpreadFiles" >> beam.Reshuffle()
+            | "Split" >> beam.ParDo(self._split).with_outputs("inputs", main="ranges")
+        )
         blocks = (
             ranges.ranges | "SpreadRanges" >> beam.Reshuffle() | "Read" >> beam.ParDo(self._read)
         )
-        return {"blocks": blocks, "inputs": ranges.inputs}
+        inputs = (files.inputs, ranges.inputs) | "Inputs" >> beam.Flatten()
+        return {"blocks": blocks, "inputs": inputs}

@@ -7,6 +7,7 @@ cannot be read out of a listing, renames over what is there, and never forces da
 from __future__ import annotations
 
 import glob
+import importlib.util
 import os
 import shutil
 import stat
@@ -21,6 +22,10 @@ from schemas.errors import InputError, OutputError, UsageError
 
 _SCHEME_END = "://"
 _LOCAL_SCHEME = "file" + _SCHEME_END
+
+
+_NEEDED = {"gs": "google.cloud.storage", "s3": "boto3"}
+"""What Beam itself imports so late that its error comes in the middle of the work."""
 
 
 class FileInfo(NamedTuple):
@@ -43,9 +48,22 @@ def is_local(path: str) -> bool:
 
 
 def normal(path: str) -> str:
-    """The one way to write a path: absolute if it is local, else as it is."""
+    """The one way to write a path: absolute if it is local, else as it is.
+
+    Raises:
+        UsageError: What opens paths of its scheme is not installed.
+    """
     path = path.removeprefix(_LOCAL_SCHEME)
-    return os.path.abspath(path) if is_local(path) else path
+    if is_local(path):
+        return os.path.abspath(path)
+    needed = _NEEDED.get(path.partition(_SCHEME_END)[0])
+    try:
+        if needed is not None and importlib.util.find_spec(needed) is None:
+            raise _unknown_scheme(path)
+        FileSystems.get_filesystem(path)
+    except (ImportError, ValueError) as error:
+        raise _unknown_scheme(path) from error
+    return path
 
 
 def real(path: str) -> str:
@@ -235,15 +253,21 @@ def _files_among(entries: Iterable[os.DirEntry[str]]) -> Iterator[FileInfo]:
 
 
 def list_directories(directory: str) -> list[str]:
-    """The names of the directories right in a directory."""
-    if is_local(directory):
-        try:
+    """The names of the directories right in a directory; none where there is no such directory.
+
+    Raises:
+        OutputError: It is there and cannot be listed.
+    """
+    try:
+        if is_local(directory):
             with os.scandir(directory) as entries:
                 return sorted(entry.name for entry in entries if entry.is_dir())
-        except (FileNotFoundError, NotADirectoryError):
-            return []
-    prefix = directory.rstrip("/") + "/"
-    found = FileSystems.match([prefix + "**"])[0].metadata_list
+        prefix = directory.rstrip("/") + "/"
+        found = FileSystems.match([prefix + "**"])[0].metadata_list
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except (OSError, BeamIOError) as error:
+        raise OutputError(f"cannot list {directory}: {reason(error)}") from error
     names = {item.path.removeprefix(prefix) for item in found}
     return sorted({name.partition("/")[0] for name in names if "/" in name})
 
