@@ -6,7 +6,10 @@ import difflib
 import logging
 import os
 import signal
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 
 from rich.console import Console
 from rich.markup import escape
@@ -19,9 +22,13 @@ _USAGE = """\
 usage: job-status COMMAND [options]
 
 commands:
-  run       read job events, derive their statuses, write validated Avro
-  mapping   explain, print, lint or suggest the rules that derive a status
-  sample    make realistic job events to try things on
+  run           read job events, derive their statuses, write validated Avro
+  replay        run what became dead letters again, once its cause is mended
+  dead-letters  what is wrong with dead letters, grouped and counted
+  inspect       what is in an output or a file, and whether it is what was committed
+  mapping       explain, print, lint or suggest the rules that derive a status
+  sample        make realistic job events to try things on
+  schema        print the schemas of the outputs, or check one against what was released
 
 job-status COMMAND --help says more. job-status --version prints the version.
 """
@@ -43,7 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO if debug else logging.CRITICAL)
     console = Console(stderr=True, highlight=False)
     try:
-        return _dispatch(argv, console)
+        with _ended_by_sigterm():
+            return _dispatch(argv, console)
     except StoppedBySignal as stop:
         console.print(f"stopped; {stop.outcome}", markup=False, soft_wrap=True)
         # Threads of the engine may still be alive, and would keep the process from ending.
@@ -66,6 +74,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.print(f"[bold red]error:[/] unexpected {type(error).__name__}", soft_wrap=True)
         console.print("  this is a fault of job-status; --debug shows where", soft_wrap=True)
         return 1
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Lets SIGTERM end the command as an exception does, so that what it began is put away."""
+
+    def end(number: int, _: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _dispatch(argv: list[str], console: Console) -> int:
@@ -99,6 +124,18 @@ def _run(arguments: list[str], console: Console) -> None:
     run(arguments, console)
 
 
+def _replay(arguments: list[str], console: Console) -> None:
+    from pipeline.replay import replay
+
+    replay(arguments, console)
+
+
+def _dead_letters(arguments: list[str], console: Console) -> None:
+    from pipeline.dead_letters_command import dead_letters
+
+    dead_letters(arguments, console)
+
+
 def _sample(arguments: list[str], console: Console) -> None:
     from pipeline.sample_command import sample
 
@@ -111,8 +148,24 @@ def _mapping(arguments: list[str], console: Console) -> None:
     mapping(arguments, console)
 
 
+def _inspect(arguments: list[str], console: Console) -> None:
+    from pipeline.inspect_command import inspect
+
+    inspect(arguments, console)
+
+
+def _schema(arguments: list[str], console: Console) -> None:
+    from pipeline.schema_command import schema
+
+    schema(arguments, console)
+
+
 _COMMANDS: dict[str, Callable[[list[str], Console], None]] = {
     "run": _run,
+    "replay": _replay,
+    "dead-letters": _dead_letters,
+    "inspect": _inspect,
     "mapping": _mapping,
     "sample": _sample,
+    "schema": _schema,
 }

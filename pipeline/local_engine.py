@@ -7,6 +7,7 @@ terminal.
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 
@@ -17,7 +18,7 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import ExtendedProv
 from apache_beam.runners.portability.portable_runner import JobServiceHandle
 from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
-_WORKER = "apache_beam.runners.worker.sdk_worker_main"
+_WORKER = "pipeline.worker"
 
 
 def engine_with_processes(options: PipelineOptions, debug: bool) -> FnApiRunner | None:
@@ -32,7 +33,7 @@ def engine_with_processes(options: PipelineOptions, debug: bool) -> FnApiRunner 
         return None
     # Beam would put its own command in the place of this one.
     direct.direct_running_mode = "in_memory"
-    command = f"exec {shlex.quote(sys.executable)} -m {_WORKER}"
+    command = f"exec {shlex.quote(sys.executable)} -m {_WORKER} {os.getpid()}"
     if not debug:
         command += " >/dev/null 2>&1"
     told = JobServiceHandle.encode_pipeline_options(options.get_all_options(drop_default=True))

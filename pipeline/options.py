@@ -153,15 +153,27 @@ def parse_run(arguments: Sequence[str]) -> tuple[RunOptions, list[str]]:
     Raises:
         UsageError: An option is missing, unknown or misspelt, or has a value that it cannot have.
     """
-    parser = run_parser()
+    return parse_with(run_parser(), arguments)
+
+
+def parse_with(
+    parser: CommandParser, arguments: Sequence[str], **defaults: Any
+) -> tuple[RunOptions, list[str]]:
+    """Parses arguments with a parser that knows some of the options, or all; as `parse_run`.
+
+    Args:
+        parser: Made with `add_option`.
+        arguments: To be parsed.
+        defaults: Of this command, where they are others than those of `run`.
+    """
     known, rest = parser.parse_known_args(list(arguments))
-    _check_beam_options(rest)
+    _check_beam_options(rest, parser)
     given = {name: value for name, value in vars(known).items() if value is not None}
     for each in fields(RunOptions):
         if each.metadata["required"] and not given.get(each.name):
-            raise UsageError(f"--{each.name} is missing", "job-status run --help shows all options")
+            raise UsageError(f"--{each.name} is missing", f"{parser.prog} --help shows all options")
         _check_bounds(each, given.get(each.name))
-    return RunOptions(**given), rest
+    return RunOptions(**{**defaults, **given}), rest
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -224,22 +236,22 @@ def _check_bounds(option: Field[Any], value: Any) -> None:
         raise UsageError(f"--{option.name} is {value}, but must be at most {at_most}")
 
 
-def _check_beam_options(arguments: list[str]) -> None:
+def _check_beam_options(arguments: list[str], parser: CommandParser) -> None:
     """Refuses what is neither an option of ours nor of Beam's: a flag is never passed over."""
     if not arguments:
         return
-    parser = beam_parser()
-    _, unknown = parser.parse_known_args(arguments)
+    beams = beam_parser()
+    _, unknown = beams.parse_known_args(arguments)
     if not unknown:
         return
     first = unknown[0]
     if not first.startswith("-"):
         raise UsageError(f"unexpected argument {first!r}", "put a pattern in quotation marks")
     flag = first.split("=")[0]
-    names = [f"--{each.name}" for each in fields(RunOptions)]
-    names += [name for action in parser._actions for name in action.option_strings]
+    actions = parser._actions + beams._actions
+    names = [name for action in actions for name in action.option_strings]
     nearest = difflib.get_close_matches(flag, names, 1, 0.6)
-    hint = f"did you mean {nearest[0]}?" if nearest else "job-status run --help shows all options"
+    hint = f"did you mean {nearest[0]}?" if nearest else f"{parser.prog} --help shows all options"
     raise UsageError(f"unknown option {flag}", hint)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import secrets
 import string
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from pipeline.graph import GraphSettings
 from pipeline.options import RunOptions
@@ -24,17 +26,24 @@ _MAX_RUN_ID = 100
 class Inputs:
     """What the patterns matched when the run was started."""
 
-    files: int
-    bytes: int
+    files: list[storage.FileInfo]
     skipped_directories: list[str]
+
+    @property
+    def bytes(self) -> int:
+        """Their size together."""
+        return sum(file.size for file in self.files)
 
 
 def prepare(options: RunOptions) -> GraphSettings:
     """Settles what a run will do, without touching its output.
 
     Raises:
-        UsageError: The mapping or the run id cannot be used.
+        UsageError: The mapping or the run id cannot be used, or a path's scheme is not known.
     """
+    for path in (*options.input, options.output, options.dead_letter_output):
+        if path is not None:
+            storage.check_scheme(path)
     mapping = read_mapping(options.mapping)
     dead_letter_output = options.dead_letter_output
     return GraphSettings(
@@ -55,8 +64,20 @@ def prepare(options: RunOptions) -> GraphSettings:
             target_file_bytes=options.target_file_bytes,
             keep_damaged=options.on_damaged_input == "keep",
             started_at=time.time(),
+            request=_request(options, mapping),
         ),
     )
+
+
+def _request(options: RunOptions, mapping: Mapping) -> str:
+    """A digest of what decides which records a run writes, apart from the content of its input."""
+    asked = asdict(options)
+    for name in ("output", "run_id", "write_mode", "mapping", "report", "debug"):
+        del asked[name]
+    asked["input"] = [storage.normal(pattern) for pattern in options.input]
+    asked["mapping_fingerprint"] = mapping.fingerprint
+    text = json.dumps(asked, sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def read_mapping(path: str | None) -> Mapping:
@@ -74,6 +95,7 @@ def read_text(path: str, what: str) -> str:
     Raises:
         UsageError: It cannot be read, or is not UTF-8.
     """
+    storage.check_scheme(path)
     try:
         return storage.read(storage.normal(path)).decode()
     except InputError as error:
@@ -123,7 +145,7 @@ def find_inputs(options: RunOptions) -> Inputs:
     matched = match_files([storage.normal(pattern) for pattern in options.input])
     for file in matched.files:
         storage.open_for_reading(file.path).close()
-    return Inputs(len(matched.files), sum(file.size for file in matched.files), matched.directories)
+    return Inputs(matched.files, matched.directories)
 
 
 def check_output(settings: CommitSettings) -> None:

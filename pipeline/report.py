@@ -21,7 +21,8 @@ _WIDTH = 80
 def report_of(output: str, manifest: Manifest) -> Manifest:
     """The report of a run: its manifest, with the paths of files in full."""
     files = [replace(file, path=full_path(output, file.path)) for file in manifest.files]
-    return replace(manifest, files=files)
+    consumed = [full_path(output, path) for path in manifest.consumed]
+    return replace(manifest, files=files, consumed=consumed)
 
 
 def write_report(path: str, report: Manifest) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 from rich.console import Console
 
+from pipeline.graph import GraphSettings
 from pipeline.launch import beam_options, launch
 from pipeline.options import RunOptions, parse_run
 from pipeline.prepare import check_output, find_inputs, is_committed, prepare
@@ -16,7 +18,7 @@ from schemas.errors import InputError, JobStatusError, TooManyDeadLettersError
 from schemas.manifest import Manifest
 from transforms import storage
 from transforms.commit import CommitSettings, manifest_path
-from transforms.recovery import clear_staging, recover
+from transforms.recovery import clear_staging, interrupted_same, recover
 
 
 def run(arguments: Sequence[str], console: Console) -> None:
@@ -34,35 +36,72 @@ def run(arguments: Sequence[str], console: Console) -> None:
     FileSystems.set_options(PipelineOptions(beam_arguments))
     settings = prepare(options)
     commit = settings.commit
+    if options.run_id is not None:
+        complete_interrupted(commit, console)
+        if is_committed(commit):
+            console.print(f"the run {commit.run_id} was committed already; nothing to do")
+            tell(options, commit, console)
+            return
     inputs = find_inputs(options)
     for directory in inputs.skipped_directories:
         console.print(f"skipped {directory}: a directory", soft_wrap=True, markup=False)
+    same = None
+    if options.run_id is None and options.write_mode != "overwrite":
+        same = interrupted_same(commit, inputs.files)
+    complete_interrupted(commit, console)
+    if same is not None:
+        commit = replace(commit, run_id=same)
+        console.print("it read the same input in the same way; nothing more to do")
+    else:
+        launch_or_clear(settings, beam_arguments, inputs.bytes, options.debug)
+    judge(tell(options, commit, console), options.max_dead_letter_fraction)
+
+
+def complete_interrupted(commit: CommitSettings, console: Console) -> None:
+    """Completes or removes what dead runs left, and says so."""
     for run_id in recover(commit):
         console.print(f"completed the run {run_id}, which was interrupted while committing")
-    if is_committed(commit):
-        console.print(f"the run {commit.run_id} was committed already; nothing to do")
-    else:
-        try:
-            check_output(commit)
-            engine = beam_options(beam_arguments, inputs.bytes, options.debug)
-            launch(settings, engine, options.debug)
-        except BaseException:
-            clear_staging(commit)
-            raise
-    _tell(options, commit, console)
 
 
-def _tell(options: RunOptions, commit: CommitSettings, console: Console) -> None:
+def launch_or_clear(
+    settings: GraphSettings, beam_arguments: list[str], input_bytes: int, debug: bool
+) -> None:
+    """Runs the graph to its commit, or leaves nothing behind.
+
+    Args:
+        settings: What the graph is made of.
+        beam_arguments: Beam's own, from the command line.
+        input_bytes: Size of all input.
+        debug: Whether to show what the engine says.
+
+    Raises:
+        JobStatusError: The run could not be done.
+    """
+    try:
+        check_output(settings.commit)
+        launch(settings, beam_options(beam_arguments, input_bytes, debug), debug)
+    except BaseException:
+        clear_staging(settings.commit)
+        raise
+
+
+def tell(options: RunOptions, commit: CommitSettings, console: Console) -> Manifest:
+    """Says what a committed run did, and returns its report."""
     manifest = Manifest.from_json(storage.read(manifest_path(commit.output, commit.run_id)))
     report = report_of(commit.output, manifest)
     if options.report is not None:
         write_report(options.report, report)
     print_summary(report, console)
-    _judge(report, options.max_dead_letter_fraction)
+    return report
 
 
-def _judge(report: Manifest, max_dead_letter_fraction: float) -> None:
-    """Raises what the exit code of a committed run has to say."""
+def judge(report: Manifest, max_dead_letter_fraction: float) -> None:
+    """Looks at what a run that was just committed has to tell by its exit code.
+
+    Raises:
+        InputError: An input was damaged.
+        TooManyDeadLettersError: There were too many.
+    """
     if not report.conserved:
         raise JobStatusError("the books of the run do not close")
     damaged = [each.path for each in report.inputs if each.damaged]

@@ -49,6 +49,7 @@ class Manifest(Struct, kw_only=True):
         replaces: Paths of the manifests that this run took the place of, as those of files. They
             and their files go before the intent of this run; while it is there, readers leave
             them out.
+        consumed: Dead letter files that a replay has run again, as the paths of files.
     """
 
     run_id: str
@@ -74,6 +75,7 @@ class Manifest(Struct, kw_only=True):
     mapping_fingerprint: str = ""
     committed_at: str = ""
     replaces: list[str] = field(default_factory=list)
+    consumed: list[str] = field(default_factory=list)
 
     def to_json(self) -> bytes:
         """As indented JSON text with a line end."""

@@ -7,6 +7,7 @@
 #
 #   prism             Beam's portable runner, the engine for streaming on one machine
 #   pubsub_emulator   a Pub/Sub server in memory, made of tests/pubsub_emulator/
+#   avro_tools        Avro for Java, by its own command line
 #
 # Prints a line "NAME PATH" for each that is there, and what is missing on stderr; the exit code is 1
 # where anything is. JOB_STATUS_CACHE=DIR puts them elsewhere than ~/.cache/job-status.
@@ -22,11 +23,12 @@ log=$cache/components.log
 # The engine has to be of the release of apache-beam that pyproject.toml asks for.
 prism_version=2.77.0
 emulator=$root/tests/pubsub_emulator
+avro_version=1.12.0
 
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
 
 usage() {
-  say "$*; known: [--check] [--only prism|pubsub_emulator]"
+  say "$*; known: [--check] [--only prism|pubsub_emulator|avro_tools]"
   exit 2
 }
 
@@ -38,6 +40,7 @@ path_of() {
       sources=$(cat "$emulator/main.go" "$emulator/go.mod" "$emulator/go.sum" | cksum)
       printf '%s\n' "$cache/pubsub_emulator-${sources%% *}"
       ;;
+    avro_tools) printf '%s\n' "$cache/avro_tools-$avro_version" ;;
   esac
 }
 
@@ -48,13 +51,27 @@ build() {
       GOBIN=$2 go install "github.com/apache/beam/sdks/v2/go/cmd/prism@v$prism_version"
       ;;
     pubsub_emulator) (cd "$emulator" && go build -o "$2/$1" .) ;;
+    avro_tools)
+      mvn -B -q dependency:copy -Dartifact="org.apache.avro:avro-tools:$avro_version" \
+        -DoutputDirectory="$2" -Dmdep.stripVersion=true &&
+        chmod +x "$2/avro-tools.jar" && mv "$2/avro-tools.jar" "$2/$1"
+      ;;
+  esac
+}
+
+# What $1 is made with, and how to get that.
+tool_of() {
+  case $1 in
+    avro_tools) printf 'mvn %s\n' 'install Maven' ;;
+    *) printf 'go %s\n' 'install Go 1.26 or newer' ;;
   esac
 }
 
 # Makes $1 at $2; under its own name it is whole, however many make it at once.
 make() {
-  if ! command -v go >/dev/null; then
-    say "$1 cannot be made: there is no go on PATH; install Go 1.26 or newer"
+  tool=$(tool_of "$1")
+  if ! command -v "${tool%% *}" >/dev/null; then
+    say "$1 cannot be made: there is no ${tool%% *} on PATH; ${tool#* }"
     return 1
   fi
   mkdir -p "$cache" || return 1
@@ -63,14 +80,14 @@ make() {
   if ! build "$1" "$scratch" >"$log" 2>&1; then
     rm -rf "$scratch"
     why=$(grep -v '^go: downloading' "$log" | tail -n 1 | cut -c 1-200)
-    say "$1 cannot be made${why:+ ($why)}: check the network, the disk and that Go is 1.26 or newer, then run this again; all of it: $log"
+    say "$1 cannot be made${why:+ ($why)}: check the network and the disk (${tool#* }), then run this again; all of it: $log"
     return 1
   fi
   mv "$scratch/$1" "$2"
   rm -rf "$scratch"
 }
 
-names='prism pubsub_emulator'
+names='prism pubsub_emulator avro_tools'
 check=
 while [ $# -gt 0 ]; do
   case $1 in

@@ -12,6 +12,9 @@ from typing import Any, NamedTuple, Protocol
 import fastavro
 import pytest
 
+from tests import pubsub
+from tests.components import HOW_TO_GET_THEM, component_path
+
 Records = list[dict[str, Any]]
 
 
@@ -38,6 +41,10 @@ def _module(name: str, how_to_get_it: str) -> Component:
     return Component(is_there, how_to_get_it)
 
 
+def _made(name: str) -> Component:
+    return Component(lambda: component_path(name) is not None, HOW_TO_GET_THEM)
+
+
 COMPONENTS: dict[str, Component] = {
     "avro": _module("avro", "pip install avro"),
     "aws": _module("boto3", "pip install 'job-status[aws]'"),
@@ -45,6 +52,9 @@ COMPONENTS: dict[str, Component] = {
     "gcp": _module("google.cloud.storage", "pip install 'job-status[gcp]'"),
     "java": Component(lambda: shutil.which("java") is not None, "install a Java runtime"),
     "polars": _module("polars", "pip install polars"),
+    "prism": _made("prism"),
+    "pubsub_client": _module("google.cloud.pubsub_v1", "pip install 'job-status[gcp]'"),
+    "pubsub_emulator": Component(pubsub.is_there, HOW_TO_GET_THEM),
 }
 """What `@pytest.mark.needs(name)` can name."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import socket
 import subprocess
@@ -32,8 +33,13 @@ class Published(NamedTuple):
 
 
 def is_there() -> bool:
-    """Whether a server can be had: one that is given, or ours."""
-    return bool(os.environ.get("PUBSUB_EMULATOR_HOST")) or bool(component_path("pubsub_emulator"))
+    """Whether a server can be had, one that is given or ours, and the client to ask it with."""
+    try:
+        has_client = importlib.util.find_spec("google.cloud.pubsub_v1") is not None
+    except ModuleNotFoundError:
+        has_client = False
+    given = os.environ.get("PUBSUB_EMULATOR_HOST")
+    return has_client and bool(given or component_path("pubsub_emulator"))
 
 
 @contextmanager

@@ -71,7 +71,7 @@ class _Acknowledge(beam.DoFn):
     def start_bundle(self) -> None:
         self._ack_ids: dict[str, list[str]] = {}
 
-    def process(self, receipt: Receipt, *_: Any) -> None:
+    def process(self, receipt: Receipt, _: Any = None) -> None:
         receipt = Receipt(*receipt)
         self._ack_ids.setdefault(receipt.subscription, []).extend(receipt.ack_ids)
         self._delay.update(max(0, int(time.time() * 1000) - receipt.oldest // 1000))

@@ -125,6 +125,7 @@ class RawBlock:
         rejections: What the reader itself had to reject.
         note: Comes with the last block of an input whose length only its reader knows.
         contexts: What is known of each payload beside its text, or None where nothing is.
+        input: The input that `span` is of, or None where that is the source.
     """
 
     source: str
@@ -134,6 +135,7 @@ class RawBlock:
     rejections: list[Rejection] = field(default_factory=list)
     note: InputNote | None = None
     contexts: list[Context] | None = None
+    input: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,7 @@ class EventBlock:
         unreadable_timestamps: How many timestamps were given but could not be read.
         span: As in RawBlock.
         note: As in RawBlock.
+        input: As in RawBlock.
     """
 
     source: str
@@ -163,6 +166,7 @@ class EventBlock:
     unreadable_timestamps: int = 0
     span: Span | None = None
     note: InputNote | None = None
+    input: str | None = None
 
     def one_by_one(self) -> Iterator[EventBlock]:
         """Yields what belongs to the block as a whole, without rows, then a block for each row."""

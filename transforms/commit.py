@@ -66,6 +66,8 @@ class CommitSettings:
         target_file_bytes: A larger file is followed by another.
         keep_damaged: Whether to commit although an input is damaged.
         started_at: Seconds since 1970, for the duration in the manifest.
+        request: Identifies what was asked for, whatever the run id; "" where nobody will ask.
+        consumes: Whether the inputs are dead letters, each of which is run again only once.
     """
 
     output: str
@@ -77,6 +79,8 @@ class CommitSettings:
     target_file_bytes: int = 256 << 20
     keep_damaged: bool = False
     started_at: float = 0.0
+    request: str = ""
+    consumes: bool = False
 
     def place(self, name: RecordName) -> Place:
         """Where the records of a kind go."""
@@ -98,6 +102,7 @@ class Intent(Struct):
         renames: From staged to final.
         staging: Directories that are done with afterwards.
         manifest: What to write at the end.
+        request: As in the settings: the same command, run again, finds its run by it.
 
     Paths are as in the manifest: relative to the output, or in full where they lie outside it.
     """
@@ -105,6 +110,7 @@ class Intent(Struct):
     renames: list[tuple[str, str]]
     staging: list[str]
     manifest: Manifest
+    request: str = ""
 
 
 def manifest_directory(output: str) -> str:
@@ -201,6 +207,12 @@ def _check(settings: CommitSettings, books: Books) -> None:
             f"another run was committed to {settings.output} meanwhile; nothing was committed",
             "choose another --output, or --write_mode append or overwrite",
         )
+    again = consumed_before(settings.output) if settings.consumes else set()
+    if again := again.intersection(books.inputs):
+        raise OutputError(
+            f"another run has replayed {min(again)} meanwhile; nothing was committed",
+            "replay again: what is left to do is done, and what was done is skipped",
+        )
     _check_staged(settings, books)
 
 
@@ -237,7 +249,12 @@ def _intent(settings: CommitSettings, books: Books) -> Intent:
         replaces = [_within(settings.output, path) for path, _ in manifests(settings.output)]
     manifest = _manifest(settings, books, files, replaces)
     staging = {place.staging(settings.run_id) for place in settings.places()}
-    return Intent(renames, sorted(_within(settings.output, each) for each in staging), manifest)
+    return Intent(
+        renames=renames,
+        staging=sorted(_within(settings.output, each) for each in staging),
+        manifest=manifest,
+        request=settings.request,
+    )
 
 
 def _within(output: str, path: str) -> str:
@@ -284,7 +301,21 @@ def _manifest(
         mapping_fingerprint=settings.mapping_fingerprint,
         committed_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         replaces=replaces,
+        consumed=[_within(settings.output, path) for path in _consumed(settings, books)],
     )
+
+
+def _consumed(settings: CommitSettings, books: Books) -> list[str]:
+    """The inputs that are done with; of a damaged one there may be a whole copy somewhere."""
+    if not settings.consumes:
+        return []
+    return sorted(path for path, each in books.inputs.items() if each.damage is None)
+
+
+def consumed_before(output: str) -> set[str]:
+    """The dead letter files, in full, that runs into an output have run again."""
+    found = manifests(output)
+    return {full_path(output, path) for _, manifest in found for path in manifest.consumed}
 
 
 def _sorted(counts: dict[str, int]) -> dict[str, int]:
@@ -312,7 +343,7 @@ def finish(output: str, intent: Intent) -> None:
                 "completed",
                 f"delete {pending} and the files of that run, then run it again",
             )
-    storage.write(manifest_path(output, manifest.run_id), manifest.to_json())
+    _write_manifest(manifest_path(output, manifest.run_id), manifest)
     # An object store takes a path for a directory only where it ends like one.
     storage.delete([f"{directory}/" for directory in staging])
     for directory in {directory.rpartition("/")[0] for directory in staging}:
@@ -322,12 +353,22 @@ def finish(output: str, intent: Intent) -> None:
     storage.delete([pending])
 
 
+# Another run may be completing the same commit: what it did already is no error.
+
+
 def _rename(pairs: list[tuple[str, str]]) -> None:
     try:
         storage.rename(pairs)
     except OutputError:
-        # Another run may be completing the same commit: what it renamed is no longer here.
         if any(storage.exists(staged) for staged, _ in pairs):
+            raise
+
+
+def _write_manifest(path: str, manifest: Manifest) -> None:
+    try:
+        storage.write(path, manifest.to_json())
+    except OutputError:
+        if not storage.exists(path):
             raise
 
 

@@ -13,7 +13,7 @@ import fastavro
 
 from schemas.avro import record_schema
 from schemas.version import PIPELINE_VERSION
-from transforms.blocks import PAYLOAD_HEAD_BYTES, Rejection
+from transforms.blocks import PAYLOAD_HEAD_BYTES, MessageInfo, Rejection
 from transforms.payload_fields import context_beside
 
 PayloadPolicy = Literal["full", "hash", "none"]
@@ -36,6 +36,12 @@ def dead_letters(
     return [_record(source, each, policy, max_payload_bytes) for each in rejections]
 
 
+def _attributes(message: MessageInfo | None) -> str | None:
+    if message is None or not message.attributes:
+        return None
+    return json.dumps(dict(message.attributes), ensure_ascii=False)
+
+
 def encoded_dead_letters(records: Sequence[dict[str, Any]]) -> bytes:
     """Encodes dead letters one by one: they are few, and columns would cost more than they save."""
     schema = _fastavro_schema()
@@ -55,9 +61,11 @@ def _record(
 ) -> dict[str, Any]:
     payload = rejection.payload
     size = len(payload) if rejection.full_size is None else rejection.full_size
-    digest = rejection.full_sha256 or hashlib.sha256(payload).hexdigest()
+    digest = rejection.full_sha256
+    if digest is None:
+        digest = hashlib.sha256(payload).hexdigest()
     kept: bytes | None = payload
-    if policy != "full":
+    if policy != "full" or (not payload and size):
         kept = None
     elif len(payload) > max_payload_bytes:
         kept = payload[: min(PAYLOAD_HEAD_BYTES, max_payload_bytes)]
@@ -81,7 +89,7 @@ def _record(
         "source_offset": rejection.offset,
         "message_id": message and message.message_id,
         "publish_time": message and message.publish_time,
-        "attributes": message and json.dumps(dict(message.attributes), ensure_ascii=False),
+        "attributes": _attributes(message),
         "pipeline_version": PIPELINE_VERSION,
         "attempt": context.attempt,
     }

@@ -163,7 +163,7 @@ def books_of(block: EventBlock) -> Books:
         by_error_code=dict(Counter(each.code for each in block.rejections)),
         unreadable_timestamps=block.unreadable_timestamps,
     )
-    books.account_for(block.source, block.span, block.note)
+    books.account_for(block.input or block.source, block.span, block.note)
     if not block.events.num_rows:
         return books
     status = block.events.column("job_status")

@@ -123,7 +123,7 @@ class EventParser:
             rows.rejections += rejections
             rejections = []
             for parsed in _with_columns(block.source, rows):
-                yield replace(parsed, span=span, note=note)
+                yield replace(parsed, span=span, note=note, input=block.input)
                 span = note = None
 
     def _rows(self, block: RawBlock, contexts: list[Context]) -> Iterator[Rows]:

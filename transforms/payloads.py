@@ -218,17 +218,22 @@ class EventFinder:
         """Does the same for an element of an array; each can be replayed by itself."""
         payload, offset, context, is_job, fault = found
         size = len(payload)
+        # The path tells a replay, which sees the payload alone, that only a job could stand here.
+        path = "$" if is_job and kind_of(payload) != "object" else None
         if size > self._max_event_bytes:
             digest = hashlib.sha256(payload).hexdigest()
-            rejection = too_large(payload, offset, self._max_event_bytes, size, digest)
+            rejection = too_large(payload, offset, self._max_event_bytes, size, digest, path)
+            if fault is not None:
+                # A higher limit would not mend it.
+                rejection = replace(rejection, code=fault.code, message=fault.message)
             # Only the head is kept, which does not tell any more what the payload holds.
             beside = context_beside(payload, context)
             rows.rejections.append(replace(rejection, step=STEP, context=beside))
         elif fault is not None:
-            rows.reject(fault.code, fault.message, payload, offset, context)
-        elif is_job and kind_of(payload) != "object":
+            rows.reject(fault.code, fault.message, payload, offset, context, path)
+        elif path is not None:
             message = f"expected an object, found {kind_of(payload)}"
-            rows.reject("WRONG_TYPE", message, payload, offset, context, "$")
+            rows.reject("WRONG_TYPE", message, payload, offset, context, path)
         else:
             self._find(payload, offset, context, rows)
 

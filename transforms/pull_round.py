@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from schemas.errors import InputError
 from transforms.messages import BlockBuilder, Message, MessageBlock
 from transforms.pubsub_client import AwayError
-from transforms.puller import Backoff, Puller, PullSettings
+from transforms.puller import STOP_LOOK_SECONDS, Backoff, Puller, PullSettings
 
 _QUIET_SECONDS = 1.0
 _PATIENCE_SECONDS = 300.0
-_STOP_LOOK_SECONDS = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +58,7 @@ class PullRound:
         self._limits = limits
         self._messages = 0
         self._bytes = 0
+        self._is_silent = False
         self._first = self._last = time.monotonic()
 
     def blocks(
@@ -80,6 +80,7 @@ class PullRound:
                 for messages in self._puller.pull_while(lambda: not self._is_over()):
                     heard = time.monotonic()
                     backoff.reset()
+                    self._is_silent = not messages
                     if messages:
                         count(messages)
                         self._take(messages)
@@ -106,16 +107,18 @@ class PullRound:
 
     def _is_over(self) -> bool:
         now, limits = time.monotonic(), self._limits
+        # Only an answer without a message says that there is none: a slow one says nothing.
+        silence = now - self._last if self._is_silent else 0.0
         if not self._messages:
-            return now - self._last >= limits.idle_seconds
+            return silence >= limits.idle_seconds
         return (
             self._bytes >= limits.bytes
             or self._messages >= limits.messages
             or now - self._first >= limits.seconds
-            or now - self._last >= _QUIET_SECONDS
+            or silence >= _QUIET_SECONDS
         )
 
     def _sleep(self, seconds: float) -> None:
         end = time.monotonic() + seconds
         while not self._settings.is_stopped() and (left := end - time.monotonic()) > 0:
-            time.sleep(min(left, _STOP_LOOK_SECONDS))
+            time.sleep(min(left, STOP_LOOK_SECONDS))

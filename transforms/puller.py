@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import random
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -14,6 +16,12 @@ from transforms.pubsub_client import MAX_MESSAGES
 
 _LARGEST_MESSAGE = 10_000_000
 """Most bytes of a message that Pub/Sub takes."""
+
+_SHORTEST_PULL = 2.0
+_LONGEST_PULL = 16.0
+
+STOP_LOOK_SECONDS = 0.25
+"""How often to look whether nothing more is to be pulled."""
 
 _FIRST_WAIT = 0.5
 _LONGEST_WAIT = 30.0
@@ -28,7 +36,6 @@ class PullSettings:
         pullers: How many pulls are under way at the same time.
         puller_bytes: What each of them may hold that was not handed on, in bytes. A pull may go
             over that where messages suddenly are larger than all that came before.
-        wait_seconds: How long the server may wait for the first message of a pull.
         max_event_bytes: The longest message that is kept whole, in bytes.
         stop_file: When it exists, nothing more is pulled. On the local disk.
     """
@@ -36,7 +43,6 @@ class PullSettings:
     lease_seconds: int = 600
     pullers: int = 2
     puller_bytes: int = 32 << 20
-    wait_seconds: float = 2.0
     max_event_bytes: int = 10_000_000
     stop_file: str | None = None
 
@@ -64,6 +70,25 @@ class Appetite:
         """Takes down the sizes of messages; a large one is forgotten over the next pulls."""
         if sizes:
             self._expected = max(*sizes, self._expected // 2, 1)
+
+
+class Patience:
+    """How long to wait for the answer to a pull.
+
+    The service holds a pull until there is a message or the caller gives up, and what it answers at
+    that very moment is lost: those messages come again when the subscription's own lease ends. So a
+    slow server is given more time than it needs, an idle one ever more.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = _SHORTEST_PULL
+
+    def learn(self, seconds: float, *, brought_messages: bool) -> None:
+        """Takes down how long an answer took."""
+        if brought_messages:
+            self.seconds = min(max(_SHORTEST_PULL, 3 * seconds), _LONGEST_PULL)
+        elif seconds >= 0.9 * self.seconds:
+            self.seconds = min(2 * self.seconds, _LONGEST_PULL)
 
 
 @dataclass(slots=True)
@@ -107,10 +132,13 @@ class Puller:
         self._subscription = subscription
         self._settings = settings
         self._appetite = Appetite(settings.puller_bytes)
+        self._patience = Patience()
         self._threads = ThreadPoolExecutor(settings.pullers, thread_name_prefix="puller")
 
     def pull_while(self, go_on: Callable[[], bool]) -> Iterator[list[Message]]:
         """Pulls at least once, and on; messages that are under way at the end still come.
+
+        Once it is stopped, they do not: they are given back.
 
         Args:
             go_on: Is asked after what each pull brought was handed on.
@@ -125,7 +153,11 @@ class Puller:
         under_way = {self._submit() for _ in range(self._settings.pullers)}
         failure: Exception | None = None
         while under_way:
-            done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+            done, under_way = wait(under_way, STOP_LOOK_SECONDS, return_when=FIRST_COMPLETED)
+            if not done and self._settings.is_stopped():
+                for future in under_way:
+                    future.add_done_callback(self._give_back)
+                return
             for future in done:
                 try:
                     messages = future.result()
@@ -146,13 +178,22 @@ class Puller:
         return self._threads.submit(self._pull)
 
     def _pull(self) -> list[Message]:
-        messages = self._subscription.pull(self._appetite.count(), self._settings.wait_seconds)
-        if messages:
-            self._appetite.learn([_size(message) for message in messages])
-            # Those whose lease could not be extended are dropped here: they come again.
-            ack_ids = [message.ack_id for message in messages]
-            self._subscription.extend(ack_ids, self._settings.lease_seconds)
+        started = time.monotonic()
+        messages = self._subscription.pull(self._appetite.count(), self._patience.seconds)
+        took = time.monotonic() - started
+        self._patience.learn(took, brought_messages=bool(messages))
+        if not messages:
+            return []
+        self._appetite.learn([_size(message) for message in messages])
+        ack_ids = [message.ack_id for message in messages]
+        # Those whose lease could not be extended are dropped here: they come again.
+        self._subscription.extend(ack_ids, self._settings.lease_seconds)
         return messages
+
+    def _give_back(self, future: Future[list[Message]]) -> None:
+        # Otherwise they would come again only when their lease ends.
+        with suppress(Exception):
+            self._subscription.extend([message.ack_id for message in future.result()], 0)
 
 
 def _size(message: Message) -> int:

@@ -191,8 +191,13 @@ def _not_before(watermark: Any) -> Timestamp:
     return now if current is None else max(now, current)
 
 
-class _BlocksOfMessages(beam.DoFn):
-    """Gathers what Beam's own reader gives one by one. That reader acknowledges by itself."""
+class BlocksOfMessages(beam.DoFn):
+    """Gathers what Beam's own reader gives one by one. That reader acknowledges by itself.
+
+    Args:
+        source: The subscription or the topic.
+        max_event_bytes: The longest message that is kept whole, in bytes.
+    """
 
     def __init__(self, source: str, max_event_bytes: int) -> None:
         self._source = source
@@ -208,7 +213,7 @@ class _BlocksOfMessages(beam.DoFn):
         published = message.publish_time
         info = MessageInfo(
             message.message_id,
-            timestamp.micros if published is None else int(published.timestamp() * 1_000_000),
+            timestamp.micros if published is None else round(published.timestamp() * 1_000_000),
             message.attributes or {},
         )
         yield from self._builder.add([Message(message.data, info, "")])
@@ -254,8 +259,8 @@ class ReadPubSub(beam.PTransform):
         self._settings = settings or PullSettings()
         self._limits = limits
 
-    def expand(self, root: beam.Pipeline) -> beam.PCollection:
-        if self._limits is None and reads_by_itself(root):
+    def expand(self, root: beam.pvalue.PBegin) -> beam.PCollection:
+        if self._limits is None and reads_by_itself(root.pipeline):
             return self._own_read(root)
         if self._subscription is None:
             raise UsageError(
@@ -267,7 +272,7 @@ class ReadPubSub(beam.PTransform):
             return name | "PullRound" >> beam.ParDo(_PullRound(self._settings, self._limits))
         return name | "Pull" >> beam.ParDo(_PullForever(self._settings))
 
-    def _own_read(self, root: beam.Pipeline) -> beam.PCollection:
+    def _own_read(self, root: beam.pvalue.PBegin) -> beam.PCollection:
         from apache_beam.io.gcp.pubsub import ReadFromPubSub
 
         read = ReadFromPubSub(self._topic, self._subscription, with_attributes=True)
@@ -275,10 +280,10 @@ class ReadPubSub(beam.PTransform):
         return (
             root
             | "Messages" >> read
-            | "Blocks" >> beam.ParDo(_BlocksOfMessages(source, self._settings.max_event_bytes))
+            | "Blocks" >> beam.ParDo(BlocksOfMessages(source, self._settings.max_event_bytes))
         )
 
 
-def reads_by_itself(root: beam.Pipeline) -> bool:
+def reads_by_itself(pipeline: beam.Pipeline) -> bool:
     """Whether the runner has a Pub/Sub reader that acknowledges only what is committed."""
-    return type(root.runner).__name__ in ("DataflowRunner", "TestDataflowRunner")
+    return type(pipeline.runner).__name__ in ("DataflowRunner", "TestDataflowRunner")

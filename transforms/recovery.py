@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 from transforms import storage
 from transforms.commit import (
@@ -51,6 +52,25 @@ def recover(settings: CommitSettings) -> list[str]:
         ]
     )
     return completed
+
+
+def interrupted_same(settings: CommitSettings, inputs: Iterable[storage.FileInfo]) -> str | None:
+    """Finds a run that was asked for the same and was interrupted while committing.
+
+    A scheduler that gives no run id runs the same command again after a crash. What it wants is
+    done once that commit is completed: to be asked for before `recover`.
+
+    Returns:
+        The id of that run, or None if there is none.
+    """
+    expected = set(inputs)
+    for path, _ in storage.list_files(manifest_directory(settings.output)):
+        intent = read_intent(path) if path.endswith(PENDING) else None
+        if intent is None or not settings.request or intent.request != settings.request:
+            continue
+        if {storage.FileInfo(each.path, each.bytes) for each in intent.manifest.inputs} == expected:
+            return intent.manifest.run_id
+    return None
 
 
 def _remove_staging(settings: CommitSettings) -> set[str]:

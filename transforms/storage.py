@@ -9,6 +9,7 @@ from __future__ import annotations
 import glob
 import importlib.util
 import os
+import secrets
 import shutil
 import stat
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,6 +23,8 @@ from schemas.errors import InputError, OutputError, UsageError
 
 _SCHEME_END = "://"
 _LOCAL_SCHEME = "file" + _SCHEME_END
+
+_MOST_ATTEMPTS = 5
 
 
 _NEEDED = {"gs": "google.cloud.storage", "s3": "boto3"}
@@ -48,14 +51,19 @@ def is_local(path: str) -> bool:
 
 
 def normal(path: str) -> str:
-    """The one way to write a path: absolute if it is local, else as it is.
+    """The one way to write a path: absolute if it is local, else as it is."""
+    path = path.removeprefix(_LOCAL_SCHEME)
+    return os.path.abspath(path) if is_local(path) else path
+
+
+def check_scheme(path: str) -> None:
+    """Looks whether what opens paths of this scheme is installed.
 
     Raises:
-        UsageError: What opens paths of its scheme is not installed.
+        UsageError: It is not.
     """
-    path = path.removeprefix(_LOCAL_SCHEME)
-    if is_local(path):
-        return os.path.abspath(path)
+    if is_local(normal(path)):
+        return
     needed = _NEEDED.get(path.partition(_SCHEME_END)[0])
     try:
         if needed is not None and importlib.util.find_spec(needed) is None:
@@ -63,7 +71,6 @@ def normal(path: str) -> str:
         FileSystems.get_filesystem(path)
     except (ImportError, ValueError) as error:
         raise _unknown_scheme(path) from error
-    return path
 
 
 def real(path: str) -> str:
@@ -176,11 +183,19 @@ def create(path: str) -> BinaryIO:
         OutputError: It cannot be created.
     """
     try:
-        return FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED)
+        return _create(path)
     except (OSError, BeamIOError) as error:
         raise OutputError(f"cannot write {path}: {reason(error)}") from error
     except ValueError as error:
         raise _unknown_scheme(path) from error
+
+
+def _create(path: str) -> BinaryIO:
+    for _ in range(_MOST_ATTEMPTS - 1):
+        # A run that ends beside this one removes directories that it finds empty.
+        with suppress(FileNotFoundError):
+            return FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED)
+    return FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED)
 
 
 def close_durably(file: BinaryIO, path: str) -> None:
@@ -196,12 +211,15 @@ def close_durably(file: BinaryIO, path: str) -> None:
 
 def write(path: str, data: bytes) -> None:
     """Writes a small file durably; on local disk it appears whole or not at all."""
-    place = path + ".part" if is_local(path) else path
+    # Two may write the same file at the same time: each has its own until it is whole.
+    is_plain = is_local(path) and (os.path.isfile(path) or not os.path.exists(path))
+    place = f"{path}.{secrets.token_hex(4)}.part" if is_plain else path
     try:
         with create(place) as file:
             file.write(data)
-            close_durably(file, place)
-        if place != path:
+            if is_plain:
+                close_durably(file, place)
+        if is_plain:
             os.replace(place, path)
             _sync_directories([path])
     except (OSError, BeamIOError) as error:

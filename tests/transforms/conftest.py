@@ -7,11 +7,6 @@ from collections.abc import Iterator
 import pytest
 
 from tests import pubsub
-from tests.components import HOW_TO_GET_THEM, component_path
-from tests.conftest import COMPONENTS, Component
-
-COMPONENTS["pubsub_emulator"] = Component(pubsub.is_there, HOW_TO_GET_THEM)
-COMPONENTS["prism"] = Component(lambda: component_path("prism") is not None, HOW_TO_GET_THEM)
 
 
 @pytest.fixture(scope="session")

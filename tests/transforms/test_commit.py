@@ -328,6 +328,22 @@ def test_two_that_complete_the_same_commit_do_not_disturb_each_other(tmp_path: P
     assert _leftovers(tmp_path) == []
 
 
+def test_a_manifest_that_another_run_wrote_meanwhile_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = Scene(tmp_path, "error", False)
+    real_write = storage.write
+
+    def write_after_the_other(path: str, data: bytes) -> None:
+        real_write(path, data)
+        if path.endswith("/new.json"):
+            raise OutputError(f"cannot write {path}: No such file or directory")
+
+    monkeypatch.setattr(storage, "write", write_after_the_other)
+    scene.do()
+    scene.check_done()
+
+
 def test_a_pending_commit_is_completed_from_where_the_output_was_moved_to(tmp_path: Path) -> None:
     scene = Scene(tmp_path, "overwrite", False)
     other = Scene(tmp_path / "other", "overwrite", False)
@@ -512,7 +528,7 @@ REPORT_KEYS = [
 ]
 EXTRA_KEYS = [
     *("pipeline_version", "schema_version", "schema_fingerprint", "mapping_fingerprint"),
-    *("committed_at", "replaces"),
+    *("committed_at", "replaces", "consumed"),
 ]
 
 
@@ -623,3 +639,14 @@ def test_ten_thousand_files_commit_in_seconds(tmp_path: Path) -> None:
     assert len(Manifest.from_json(Path(path).read_bytes()).files) == 10_000
     assert len(list((tmp_path / "job_status").iterdir())) == 10_000
     assert _leftovers(tmp_path) == []
+
+
+def test_on_an_object_store_staging_goes_with_all_that_nobody_renamed(
+    objects: dict[str, bytes],
+) -> None:
+    run = settings("mem://bucket/out", "run")
+    books = stage(run, NEW)
+    # Of an attempt at a bundle that the engine repeated.
+    objects[f"{run.place('job_status_event').staging('run')}/lost.avro"] = b"half"
+    commit(run, books)
+    assert [path for path in objects if "_staging" in path] == []

@@ -41,9 +41,14 @@ def test_an_acknowledged_message_does_not_come_again(server: Server, published: 
     first, second = subscription.pull(10, 5)
     subscription.extend([first.ack_id, second.ack_id], 1)
     subscription.acknowledge([first.ack_id])
-    again = []
-    assert wait_for(lambda: bool(again.extend(subscription.pull(10, 1)) or again), 5)
-    assert [message.data for message in again] == [second.data]
+    again: list[bytes] = []
+
+    def has_come() -> bool:
+        again.extend(message.data for message in subscription.pull(10, 1))
+        return bool(again)
+
+    assert wait_for(has_come, 5)
+    assert again == [second.data]
 
 
 @needs_server

@@ -12,9 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import InputError
-from transforms.messages import Message, MessageInfo
+from tests.pubsub import wait_for
+from transforms.blocks import MessageInfo
+from transforms.messages import Message
 from transforms.pubsub_client import MAX_MESSAGES, AwayError
-from transforms.puller import Appetite, Backoff, Puller, PullSettings
+from transforms.puller import Appetite, Backoff, Patience, Puller, PullSettings
 
 
 class Store:
@@ -98,7 +100,6 @@ def test_nothing_is_pulled_ahead_of_a_consumer_that_does_not_take_it() -> None:
     time.sleep(0.1)
     # One pull for each puller may be under way, and those that were ended wait to be taken.
     assert before - store.left <= 2 * MAX_MESSAGES
-    pulls.close()
 
 
 def test_messages_whose_lease_could_not_be_extended_are_dropped() -> None:
@@ -127,7 +128,7 @@ def test_a_failure_comes_after_what_other_pulls_brought() -> None:
     with pytest.raises(InputError):
         for some in Puller(store, PullSettings(pullers=2)).pull_while(lambda: True):
             pulled.append(some)
-    assert len(pulled) == 1
+    assert pulled
 
 
 def test_a_stop_file_ends_it(tmp_path: Path) -> None:
@@ -139,6 +140,27 @@ def test_a_stop_file_ends_it(tmp_path: Path) -> None:
     next(pulls)
     stop.touch()
     assert list(pulls) == []
+
+
+def test_what_comes_after_the_stop_is_given_back_and_not_waited_for(tmp_path: Path) -> None:
+    store = Store(count=10)
+    stop = tmp_path / "stop"
+    answered = threading.Event()
+
+    def answers_late(_: str) -> None:
+        answered.wait(10)
+
+    store.fails = answers_late
+    puller = Puller(store, PullSettings(pullers=1, stop_file=str(stop)))
+    threading.Timer(0.3, stop.touch).start()
+    started = time.monotonic()
+    assert list(puller.pull_while(lambda: True)) == []
+    assert time.monotonic() - started < 5
+    answered.set()
+    assert wait_for(lambda: 0 in [seconds for _, seconds in store.leased], 5)
+    last = dict(store.leased)
+    assert len(last) == 3
+    assert set(last.values()) == {0}
 
 
 def test_waits_get_longer_up_to_half_a_minute_and_begin_again() -> None:
@@ -173,3 +195,26 @@ def test_a_large_message_is_forgotten_after_a_while() -> None:
     for _ in range(12):
         appetite.learn([400])
     assert appetite.count() == MAX_MESSAGES
+
+
+def test_an_idle_server_is_given_ever_more_time() -> None:
+    patience = Patience()
+    for _ in range(9):
+        patience.learn(patience.seconds, brought_messages=False)
+    assert patience.seconds == 16
+    patience.learn(0.1, brought_messages=True)
+    assert patience.seconds == 2
+
+
+def test_a_server_that_answers_at_once_that_there_is_nothing_is_given_no_more_time() -> None:
+    patience = Patience()
+    patience.learn(0.5, brought_messages=False)
+    assert patience.seconds == 2
+
+
+def test_a_slow_server_is_given_more_time_than_it_took() -> None:
+    patience = Patience()
+    patience.learn(3, brought_messages=True)
+    assert patience.seconds == 9
+    patience.learn(8, brought_messages=True)
+    assert patience.seconds == 16

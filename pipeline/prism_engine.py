@@ -1,0 +1,45 @@
+"""Beam's Prism engine on this machine, without its surprises.
+
+Beam sets a signal handler when it starts the engine, which only the main thread can do, and leaves
+the engine running where its launcher is killed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.portability.prism_runner import PrismJobServer, PrismRunner
+
+_IDLE_SECONDS = 10
+
+
+class _Server(PrismJobServer):
+    def prism_arguments(self, job_port: int) -> list[Any]:
+        # A job whose worker is gone fails; an engine without a job then ends by itself.
+        timeout = f"--idle_shutdown_timeout={_IDLE_SECONDS}s"
+        return [*super().prism_arguments(job_port), timeout]
+
+
+class PrismEngine(PrismRunner):
+    """Runs pipelines on an engine of its own, from any thread.
+
+    Args:
+        options: Of the pipeline; say where the engine is.
+    """
+
+    def __init__(self, options: PipelineOptions) -> None:
+        super().__init__()
+        self._server = _Server(options)
+        self._is_started = False
+
+    def default_job_server(self, options: PipelineOptions) -> PrismJobServer:
+        """The server that Beam starts; it is ended by `stop` alone."""
+        self._is_started = True
+        return self._server
+
+    def stop(self) -> None:
+        """Ends the engine; nothing can be asked of a pipeline that ran on it any more."""
+        if self._is_started:
+            self._is_started = False
+            self._server.stop()

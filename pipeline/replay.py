@@ -1,0 +1,128 @@
+"""`job-status replay`: runs what became dead letters again, once what was wrong is mended."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import fields, replace
+
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.options.pipeline_options import PipelineOptions
+from rich.console import Console
+
+from pipeline.options import GROUPS, CommandParser, RunOptions, add_option, parse_with
+from pipeline.prepare import is_committed, prepare
+from pipeline.report import write_report
+from pipeline.run import complete_interrupted, judge, launch_or_clear, tell
+from schemas.manifest import Manifest
+from transforms.blocks import NO_CONTEXT
+from transforms.dead_letter_files import DeadLetterFile, find_dead_letters, replayed
+
+_OPTIONS = (
+    "event_types",
+    "max_event_bytes",
+    "max_document_bytes",
+    "output",
+    "dead_letter_output",
+    "write_mode",
+    "run_id",
+    "codec",
+    "target_file_bytes",
+    "mapping",
+    "max_dead_letter_fraction",
+    "dead_letter_payload",
+    "on_damaged_input",
+    "report",
+    "debug",
+)
+"""The options of a run that a replay has; what else its events need stands in their letters."""
+
+_EXAMPLES = """\
+examples:
+  job-status replay out --output out --max_event_bytes 50000000
+  job-status replay 'out/dead_letter/dead_letter-backfill-*.avro' --output out --report again.json
+
+Files that a replay into the same output has run again are skipped. Every option of Apache Beam is
+accepted too.
+"""
+
+
+def replay(arguments: Sequence[str], console: Console) -> None:
+    """Runs dead letters again.
+
+    Args:
+        arguments: The command line behind `replay`.
+        console: For messages.
+
+    Raises:
+        JobStatusError: It could not be done, or has something to tell by its exit code.
+    """
+    options, beam_arguments = parse_replay(arguments)
+    # Options may say where a filesystem is, an endpoint for instance.
+    FileSystems.set_options(PipelineOptions(beam_arguments))
+    settings = prepare(options)
+    commit = replace(settings.commit, consumes=True)
+    complete_interrupted(commit, console)
+    if is_committed(commit):
+        console.print(f"the run {commit.run_id} was committed already; nothing to do")
+        tell(options, commit, console)
+        return
+    files = _to_replay(options.input[0], commit.output, console)
+    if not files:
+        console.print("there are no dead letters to replay; nothing was changed")
+        if options.report is not None:
+            write_report(options.report, Manifest(run_id=commit.run_id))
+        return
+    settings = replace(settings, dead_letters=files, context=NO_CONTEXT, commit=commit)
+    size = sum(file.size for file in files)
+    launch_or_clear(settings, beam_arguments, size, options.debug)
+    judge(tell(options, commit, console), options.max_dead_letter_fraction)
+
+
+def _to_replay(path: str, output: str, console: Console) -> list[DeadLetterFile]:
+    """The files that no replay into the output has run again; says how many others there are."""
+    found = find_dead_letters(path, [output])
+    done = replayed(found, output)
+    if done:
+        noun = "file" if len(done) == 1 else "files"
+        console.print(f"skipped {len(done)} {noun} of dead letters that were replayed before")
+    return [file for file in found if file not in done]
+
+
+def parse_replay(arguments: Sequence[str]) -> tuple[RunOptions, list[str]]:
+    """Parses the arguments of `replay`.
+
+    Returns:
+        The options of a run whose only input are the dead letters, and the arguments that are
+        Beam's.
+
+    Raises:
+        UsageError: An option is missing, unknown or misspelt, or has a value that it cannot have.
+    """
+    return parse_with(replay_parser(), arguments, write_mode="append")
+
+
+def replay_parser() -> CommandParser:
+    """Makes the parser of `replay` out of those fields of RunOptions that it has."""
+    parser = CommandParser(
+        prog="job-status replay",
+        description="Runs the payloads of dead letters again, each with what was known of it.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="job-status replay DEAD_LETTERS --output DIR [options]",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "input",
+        metavar="DEAD_LETTERS",
+        nargs=1,
+        help="the output of a run, a directory of dead letters, or a pattern of files",
+    )
+    groups = {name: parser.add_argument_group(name) for name in GROUPS}
+    for each in fields(RunOptions):
+        if each.name in _OPTIONS:
+            add_option(groups[each.metadata["group"]], each)
+    modes = next(action for action in parser._actions if action.dest == "write_mode")
+    modes.choices = ("error", "append")
+    modes.help = "where the output holds a run already: refuse, or add to it (default: append)"
+    return parser

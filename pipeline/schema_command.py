@@ -1,0 +1,147 @@
+"""`job-status schema`: the schemas of the outputs, and whether a new one would break anybody."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
+from typing import Any
+
+from rich.console import Console
+
+from pipeline.java_avro import java_readers
+from pipeline.options import CommandParser
+from pipeline.prepare import read_text
+from schemas.avro import RecordName, listed_values, record_schema
+from schemas.compatibility import RECORD_NAMES, breaks_of, record_name_of, released
+from schemas.errors import JobStatusError, UsageError
+
+
+def schema(arguments: Sequence[str], _: Console) -> None:
+    """Runs a subcommand of `schema`; results go to stdout."""
+    options = _parser().parse_args(arguments)
+    options.command(options)
+
+
+def _parser() -> CommandParser:
+    parser = CommandParser(
+        prog="job-status schema",
+        description="The Avro schemas of the outputs: see them, check a new one.",
+        allow_abbrev=False,
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def command(name: str, text: str, work: Callable[[Any], None]) -> CommandParser:
+        added: CommandParser = commands.add_parser(
+            name, help=text, description=text, allow_abbrev=False
+        )
+        added.set_defaults(command=work)
+        return added
+
+    shown = command("print", "prints the schemas that are written", _print)
+    shown.add_argument("--record", choices=RECORD_NAMES, help="one of them, as an .avsc file")
+    shown.add_argument("--markdown", action="store_true", help="as the reference in the docs")
+    check = command(
+        "check",
+        "checks a schema against every released version, both ways, by Avro's checker and by "
+        "reading real files; without a file, the released ones among themselves",
+        _check,
+    )
+    check.add_argument("file", metavar="FILE", nargs="?", help="an .avsc file")
+    return parser
+
+
+def _print(options: Any) -> None:
+    names: Sequence[RecordName] = [options.record] if options.record else RECORD_NAMES
+    if options.markdown:
+        sys.stdout.write(markdown(names))
+        return
+    shown: Any = {name: record_schema(name).parsed for name in names}
+    if options.record:
+        shown = shown[options.record]
+    sys.stdout.write(json.dumps(shown, indent=2, ensure_ascii=False) + "\n")
+
+
+def _check(options: Any) -> None:
+    if find_spec("avro") is None:
+        raise UsageError("schema check needs Apache avro", "pip install avro")
+    if options.file is not None:
+        check_candidate(_candidate(options.file), options.file)
+        return
+    for name in RECORD_NAMES:
+        for version in released(name):
+            check_candidate(record_schema(name, version).parsed, f"{name}.v{version}.avsc")
+
+
+def _candidate(path: str) -> dict[str, Any]:
+    text = read_text(path, "the schema")
+    try:
+        parsed = json.loads(text)
+    except ValueError as error:
+        raise UsageError(f"{path} is not JSON", "a schema is a JSON object") from error
+    if not isinstance(parsed, dict) or parsed.get("type") != "record":
+        raise UsageError(f"{path} is no schema of a record")
+    return parsed
+
+
+def check_candidate(candidate: dict[str, Any], shown: str) -> None:
+    """Checks a schema and says what was found on stdout.
+
+    Raises:
+        JobStatusError: It would break somebody.
+    """
+    found = breaks_of(candidate, java_readers())
+    name = record_name_of(candidate)
+    if not found and name is not None:
+        versions = ", ".join(str(version) for version in released(name))
+        print(f"{shown}: compatible both ways with every released version of {name} ({versions})")
+        return
+    for each in found:
+        print(f"{shown}: {each.who}: {each.what}")
+    plural = "s" if len(found) > 1 else ""
+    raise JobStatusError(
+        f"{shown} would break: {len(found)} finding{plural}",
+        "add fields that may be null, with default null; never rename, remove or retype one",
+    )
+
+
+def markdown(names: Sequence[RecordName] = RECORD_NAMES) -> str:
+    """The reference of the records, made from their schemas."""
+    parts = [
+        "# The records\n",
+        "Made from the schemas by `job-status schema print --markdown`; not to be edited by hand.\n",
+        "A type with `?` may be null and has null as its default. Text with listed values is a plain "
+        "Avro string: lists grow, and enums break readers when they do.\n",
+    ]
+    for name in names:
+        parsed = record_schema(name).parsed
+        parts.append(f"## {parsed['name']}\n")
+        parts.append(
+            f"{parsed['doc']} Version {record_schema(name).version}, fingerprint "
+            f"`{record_schema(name).fingerprint}`, full name "
+            f"`{parsed['namespace']}.{parsed['name']}`.\n"
+        )
+        parts.append("| field | type | meaning |\n| --- | --- | --- |")
+        parts.append("\n".join(_rows(parsed)) + "\n")
+    return "\n".join(parts)
+
+
+def _rows(record: dict[str, Any], path: str = "") -> Iterator[str]:
+    for field in record["fields"]:
+        kind = field["type"]
+        text = field["doc"]
+        values = listed_values(field)
+        if values is not None:
+            text += " One of " + ", ".join(f"`{value}`" for value in values) + "."
+        yield f"| `{path}{field['name']}` | {_type(kind)} | {text.replace('|', chr(92) + '|')} |"
+        if isinstance(kind, dict) and kind["type"] == "record":
+            yield from _rows(kind, f"{path}{field['name']}.")
+
+
+def _type(kind: Any) -> str:
+    if isinstance(kind, list):
+        return f"{_type(kind[1])}?"
+    if isinstance(kind, dict):
+        return str(kind.get("logicalType") or kind["type"])
+    return str(kind)

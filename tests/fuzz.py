@@ -1,0 +1,271 @@
+"""Runs mutated payloads through the real steps: `python -m tests.fuzz --payloads 200000`.
+
+The payloads are those of the samples with bytes changed, cut, repeated, or replaced by what is
+known to be hard for readers of JSON. The same seed makes the same payloads.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import random
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import fastavro
+
+from pipeline.sample import write_samples
+from schemas.avro import record_schema
+from schemas.mapping import load_mapping
+from tests.transforms.event_cases import expected_outcomes
+from transforms.blocks import NO_CONTEXT, RawBlock
+from transforms.derive import Deriver
+from transforms.derive_job_status import derive_batch
+from transforms.encode_avro import AvroBlock, BlockEncoder, EncodedBlock
+from transforms.json_text import depth
+from transforms.parse_events import EventParser, EventTypes
+
+_BLOCK_PAYLOADS = 100
+_LIMIT = 10_000_000
+
+_HARD = [
+    *(b"NaN", b"-Infinity", b"1e400", b"-0", b"9" * 400, b"1" * 5000, b"01", b"+1", b".5", b"1."),
+    *(rb'"\ud800"', rb'"\udc00\ud800"', rb'"\u0000"', rb'"\ud83d\ude00"', rb'"\x"', b'"\n"'),
+    *(b"\xff", b"\xc0\xaf", b"\xed\xa0\x80", b"\x00", b"\xef\xbb\xbf", "{}".encode("utf-16")),
+    *(b"[" * 201 + b"]" * 201, b'{"a":' * 201 + b"1" + b"}" * 201, b"[" * 500, b"{" * 300),
+    *(b"{}", b"[]", b"null", b"true", b'""', b'"open"', b"[[{}]]", b'{"value":[]}', b"{,}"),
+    *(b'{"id":1,"id":{}}', b'{"data":[5,{"id":1}]}', b'{"source_value":[{"label":"open"}]}'),
+]
+_VALUES = [
+    *(
+        b"{}",
+        b"[]",
+        b"null",
+        b"true",
+        b'""',
+        b'"open"',
+        b"[[{}]]",
+        b'{"value":[]}',
+        b"-0",
+        b"1e400",
+    ),
+    *(b'[{"id":1},{"id":{}}]', b'{"id":2,"event":"x"}', b'{"label":"open"}', b'"ats_jobs.x"'),
+    *(rb'"\ud800"', rb'"\u0000"', rb'"\ud83d\ude00"', b"9" * 400, b"[1]", b"0.1", b'"2025-05-01"'),
+]
+_PIECES = [
+    *(b'"event":"x",', b'"id":[],', b'"job_status":[1],', b'"provider":7,', b'"data":[],'),
+    *(b'"event_data":null,', b'"account_id":1,', b'"id":"a","id":5,', b'"job_status":"open",'),
+]
+
+
+@dataclass
+class Found:
+    """What became of all payloads; `faults` is empty where every promise was kept."""
+
+    payloads: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    compared: int = 0
+    faults: list[str] = field(default_factory=list)
+
+
+def sample_payloads() -> list[bytes]:
+    """Payloads of every shape and provider."""
+    with tempfile.TemporaryDirectory() as directory:
+        write_samples(directory, events=400, seed=1, bad_fraction=0.1, shapes="all")
+        paths = sorted(Path(directory).iterdir())
+        documents = [path.read_bytes() for path in paths if path.suffix == ".json"]
+        lines = [path.read_bytes().split(b"\n") for path in paths if path.suffix == ".jsonl"]
+    found = [payload for group in (documents, *lines) for payload in group if payload.strip()]
+    return [payload for payload in found if len(payload) < 20_000]
+
+
+def mutated(chance: random.Random, payload: bytes, others: list[bytes]) -> bytes:
+    """A payload with one to four changes."""
+    data = bytearray(payload)
+    for _ in range(chance.randint(1, 3)):
+        if chance.random() < 0.7:
+            data = _still_json(chance, data, others)
+            continue
+        start = chance.randint(0, len(data))
+        end = min(len(data), start + chance.choice([0, 1, 1, 2, 8, 60]))
+        kind = chance.randrange(7)
+        if kind == 0:
+            data[start:end] = bytes([chance.randrange(256)])
+        elif kind == 1:
+            data[start:end] = b""
+        elif kind == 2:
+            data[start:end] = chance.choice(_HARD)
+        elif kind == 3:
+            data[start:start] = data[start:end] * chance.choice([1, 3, 50])
+        elif kind == 4:
+            data[start:end] = chance.choice([b'"', b"{", b"}", b"[", b"]", b",", b":", b"\\"])
+        elif kind == 5:
+            _replace_a_value(chance, data, _HARD)
+        else:
+            del data[start + chance.choice([0, 5, 10_000]) :]
+    return bytes(data[:100_000])
+
+
+def _still_json(chance: random.Random, data: bytearray, others: list[bytes]) -> bytearray:
+    """A change after which JSON is still JSON, as a rule."""
+    kind = chance.randrange(4)
+    if kind == 0:
+        return bytearray(b"[" + data + b"," + chance.choice(others) + b"]")
+    if kind == 1:
+        start = data.find(b"{", chance.randint(0, len(data))) + 1
+        data[start:start] = chance.choice(_PIECES) if start else b""
+    elif kind == 2:
+        data = bytearray(b'{"data":[' + data + b"]," + chance.choice(_PIECES) + b'"next":1}')
+    else:
+        _replace_a_value(chance, data, _VALUES)
+    return data
+
+
+def _replace_a_value(chance: random.Random, data: bytearray, values: list[bytes]) -> None:
+    """Puts something else in the place of the value of a field."""
+    colons = [place for place, octet in enumerate(data) if octet == ord(":")]
+    if colons:
+        start = chance.choice(colons) + 1
+        ends = [end for end in (data.find(b",", start), data.find(b"}", start)) if end >= 0]
+        data[start : min(ends, default=len(data))] = chance.choice(values)
+
+
+def payloads(count: int, seed: int) -> Iterator[bytes]:
+    """Mutated payloads, the same ones for the same seed."""
+    chance = random.Random(seed)
+    samples = sample_payloads()
+    for _ in range(count):
+        # A line end would make two lines of it.
+        yield mutated(chance, chance.choice(samples), samples).replace(b"\n", b" ")
+
+
+def fuzz(count: int, seed: int) -> Found:
+    """Runs mutated payloads through the steps.
+
+    Args:
+        count: How many.
+        seed: Of the generator.
+    """
+    deriver = Deriver(load_mapping())
+    parser = EventParser(EventTypes(), _LIMIT, NO_CONTEXT)
+    encoder = BlockEncoder("null", "full", _LIMIT)
+    found = Found()
+    block: list[bytes] = []
+
+    def work(batch: list[bytes]) -> list[EncodedBlock]:
+        raw = RawBlock("in", batch, list(range(len(batch))))
+        parsed = [replace(each, events=derive_batch(each.events, deriver)) for each in
+                  parser.parse(raw)]  # fmt: skip
+        return [encoder.encode(each) for each in parsed]
+
+    def finish() -> None:
+        outcomes: Counter[str] = Counter()
+        try:
+            for encoded in work(block):
+                outcomes += outcomes_of(encoded)
+        except Exception as error:
+            found.faults.append(f"{type(error).__name__}: {error} in a block of {block[:3]}…")
+            return
+        if outcomes["INTERNAL"]:
+            found.faults.append(f"INTERNAL: {_first_internal(block, work)!r}")
+        found.outcomes += outcomes
+        expected = [_expected(each) for each in block]
+        if None not in expected:
+            found.compared += len(block)
+            whole: Counter[str] = sum((each for each in expected if each), Counter())
+            if whole != outcomes:
+                found.faults.append(f"{_first_other(block, work)!r}")
+
+    for payload in payloads(count, seed):
+        found.payloads += 1
+        # What the plain reader cannot judge goes by itself.
+        if _expected(payload) is None:
+            block, kept = [payload], block
+            finish()
+            block = kept
+            continue
+        block.append(payload)
+        if len(block) == _BLOCK_PAYLOADS:
+            finish()
+            block = []
+    if block:
+        finish()
+    return found
+
+
+def outcomes_of(encoded: EncodedBlock) -> Counter[str]:
+    """How often each outcome occurs in a block whose books close and whose records can be read.
+
+    Raises:
+        AssertionError: They do not, or cannot.
+    """
+    books = encoded.books
+    records = _read_back(encoded.records, "job_status_event")
+    letters = _read_back(encoded.dead_letters, "dead_letter")
+    assert books.read == len(records) + len(letters) + books.ignored, "the books do not close"
+    assert sum(books.by_error_code.values()) == len(letters), "dead letters are not all counted"
+    outcomes = Counter(str(letter["error_code"]) for letter in letters)
+    outcomes["event"] += len(records)
+    outcomes["ignored"] += books.ignored
+    return +outcomes
+
+
+def _read_back(block: AvroBlock | None, name: str) -> list[dict[str, object]]:
+    if block is None:
+        return []
+    body = io.BytesIO(block.data)
+    schema = record_schema("dead_letter" if name == "dead_letter" else "job_status_event").parsed
+    records = [fastavro.schemaless_reader(body, schema, None) for _ in range(block.count)]
+    assert not body.read(), "bytes are left behind the last record"
+    return [record for record in records if isinstance(record, dict)]
+
+
+def _expected(payload: bytes) -> Counter[str] | None:
+    """What the plain reader of the tests finds, or None where it cannot tell."""
+    if not payload.strip() or depth(payload) > 150:
+        return None
+    try:
+        return expected_outcomes(payload.decode())
+    except (UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _first_internal(block: list[bytes], work: object) -> bytes:
+    assert callable(work)
+    return next(
+        each for each in block if any("INTERNAL" in one.books.by_error_code for one in work([each]))
+    )
+
+
+def _first_other(block: list[bytes], work: object) -> object:
+    assert callable(work)
+    for payload in block:
+        outcomes: Counter[str] = sum((outcomes_of(one) for one in work([payload])), Counter())
+        if outcomes != _expected(payload):
+            return payload, outcomes, _expected(payload)
+    return "only together", block
+
+
+def main() -> None:
+    """Says what became of the payloads; the exit code is 1 where a promise was broken."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--payloads", type=int, default=200_000)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    started = time.monotonic()
+    found = fuzz(options.payloads, options.seed)
+    print(
+        f"{found.payloads:,} payloads, seed {options.seed}, {time.monotonic() - started:.0f} s; "
+        f"{found.compared:,} held against the plain reader; {dict(found.outcomes.most_common())}"
+    )
+    for fault in found.faults[:10]:
+        print(fault)
+    raise SystemExit(1 if found.faults else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""`job-status` with a commit in slow motion, so that a kill can hit each of its steps.
+
+Renames, the writing of small files and deletions take a while each, as on a busy object store. What
+they do is unchanged.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+
+from pipeline.cli import main
+from transforms import storage
+
+_SECONDS = 0.1
+
+_write, _rename, _delete = storage.write, storage.rename, storage.delete
+
+
+def _write_slowly(path: str, data: bytes) -> None:
+    time.sleep(_SECONDS)
+    _write(path, data)
+    time.sleep(_SECONDS)
+
+
+def _rename_slowly(pairs: Sequence[tuple[str, str]]) -> None:
+    for pair in pairs:
+        time.sleep(_SECONDS)
+        _rename([pair])
+
+
+def _delete_slowly(paths: Sequence[str]) -> None:
+    for path in paths:
+        time.sleep(_SECONDS)
+        _delete([path])
+
+
+if __name__ == "__main__":
+    storage.write, storage.rename = _write_slowly, _rename_slowly
+    storage.delete = _delete_slowly
+    sys.exit(main())

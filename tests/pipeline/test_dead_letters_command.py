@@ -1,0 +1,107 @@
+"""What the command says of dead letters, and what it keeps to itself."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import records_of
+from tests.pipeline.command import Said, job_status, run, write_events
+
+pytestmark = pytest.mark.usefixtures("no_sync")
+
+CANARY = "Grace.Hopper"
+
+
+def dead_letters(*arguments: str | Path) -> Said:
+    """Runs `job-status dead-letters` with the arguments."""
+    return job_status("dead-letters", *arguments)
+
+
+@pytest.fixture(scope="module")
+def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An output with dead letters of two sources."""
+    directory = tmp_path_factory.mktemp("letters")
+    write_events(directory / "in" / "a.jsonl", 0, 2, bad=12)
+    other = directory / "in" / "b.jsonl"
+    job = {"id": [CANARY], "title": "\x1b[2J"}
+    other.write_text(f"{json.dumps(job, ensure_ascii=False)}\n{json.dumps({'id': {}})}\n[\n")
+    assert run("--input", f"{directory}/in/*", "--output", directory / "out").code == 0
+    return directory / "out"
+
+
+def test_groups_are_counted_the_largest_first(output: Path) -> None:
+    said = dead_letters(output, "--json")
+    assert (said.code, said.err) == (0, "")
+    groups = json.loads(said.out)
+    counts = [(each["error_code"], each["error_path"], each["count"]) for each in groups]
+    assert counts == [("INVALID_JSON", None, 12), ("WRONG_TYPE", "$.id", 2),
+                      ("INVALID_JSON", None, 1)]  # fmt: skip
+    assert [Path(each["source"]).name for each in groups] == ["a.jsonl", "b.jsonl", "b.jsonl"]
+    codes = Counter(each["error_code"] for each in records_of(output, "dead_letter"))
+    assert codes == {"INVALID_JSON": 13, "WRONG_TYPE": 2}
+
+
+def test_lines_say_count_code_path_and_source(output: Path) -> None:
+    lines = dead_letters(output).out.splitlines()
+    assert len(lines) == 6
+    assert lines[2].split()[:4] == ["2", "WRONG_TYPE", "at", "$.id"]
+    assert lines[2].endswith("b.jsonl")
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_payloads_are_shown_only_where_they_are_asked_for(
+    output: Path, form: tuple[str, ...]
+) -> None:
+    said = dead_letters(output, *form)
+    assert CANARY not in said.out + said.err
+    assert CANARY in dead_letters(output, *form, "--show_payload").out
+
+
+def test_of_many_payloads_the_first_are_shown(output: Path) -> None:
+    groups = json.loads(dead_letters(output, "--json", "--show_payload").out)
+    assert [each["payload"] for each in groups[0]["payloads"]] == [
+        f"bad {number}" for number in range(10)
+    ]
+    assert groups[0]["payloads"][1]["source_offset"] > groups[0]["payloads"][0]["source_offset"]
+
+
+def test_no_payload_does_anything_to_a_terminal(output: Path) -> None:
+    said = dead_letters(output, "--show_payload")
+    assert all(character.isprintable() or character == "\n" for character in said.out)
+
+
+def test_letters_that_were_replayed_are_marked(tmp_path: Path) -> None:
+    path = write_events(tmp_path / "in.jsonl", 0, 2, bad=1)
+    output = tmp_path / "out"
+    assert run("--input", path, "--output", output).code == 0
+    assert job_status("replay", output, "--output", output).code == 0
+    (group,) = json.loads(dead_letters(output / "dead_letter", "--json").out)
+    assert (group["count"], group["replayed"]) == (2, 1)
+
+
+def test_an_output_without_dead_letters_says_so(tmp_path: Path) -> None:
+    path = write_events(tmp_path / "in.jsonl", 0, 2)
+    assert run("--input", path, "--output", tmp_path / "out").code == 0
+    assert dead_letters(tmp_path / "out").out == "no dead letters\n"
+
+
+def test_what_is_not_there_is_told(tmp_path: Path) -> None:
+    said = dead_letters(tmp_path / "none")
+    assert said.code == 3
+    assert str(tmp_path / "none") in said.err
+
+
+def test_a_damaged_file_is_told_after_what_could_be_read(tmp_path: Path) -> None:
+    path = write_events(tmp_path / "in.jsonl", 0, 0, bad=3)
+    output = tmp_path / "out"
+    assert run("--input", path, "--output", output).code == 0
+    (letters,) = (output / "dead_letter").iterdir()
+    letters.write_bytes(letters.read_bytes() + b"x")
+    said = dead_letters(output)
+    assert said.code == 3
+    assert said.out.split()[0] == "3"
+    assert str(letters) in said.err

@@ -1,0 +1,313 @@
+"""Replay from end to end: what was mended is written, once, as if it had never gone wrong."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import transforms.derive_job_status
+from pipeline.sample import write_samples
+from tests.conftest import ReadRecords, records_of
+from tests.pipeline.command import Said, job_status, run, visible, write_events
+
+pytestmark = pytest.mark.usefixtures("no_sync")
+
+
+def replay(*arguments: str | Path) -> Said:
+    """Runs `job-status replay` with the arguments."""
+    return job_status("replay", *arguments)
+
+
+def ids(output: Path) -> Counter[str]:
+    """The identities of the events in an output."""
+    return Counter(record["event_id"] for record in records_of(output))
+
+
+def manifests(output: Path) -> list[dict[str, Any]]:
+    """The manifests of an output, the oldest first."""
+    found = [json.loads(path.read_bytes()) for path in (output / "_manifest").iterdir()]
+    return sorted(found, key=lambda manifest: len(manifest["consumed"]))
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Files of every shape, plain and compressed, one payload in ten bad."""
+    directory = tmp_path_factory.mktemp("samples")
+    write_samples(str(directory), events=300, seed=4, bad_fraction=0.1, shapes="all")
+    return directory
+
+
+@pytest.fixture(scope="module")
+def whole(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output of one run without a narrow limit."""
+    output = tmp_path_factory.mktemp("whole")
+    assert run("--input", f"{samples}/*", "--output", output, "--provider", "lever").code == 0
+    return output
+
+
+@pytest.fixture(scope="module")
+def narrow(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output of a run whose limit was too narrow."""
+    output = tmp_path_factory.mktemp("narrow") / "out"
+    arguments = ("--input", f"{samples}/*", "--output", output, "--provider", "lever")
+    assert run(*arguments, "--max_event_bytes", "600").code == 0
+    return output
+
+
+@pytest.fixture
+def output(narrow: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    return Path(shutil.copytree(narrow, tmp_path / "out"))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_good_before_and_good_of_the_replay_are_the_good_of_one_run(
+    output: Path, whole: Path, workers: int
+) -> None:
+    before = ids(output)
+    assert 0 < sum(before.values()) < sum(ids(whole).values())
+    engine = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
+    said = replay(output, "--output", output, *(engine if workers == 2 else ()))
+    assert said.code == 0, said.err
+    assert ids(output) == ids(whole)
+
+
+def test_records_and_dead_letters_of_a_replay_point_at_the_first_source(
+    output: Path, whole: Path
+) -> None:
+    assert replay(output, "--output", output).code == 0
+
+    def origins(place: Path) -> Counter[tuple[str, int, str]]:
+        return Counter(
+            (each["source"], each["source_offset"], each["event_id"]) for each in records_of(place)
+        )
+
+    assert origins(output) == origins(whole)
+    again = [each for each in records_of(output, "dead_letter") if each["attempt"] == 1]
+    first = records_of(whole, "dead_letter")
+    key = ("source", "source_offset", "error_code", "payload", "provider", "account_id")
+    assert sorted([str(each[name]) for name in key] for each in again) == sorted(
+        [str(each[name]) for name in key] for each in first
+    )
+
+
+def test_replaying_again_adds_no_event_and_takes_the_letters_of_the_last_replay(
+    output: Path, whole: Path
+) -> None:
+    for attempt in (1, 2, 3):
+        said = replay(output, "--output", output)
+        assert said.code == 0
+        assert ids(output) == ids(whole)
+        attempts = Counter(each["attempt"] for each in records_of(output, "dead_letter"))
+        assert max(attempts) == attempt
+        assert attempts[attempt] == len(records_of(whole, "dead_letter"))
+        assert ("skipped" in said.err) == (attempt > 1)
+
+
+def test_with_nothing_left_to_do_nothing_changes(tmp_path: Path) -> None:
+    path = write_events(tmp_path / "in.jsonl", 0, 3)
+    output = tmp_path / "out"
+    arguments = ("--input", path, "--output", output, "--max_event_bytes", "20")
+    assert run(*arguments).code == 0
+    report = tmp_path / "report.json"
+    assert replay(output, "--output", output, "--report", report).code == 0
+    assert json.loads(report.read_bytes())["written"] == 3
+    before = {path: path.stat().st_mtime_ns for path in output.rglob("*")}
+    said = replay(output, "--output", output, "--report", report)
+    assert said.code == 0
+    assert "nothing was changed" in said.err and "skipped 1 file" in said.err
+    assert {path: path.stat().st_mtime_ns for path in output.rglob("*")} == before
+    assert json.loads(report.read_bytes())["read"] == 0
+
+
+def test_an_output_without_dead_letters_is_nothing_to_do(tmp_path: Path) -> None:
+    path = write_events(tmp_path / "in.jsonl", 0, 3)
+    assert run("--input", path, "--output", tmp_path / "out").code == 0
+    assert replay(tmp_path / "out", "--output", tmp_path / "out").code == 0
+    assert len(manifests(tmp_path / "out")) == 1
+
+
+def test_consumed_files_are_known_after_the_output_was_moved(tmp_path: Path) -> None:
+    path = write_events(tmp_path / "in.jsonl", 0, 3)
+    output = tmp_path / "out"
+    assert run("--input", path, "--output", output, "--max_event_bytes", "20").code == 0
+    assert replay(output, "--output", output).code == 0
+    (name,) = (each for each in visible(output) if each.startswith("dead_letter/"))
+    assert manifests(output)[1]["consumed"] == [name]
+    moved = output.rename(tmp_path / "moved")
+    said = replay(moved, "--output", moved)
+    assert "nothing was changed" in said.err
+
+
+@pytest.mark.parametrize("given", ["output", "directory", "file", "pattern"])
+def test_dead_letters_are_named_in_any_way_and_replayed_into_any_output(
+    output: Path, whole: Path, tmp_path: Path, given: str
+) -> None:
+    letters = output / "dead_letter"
+    place = {
+        "output": output,
+        "directory": letters,
+        "file": next(letters.iterdir()),
+        "pattern": letters / "*",
+    }[given]
+    other = tmp_path / "other"
+    assert replay(place, "--output", other).code == 0
+    assert ids(output) + ids(other) == ids(whole)
+    assert manifests(other)[0]["consumed"] == sorted(str(path) for path in letters.iterdir())
+    said = replay(place, "--output", other)
+    assert "nothing was changed" in said.err
+    # Another output has not yet consumed them.
+    assert replay(place, "--output", output).code == 0
+    assert ids(output) == ids(whole)
+
+
+def test_dead_letters_beside_their_output_are_found_through_its_manifest(tmp_path: Path) -> None:
+    path = write_events(tmp_path / "in.jsonl", 0, 3)
+    output, letters = tmp_path / "out", tmp_path / "letters"
+    places = ("--output", output, "--dead_letter_output", letters)
+    assert run("--input", path, *places, "--max_event_bytes", "20").code == 0
+    assert replay(output, *places).code == 0
+    assert sum(ids(output).values()) == 3
+    assert "nothing was changed" in replay(letters, *places).err
+
+
+def test_payloads_that_were_not_kept_are_read_again(tmp_path: Path) -> None:
+    path = write_events(tmp_path / "in" / "a.jsonl", 0, 20)
+    packed = tmp_path / "in" / "b.jsonl.gz"
+    packed.write_bytes(gzip.compress(write_events(tmp_path / "b.jsonl", 20, 20).read_bytes()))
+    output = tmp_path / "out"
+    policy = ("--dead_letter_payload", "hash")
+    arguments = ("--input", f"{path.parent}/*", "--output", output, *policy)
+    assert run(*arguments, "--max_event_bytes", "20").code == 0
+    packed.rename(tmp_path / "elsewhere")
+    assert replay(output, "--output", output, *policy).code == 0
+    assert sum(ids(output).values()) == 20
+    (tmp_path / "elsewhere").rename(packed)
+    assert replay(output, "--output", output, *policy).code == 0
+    assert sum(ids(output).values()) == 40
+    assert "nothing was changed" in replay(output, "--output", output).err
+
+
+def test_what_a_bug_took_is_given_back_once_it_is_mended(
+    samples: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = transforms.derive_job_status.derive_batch
+
+    def broken(batch: Any, deriver: Any) -> Any:
+        if batch.num_rows and "ashby" in batch.column("provider").to_pylist():
+            raise ZeroDivisionError
+        return real(batch, deriver)
+
+    output = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(transforms.derive_job_status, "derive_batch", broken)
+        said = run("--input", f"{samples}/*", "--output", output, "--provider", "lever")
+    assert said.code == 0
+    letters = records_of(output, "dead_letter")
+    assert sum(each["error_code"] == "INTERNAL" for each in letters) > 3
+    assert replay(output, "--output", output).code == 0
+    assert ids(output) == ids(whole)
+
+
+def test_the_payload_begins_at_its_offset_in_the_source(output: Path) -> None:
+    letters = [each for each in records_of(output, "dead_letter") if each["payload"] is not None]
+    contents: dict[str, bytes] = {}
+    for letter in letters:
+        source = letter["source"]
+        if source not in contents:
+            data = Path(source).read_bytes()
+            contents[source] = gzip.decompress(data) if source.endswith(".gz") else data
+        assert contents[source][letter["source_offset"] :].startswith(letter["payload"])
+    assert any(source.endswith(".gz") for source in contents)
+    assert any(letter["payload_truncated"] for letter in letters)
+
+
+# Faults
+
+
+def _cut_between_blocks(path: Path) -> None:
+    """Cuts off the last block of a file that has several."""
+    data = path.read_bytes()
+    sync = data[-16:]
+    path.write_bytes(data[: data.rindex(sync, 0, len(data) - 16) + 16])
+
+
+@pytest.mark.parametrize("as_directory", [False, True])
+def test_a_file_cut_between_two_blocks_commits_nothing(output: Path, as_directory: bool) -> None:
+    (path,) = (output / "dead_letter").iterdir()
+    _cut_between_blocks(path)
+    before = visible(output)
+    said = replay(path.parent if as_directory else output, "--output", output)
+    assert said.code == 3, said.err
+    assert str(path) in said.err and "manifest says" in said.err
+    assert len(said.err.splitlines()) <= 3
+    assert visible(output) == before
+
+
+def test_a_damaged_file_that_is_kept_is_not_consumed(output: Path) -> None:
+    (path,) = (output / "dead_letter").iterdir()
+    path.write_bytes(path.read_bytes()[:-5])
+    said = replay(output, "--output", output, "--on_damaged_input", "keep")
+    assert said.code == 3
+    assert "damaged" in said.err
+    manifest = max(manifests(output), key=lambda each: each["committed_at"])
+    assert [each["damaged"] for each in manifest["inputs"]] in ([True], [False])
+    assert all(not each["consumed"] for each in manifests(output))
+
+
+def test_a_file_that_its_manifest_lists_and_that_is_gone_is_told(output: Path) -> None:
+    (path,) = (output / "dead_letter").iterdir()
+    path.unlink()
+    said = replay(output, "--output", output)
+    assert said.code == 3
+    assert str(path) in said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (("nowhere", "--output", "out"), 3, "no dead letters at"),
+        (("--output", "out"), 2, "DEAD_LETTERS"),
+        (("somewhere",), 2, "--output is missing"),
+        (("x", "--output", "out", "--max_event_byte", "5"), 2, "did you mean --max_event_bytes?"),
+        (("x", "--output", "out", "--provider", "lever"), 2, "--provider"),
+        (("x", "--output", "out", "--write_mode", "overwrite"), 2, "overwrite"),
+        (("x", "--output", "out", "--max_event_bytes", "0"), 2, "at least 1"),
+    ],
+)
+def test_what_is_wrong_with_the_command_line_is_told(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    code: int,
+    told: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = replay(*arguments)
+    assert (said.code, told in said.err) == (code, True), said.err
+    assert len(said.err.splitlines()) <= 3
+
+
+def test_another_write_mode_is_obeyed(output: Path) -> None:
+    said = replay(output, "--output", output, "--write_mode", "error")
+    assert said.code == 5
+
+
+def test_a_run_id_that_was_committed_is_not_done_again(
+    output: Path, read_records: ReadRecords
+) -> None:
+    for _ in range(2):
+        assert replay(output, "--output", output, "--run_id", "again").code == 0
+    assert max(each["attempt"] for each in read_records(output, "dead_letter")) == 1
+
+
+def test_help_lists_only_the_options_of_a_replay() -> None:
+    said = job_status("replay", "--help")
+    assert said.code == 0
+    assert "--max_event_bytes" in said.out and "--account_id" not in said.out

@@ -1,0 +1,29 @@
+"""The output that every reader reads, and the readers that are no Python packages."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipeline.java_avro import tools_path
+from tests.components import HOW_TO_GET_THEM
+from tests.conftest import COMPONENTS, Component
+from tests.pipeline.command import run
+
+COMPONENTS["avro_tools"] = Component(
+    lambda: tools_path().exists() and shutil.which("java") is not None,
+    f"install a Java runtime, then {HOW_TO_GET_THEM} --only avro_tools",
+)
+
+SAMPLES = Path(__file__).parents[2] / "samples"
+
+
+@pytest.fixture(scope="session")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with an output of all samples, in several files."""
+    place = tmp_path_factory.mktemp("readers")
+    arguments = ("--input", SAMPLES / "*", "--output", place / "output")
+    assert run(*arguments, "--target_file_bytes", "20000").code == 0
+    return place

@@ -1,0 +1,161 @@
+"""Five readers that know nothing of each other read the same rows, nulls and timestamps."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import fastavro
+import pytest
+
+from pipeline.java_avro import read_with_java, tools_path
+from schemas.avro import record_schema
+from schemas.compatibility import breaks_of
+
+DOCS = Path(__file__).parents[2] / "docs" / "readers.md"
+OUTPUTS = {"job_status": "job_status_event", "dead_letter": "dead_letter"}
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+Rows = list[dict[str, Any]]
+
+
+def _plain(value: Any) -> Any:
+    """Values as all readers can give them: moments as microseconds, bytes as their text."""
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, datetime):
+        moment = value if value.tzinfo else value.replace(tzinfo=timezone.utc)
+        since = moment - EPOCH
+        return (since.days * 86400 + since.seconds) * 1_000_000 + since.microseconds
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value).decode("latin-1")
+    return value
+
+
+def _counted(rows: Iterable[dict[str, Any]]) -> Counter[str]:
+    return Counter(json.dumps(_plain(row), sort_keys=True) for row in rows)
+
+
+def _files(directory: Path) -> list[Path]:
+    return sorted(directory.glob("*.avro"))
+
+
+def _with_fastavro(directory: Path) -> Rows:
+    rows: Rows = []
+    for path in _files(directory):
+        with path.open("rb") as file:
+            rows += [row for row in fastavro.reader(file) if isinstance(row, dict)]
+    return rows
+
+
+def _with_avro(directory: Path) -> Rows:
+    from avro.datafile import DataFileReader
+    from avro.io import DatumReader
+
+    rows: Rows = []
+    for path in _files(directory):
+        with path.open("rb") as file, DataFileReader(file, DatumReader()) as reader:
+            rows += [row for row in reader if isinstance(row, dict)]
+    return rows
+
+
+def _with_polars(directory: Path) -> Rows:
+    import polars
+
+    return polars.concat(map(polars.read_avro, _files(directory))).to_dicts()
+
+
+def _with_duckdb(directory: Path) -> Rows:
+    import duckdb
+    import duckdb_extension_avro
+
+    (place,) = duckdb_extension_avro.__path__
+    extension = next(Path(place).rglob("*.duckdb_extension"))
+    with duckdb.connect() as connection:
+        connection.load_extension(str(extension))
+        found = connection.sql(f"select * from read_avro('{directory}/*.avro')")
+        return [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
+
+
+def _with_java(directory: Path) -> Rows:
+    schema = record_schema(
+        "dead_letter" if directory.name == "dead_letter" else "job_status_event"
+    ).parsed
+    rows = [row for path in _files(directory) for row in read_with_java(path.read_bytes())]
+    return [_out_of_unions(row, schema) for row in rows]
+
+
+def _out_of_unions(row: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """Avro's JSON names the type of a union's value: `{"string": "x"}`."""
+    found: dict[str, Any] = {}
+    for field in schema["fields"]:
+        value, kind = row[field["name"]], field["type"]
+        if isinstance(kind, list) and value is not None:
+            (value,) = value.values()
+        elif isinstance(kind, dict) and kind["type"] == "record":
+            value = _out_of_unions(value, kind)
+        found[field["name"]] = value
+    assert row.keys() == found.keys()
+    return found
+
+
+READERS = [
+    pytest.param(_with_avro, id="apache_avro", marks=pytest.mark.needs("avro")),
+    pytest.param(_with_duckdb, id="duckdb", marks=pytest.mark.needs("duckdb")),
+    pytest.param(_with_java, id="java", marks=pytest.mark.needs("avro_tools")),
+    pytest.param(_with_polars, id="polars", marks=pytest.mark.needs("polars")),
+]
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize("read", READERS)
+def test_another_reader_finds_the_same(
+    read: Callable[[Path], Rows], output: str, workplace: Path
+) -> None:
+    directory = workplace / "output" / output
+    expected = _with_fastavro(directory)
+    rows = read(directory)
+    assert [list(row) for row in rows[:1]] == [list(row) for row in expected[:1]]
+    assert _counted(rows) == _counted(expected)
+
+
+def test_what_is_read_is_worth_comparing(workplace: Path) -> None:
+    directory = workplace / "output" / "job_status"
+    rows = _with_fastavro(directory)
+    (manifest,) = (workplace / "output" / "_manifest").iterdir()
+    assert len(_files(directory)) > 1
+    assert len(rows) == json.loads(manifest.read_bytes())["written"] > 300
+    for name in ("event_time", "provider", "legacy_status"):
+        assert {row[name] is None for row in rows} == {True, False}
+    assert any(row["event_time"] and row["event_time"].microsecond for row in rows)
+    assert any(not (row["job_status"]["source_value"] or "").isascii() for row in rows)
+
+
+@pytest.mark.needs("avro_tools", "avro")
+def test_java_reads_what_a_new_schema_would_write_or_says_why_not() -> None:
+    candidate = json.loads(record_schema("dead_letter").text)
+    readers = {"Avro for Java": read_with_java}
+    candidate["fields"][6]["type"] = "string"
+    candidate["fields"][6].pop("default", None)
+    found = [each.what for each in breaks_of(candidate, readers)]
+    assert any(what.startswith("Avro for Java cannot read") for what in found)
+    assert tools_path().exists()
+
+
+@pytest.mark.needs("duckdb", "polars", "avro")
+@pytest.mark.parametrize(
+    "code", re.findall(r"^```python\n(.*?)^```$", DOCS.read_text(), re.MULTILINE | re.DOTALL)
+)
+def test_each_query_of_the_docs_works(code: str, workplace: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=workplace, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "closed" in done.stdout

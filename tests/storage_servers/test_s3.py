@@ -1,0 +1,170 @@
+"""The command on an S3 server: reading, writing, every write mode, and what a crash leaves."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+from collections import Counter
+from pathlib import Path
+
+import fastavro
+import pytest
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from tests.kills.command import TWO_PROCESSES
+from tests.pipeline.command import Said, job_status, run, write_events
+from tests.storage_servers.conftest import Bucket
+from tests.transforms.faults import Killed, failing
+from tests.transforms.runs import lines, run_once, settings, stage
+from transforms import storage
+from transforms.commit import commit
+
+pytestmark = pytest.mark.needs("s3_server", "aws")
+
+
+@pytest.fixture
+def beam_knows(bucket: Bucket) -> Bucket:
+    """The bucket, with its server told to Beam as the command would."""
+    FileSystems.set_options(PipelineOptions(bucket.options))
+    return bucket
+
+
+def _events(tmp_path: Path, first: int, count: int, bad: int = 0) -> bytes:
+    return write_events(tmp_path / "events.jsonl", first, count, bad).read_bytes()
+
+
+def _content(bucket: Bucket, output: str = "out") -> Counter[str]:
+    """Ids of jobs, and payloads of dead letters."""
+    found: Counter[str] = Counter()
+    for key, data in bucket.objects(f"{output}/").items():
+        if key.endswith(".avro"):
+            for record in fastavro.reader(io.BytesIO(data)):
+                assert isinstance(record, dict)
+                found[record.get("job_id") or record["payload"].decode()] += 1
+    return found
+
+
+def _run(bucket: Bucket, *arguments: str) -> Said:
+    return run(
+        *("--input", f"{bucket.url}/in/*", "--output", f"{bucket.url}/out"),
+        *arguments,
+        *bucket.options,
+    )
+
+
+def _nothing_in_staging(bucket: Bucket) -> bool:
+    return not any(
+        "_staging" in key or key.endswith((".pending.json", ".part")) for key in bucket.objects()
+    )
+
+
+@pytest.mark.parametrize("more", [(), TWO_PROCESSES], ids=["one", "two_processes"])
+def test_a_run_from_a_bucket_into_a_bucket(
+    bucket: Bucket, tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    bucket.put("in/a.jsonl", _events(tmp_path, 0, 50, bad=2))
+    bucket.put("in/b.jsonl.gz", gzip.compress(_events(tmp_path, 50, 50)))
+    said = _run(bucket, *more, "--report", f"{bucket.url}/report.json")
+    assert said.code == 0, said.err
+    expected = Counter([*map(str, range(100)), "bad 0", "bad 1"])
+    assert _content(bucket) == expected
+    assert _nothing_in_staging(bucket)
+    report = json.loads(bucket.objects("report.json")["report.json"])
+    assert (report["read"], report["written"], report["dead_lettered"]) == (102, 100, 2)
+    assert {each["path"] for each in report["inputs"]} == {
+        f"{bucket.url}/in/a.jsonl",
+        f"{bucket.url}/in/b.jsonl.gz",
+    }
+    said = job_status("inspect", f"{bucket.url}/out", *bucket.options)
+    assert said.code == 0, said.err
+
+
+def test_a_second_run_is_refused_added_or_takes_the_place(bucket: Bucket, tmp_path: Path) -> None:
+    bucket.put("in/a.jsonl", _events(tmp_path, 0, 5))
+    assert _run(bucket, "--run_id", "first").code == 0
+    before = bucket.objects()
+    assert _run(bucket, "--run_id", "first").code == 0
+    assert _run(bucket).code == 5
+    assert bucket.objects() == before
+    bucket.put("in/a.jsonl", _events(tmp_path, 5, 5))
+    assert _run(bucket, "--write_mode", "append").code == 0
+    assert _content(bucket) == Counter(map(str, range(10)))
+    assert _run(bucket, "--write_mode", "overwrite").code == 0
+    assert _content(bucket) == Counter(map(str, range(5, 10)))
+    assert _nothing_in_staging(bucket)
+
+
+def test_dead_letters_go_to_another_filesystem(bucket: Bucket, tmp_path: Path) -> None:
+    bucket.put("in/a.jsonl", _events(tmp_path, 0, 5, bad=1))
+    said = _run(bucket, "--dead_letter_output", str(tmp_path / "letters"))
+    assert said.code == 0, said.err
+    assert len([*(tmp_path / "letters").glob("*.avro")]) == 1
+    assert _content(bucket) == Counter(map(str, range(5)))
+
+
+def test_killed_between_any_two_steps_the_next_run_gives_the_same(beam_knows: Bucket) -> None:
+    bucket = beam_knows
+    payloads = lines(0, 6, bad=2)
+    run_once(settings(f"{bucket.url}/whole", "run"), payloads)
+    expected = _content(bucket, "whole")
+    assert expected.total() == 8
+    steps = 0
+    while True:
+        output = f"out{steps}"
+        first = settings(f"{bucket.url}/{output}", "run")
+        try:
+            with failing(steps):
+                commit(first, stage(first, payloads))
+        except Killed:
+            run_once(first, payloads)
+            assert _content(bucket, output) == expected, steps
+            assert _nothing_in_staging(bucket), steps
+        else:
+            break
+        steps += 2
+    assert steps > 8
+
+
+def test_old_staging_is_told_from_young_by_its_time(beam_knows: Bucket) -> None:
+    bucket = beam_knows
+    dead = settings(f"{bucket.url}/out", "dead")
+    stage(dead, lines(0, 4))
+    run_once(settings(f"{bucket.url}/out", "next", write_mode="append"), lines(10, 2))
+    assert any("_staging/dead/" in key for key in bucket.objects())
+    run_once(settings(f"{bucket.url}/out", "last", write_mode="overwrite"), lines(20, 2))
+    assert _nothing_in_staging(bucket)
+    assert _content(bucket) == Counter(["20", "21", "no event 20"]) or bucket.objects()
+
+
+def test_what_storage_promises_holds(beam_knows: Bucket) -> None:
+    url = f"{beam_knows.url}/place"
+    assert storage.list_files(url) == [] and storage.list_directories(url) == []
+    storage.write(f"{url}/a/one", b"1")
+    storage.write(f"{url}/a/b/two", b"22")
+    storage.write(f"{url}/ab", b"333")
+    assert storage.list_files(f"{url}/a") == [(f"{url}/a/one", 1)]
+    assert storage.list_directories(url) == ["a"]
+    assert storage.list_directories(f"{url}/a") == ["b"]
+    storage.rename([(f"{url}/a/one", f"{url}/c/one"), (f"{url}/ab", f"{url}/c/ab")])
+    assert [path for path, _ in storage.list_files(f"{url}/c")] == [f"{url}/c/ab", f"{url}/c/one"]
+    assert not storage.exists(f"{url}/ab") and storage.size(f"{url}/c/ab") == 3
+    assert storage.newest_change(f"{url}/c") is not None
+    assert storage.newest_change(f"{url}/none") is None
+    storage.delete([f"{url}/a/"])
+    assert not storage.exists(f"{url}/a/b/two")
+    storage.delete([f"{url}/c/ab", f"{url}/c/gone"])
+    assert [path for path, _ in storage.list_files(f"{url}/c")] == [f"{url}/c/one"]
+
+
+def test_a_bucket_that_is_not_there_is_an_error_that_names_it(
+    bucket: Bucket, tmp_path: Path
+) -> None:
+    path = write_events(tmp_path / "in.jsonl", 0, 1)
+    said = run("--input", path, "--output", "s3://no-such-bucket/out", *bucket.options)
+    assert said.code == 5
+    assert "s3://no-such-bucket/out" in said.err
+    said = run("--input", "s3://no-such-bucket/*", "--output", tmp_path / "out", *bucket.options)
+    assert said.code == 3
+    assert "s3://no-such-bucket" in said.err
