@@ -183,7 +183,7 @@ class CommandParser(argparse.ArgumentParser):
         raise UsageError(message, f"{self.prog} --help shows all options")
 
 
-def run_parser() -> argparse.ArgumentParser:
+def run_parser() -> CommandParser:
     """Makes the parser of `run` out of the fields of RunOptions."""
     parser = CommandParser(
         prog="job-status run",

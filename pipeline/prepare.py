@@ -156,7 +156,8 @@ def check_output(settings: CommitSettings) -> None:
     """
     for place in settings.places():
         probe = storage.join(place.staging(settings.run_id), "probe")
-        storage.write(probe, b"")
+        # Not an empty one: Beam cannot write an empty object to S3.
+        storage.write(probe, b"probe")
         storage.delete([probe])
     if settings.write_mode == "error":
         found = manifests(settings.output)

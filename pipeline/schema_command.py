@@ -110,9 +110,10 @@ def markdown(names: Sequence[RecordName] = RECORD_NAMES) -> str:
     """The reference of the records, made from their schemas."""
     parts = [
         "# The records\n",
-        "Made from the schemas by `job-status schema print --markdown`; not to be edited by hand.\n",
-        "A type with `?` may be null and has null as its default. Text with listed values is a plain "
-        "Avro string: lists grow, and enums break readers when they do.\n",
+        "Made from the schemas by `job-status schema print --markdown`; not to be edited by "
+        "hand.\n",
+        "A type with `?` may be null and has null as its default. Text with listed values is a "
+        "plain Avro string: lists grow, and enums break readers when they do.\n",
     ]
     for name in names:
         parsed = record_schema(name).parsed

@@ -8,6 +8,7 @@ text, whatever the text is: statuses come from outside.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from itertools import filterfalse
 from typing import Final, NamedTuple
 from unicodedata import category, combining, normalize
@@ -111,6 +112,19 @@ def provider_key(name: str) -> str:
     Returns:
         Letters and digits in folded case (`sapsuccessfactors`); empty where there are none.
     """
+    # Data has few providers, each of them in every event; a long name is none of them.
+    return _known_provider_key(name) if len(name) <= _LONGEST_KNOWN else _provider_key(name)
+
+
+_LONGEST_KNOWN: Final = 100
+
+
+@lru_cache(maxsize=1024)
+def _known_provider_key(name: str) -> str:
+    return _provider_key(name)
+
+
+def _provider_key(name: str) -> str:
     folded = norm(name)
     return folded if folded.isalnum() else "".join(c for c in folded if c.isalnum())
 

@@ -7,7 +7,6 @@ import io
 import os
 
 import fastavro
-from apache_beam.io.filesystem import BeamIOError
 
 from schemas.avro import RecordName, record_schema
 from schemas.errors import OutputError
@@ -69,7 +68,7 @@ class AvroFile:
         """Makes the file durable and tells what is in it."""
         try:
             storage.close_durably(self._file, self._path)
-        except (OSError, BeamIOError) as error:
+        except storage.faults() as error:
             raise self._cannot_write(error) from error
         return StagedFile(
             self._output, self._path, self._records, self.size, self._digest.hexdigest()
@@ -78,7 +77,7 @@ class AvroFile:
     def _write(self, data: bytes) -> None:
         try:
             self._file.write(data)
-        except (OSError, BeamIOError) as error:
+        except storage.faults() as error:
             raise self._cannot_write(error) from error
         self._digest.update(data)
         self.size += len(data)

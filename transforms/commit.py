@@ -336,8 +336,10 @@ def finish(output: str, intent: Intent) -> None:
     ]
     staged = _sizes(staging)
     _rename([pair for pair in renames if pair[0] in staged])
+    # A listing, since some object stores take as long to be asked for a single file.
+    there = _sizes(final.rpartition("/")[0] for _, final in renames)
     for (_, final), file in zip(renames, manifest.files, strict=True):
-        if not storage.exists(final) or storage.size(final) != file.bytes:
+        if there.get(final) != file.bytes:
             raise OutputError(
                 f"{final} is not there as it was staged: the run {manifest.run_id} cannot be "
                 "completed",

@@ -45,15 +45,23 @@ def find_dead_letters(path: str, outputs: Iterable[str] = ()) -> list[DeadLetter
         The files in the order of their names.
 
     Raises:
-        InputError: There is nothing, or a manifest lists a file that is missing.
+        InputError: There is nothing, or a manifest lists a file that is missing and that was not
+            replayed.
         OutputError: A manifest cannot be read.
     """
     path = storage.normal(path)
     paths = list(_committed(path)) or _files_at(path)
     counts: dict[str, int] = {}
+    consumed: set[str] = set()
     for output in {*outputs_of(path, paths), *outputs}:
         counts |= {storage.real(each): count for each, count in _committed(output).items()}
-    return [_file(each, counts.get(storage.real(each))) for each in sorted(paths)]
+        consumed |= {storage.real(each) for each in consumed_before(output)}
+    return [
+        _file(each, counts.get(storage.real(each)))
+        for each in sorted(paths)
+        # What was replayed may be deleted.
+        if storage.real(each) not in consumed or storage.exists(each)
+    ]
 
 
 def outputs_of(path: str, paths: Iterable[str]) -> set[str]:

@@ -183,16 +183,26 @@ def books_of(block: EventBlock) -> Books:
 
 def _tally_unmapped(books: Books, block: EventBlock) -> None:
     status = block.events.column("job_status")
-    is_unmapped = pc.equal(status.dictionary.field("derivation"), "unmapped").take(status.indices)
-    rows = block.events.select(["job_status", "provider", "legacy_status"]).filter(is_unmapped)
-    for row in rows.to_pylist():
-        said = row["job_status"]
-        derived = Derived(
-            said["value"], said["source_value"], said["derived_from"], said["derivation"]
+    distinct = status.dictionary
+    is_unmapped = pc.equal(distinct.field("derivation"), "unmapped").take(status.indices)
+    rows = block.events.select(["provider", "legacy_status"]).filter(is_unmapped)
+    said = [
+        distinct.field(name).to_pylist()
+        for name in ("value", "source_value", "derived_from", "derivation", "given_value")
+    ]
+    counts = Counter(
+        zip(
+            status.indices.filter(is_unmapped).to_pylist(),
+            rows.column("provider").to_pylist(),
+            rows.column("legacy_status").to_pylist(),
+            strict=True,
         )
-        key = unmapped_key(derived, row["provider"], said["given_value"], row["legacy_status"])
+    )
+    for (index, provider, legacy_status), count in counts.items():
+        *derived, given_value = (column[index] for column in said)
+        key = unmapped_key(Derived(*derived), provider, given_value, legacy_status)
         if key is not None:
-            books.unmapped.add(*key)
+            books.unmapped.add(*key, count)
 
 
 class _EncodeAvro(beam.DoFn):

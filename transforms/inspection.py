@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, BinaryIO, NamedTuple
 
 import fastavro
-from apache_beam.io.filesystem import BeamIOError
 
 from schemas.errors import JobStatusError
 from schemas.manifest import Manifest, OutputFile
@@ -144,15 +144,13 @@ def content_of(path: str) -> Content:
     with storage.open_for_reading(path) as raw:
         file = _Digested(raw)
         end: int | None = None
-        try:
+        # Damage makes decoders raise whatever the bytes happen to mean to them.
+        with suppress(Exception):
             end = _count_blocks(file, content)
-        except Exception:
-            # Damage makes decoders raise whatever the bytes happen to mean to them.
-            pass
         position = file.tell()
         try:
             content.size, content.sha256 = file.finish()
-        except (OSError, BeamIOError) as error:
+        except storage.faults() as error:
             content.damage = f"cannot be read: {storage.reason(error)}"
             return content
     if end != content.size:

@@ -69,7 +69,7 @@ def _decoded(payloads: Sequence[bytes]) -> list[Payload | None]:
     for payload in payloads:
         try:
             envelopes.append(_decode(payload))
-        except (msgspec.DecodeError, RecursionError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             envelopes.append(None)
     return envelopes
 

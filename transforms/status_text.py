@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import NamedTuple
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from transforms.json_text import kind_of
 
+
+class _Pair(Struct, gc=False):
+    """A status as the unified model has it."""
+
+    value: str | None = None
+    source_value: Raw = Raw()
+
+
+_decode_pair = msgspec.json.Decoder(_Pair).decode
 _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_string = msgspec.json.Decoder(str).decode
 
@@ -58,6 +68,13 @@ def status_text(raw: bytes, path: str = "$.job_status") -> StatusText:
     if kind == "null":
         return StatusText(None, None, None, "missing")
     text = raw.decode()
+    if kind == "object":
+        # Nearly every status is such a pair; any other goes the way that looks closer.
+        with suppress(msgspec.ValidationError):
+            usual = _decode_pair(raw)
+            source_text = bytes(usual.source_value).decode()
+            if source_text not in ("", "null"):
+                return StatusText(text, usual.value, source_text, kind_of(usual.source_value))
     if kind == "array":
         raise WrongTypeError(path, "a value, or an object that holds one", kind)
     if kind != "object":

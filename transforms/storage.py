@@ -12,6 +12,7 @@ import os
 import secrets
 import shutil
 import stat
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import BinaryIO, NamedTuple
@@ -20,9 +21,16 @@ from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
 from schemas.errors import InputError, OutputError, UsageError
+from transforms.s3_session import keep_session
+
+keep_session()
 
 _SCHEME_END = "://"
 _LOCAL_SCHEME = "file" + _SCHEME_END
+_CLIENT_ERRORS = (
+    ("apache_beam.io.aws.clients.s3.messages", "S3ClientError"),
+    ("google.api_core.exceptions", "GoogleAPIError"),
+)
 
 _MOST_ATTEMPTS = 5
 
@@ -43,6 +51,12 @@ class Matched(NamedTuple):
 
     files: list[FileInfo]
     directories: list[str]
+
+
+def faults() -> tuple[type[Exception], ...]:
+    """What filesystems raise: some object stores let the errors of their clients through."""
+    loaded = [(sys.modules.get(module), name) for module, name in _CLIENT_ERRORS]
+    return (OSError, BeamIOError, *(getattr(module, name) for module, name in loaded if module))
 
 
 def is_local(path: str) -> bool:
@@ -91,7 +105,8 @@ def reason(error: BaseException) -> str:
         error = error.__cause__
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    text = str(error).strip()
+    told = getattr(error, "message", None)
+    text = (told if isinstance(told, str) else str(error)).strip()
     return text.splitlines()[-1][:300] if text else type(error).__name__
 
 
@@ -169,7 +184,7 @@ def open_for_reading(path: str) -> BinaryIO:
     """
     try:
         file = FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
-    except (OSError, BeamIOError) as error:
+    except faults() as error:
         raise InputError(f"cannot open the input {path}: {reason(error)}") from error
     except ValueError as error:
         raise _unknown_scheme(path) from error
@@ -184,7 +199,7 @@ def create(path: str) -> BinaryIO:
     """
     try:
         return _create(path)
-    except (OSError, BeamIOError) as error:
+    except faults() as error:
         raise OutputError(f"cannot write {path}: {reason(error)}") from error
     except ValueError as error:
         raise _unknown_scheme(path) from error
@@ -222,7 +237,7 @@ def write(path: str, data: bytes) -> None:
         if is_plain:
             os.replace(place, path)
             _sync_directories([path])
-    except (OSError, BeamIOError) as error:
+    except faults() as error:
         raise OutputError(f"cannot write {path}: {reason(error)}") from error
 
 
@@ -255,7 +270,7 @@ def list_files(directory: str) -> list[FileInfo]:
         found = FileSystems.match([join(directory, "*")])[0].metadata_list
     except (FileNotFoundError, NotADirectoryError):
         return []
-    except (OSError, BeamIOError) as error:
+    except faults() as error:
         raise OutputError(f"cannot list {directory}: {reason(error)}") from error
     except ValueError as error:
         raise _unknown_scheme(directory) from error
@@ -284,7 +299,7 @@ def list_directories(directory: str) -> list[str]:
         found = FileSystems.match([prefix + "**"])[0].metadata_list
     except (FileNotFoundError, NotADirectoryError):
         return []
-    except (OSError, BeamIOError) as error:
+    except faults() as error:
         raise OutputError(f"cannot list {directory}: {reason(error)}") from error
     names = {item.path.removeprefix(prefix) for item in found}
     return sorted({name.partition("/")[0] for name in names if "/" in name})
@@ -304,7 +319,7 @@ def rename(pairs: Sequence[tuple[str, str]]) -> None:
                     os.makedirs(directory, exist_ok=True)
             FileSystems.rename([source_of[target] for target in targets], targets)
             _sync_directories(targets)
-        except (OSError, BeamIOError) as error:
+        except faults() as error:
             directory = os.path.dirname(targets[0])
             raise OutputError(f"cannot rename files into {directory}: {reason(error)}") from error
 
@@ -339,7 +354,7 @@ def delete(paths: Sequence[str]) -> None:
                     _delete_local(path)
             else:
                 FileSystems.delete(group)
-        except (OSError, BeamIOError) as error:
+        except faults() as error:
             left = [path for path in group if exists(path)]
             if left:
                 raise OutputError(f"cannot delete {left[0]}: {reason(error)}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 import msgspec
@@ -73,22 +74,32 @@ class UnmappedTally:
 
     def merge(self, other: UnmappedTally | UnmappedState) -> None:
         """Adds the counts of another tally; if all have no room, the most frequent texts stay."""
-        state = other.state() if isinstance(other, UnmappedTally) else other
-        self.others += state.others
-        for row in state.rows:
-            key = _Key(row.provider, row.source_value)
-            self._counts[key] = self._counts.get(key, 0) + row.count
+        self.others += other.others
+        if isinstance(other, UnmappedTally):
+            counts: Iterable[tuple[_Key, int]] = other._counts.items()
+        else:
+            counts = ((_Key(row.provider, row.source_value), row.count) for row in other.rows)
+        for key, count in counts:
+            self._counts[key] = self._counts.get(key, 0) + count
+        # Ranking takes time: it is done once for many small tallies.
+        if len(self._counts) > 2 * MAX_TEXTS:
+            self._trim()
+
+    def _trim(self) -> None:
         if len(self._counts) > MAX_TEXTS:
-            ranked = self._ranked()
-            self._counts = dict(ranked[:MAX_TEXTS])
-            self.others += sum(count for _, count in ranked[MAX_TEXTS:])
+            # Of those that came as often, the first to come stay.
+            by_count = sorted(self._counts.items(), key=itemgetter(1), reverse=True)
+            self._counts = dict(by_count[:MAX_TEXTS])
+            self.others += sum(count for _, count in by_count[MAX_TEXTS:])
 
     def top(self, rows: int = TOP) -> list[UnmappedRow]:
         """Returns the most frequent texts; those of one count by provider and text."""
+        self._trim()
         return _rows(self._ranked()[:rows])
 
     def state(self) -> UnmappedState:
         """Returns the whole tally in a form that can be encoded."""
+        self._trim()
         return UnmappedState(_rows(self._ranked()), self.others)
 
     def total(self) -> int:

@@ -11,10 +11,15 @@ from typing import Any
 
 import pytest
 
+import pipeline.replay
 import transforms.derive_job_status
+from pipeline.replay import replay_parser
+from pipeline.run import launch_or_clear
 from pipeline.sample import write_samples
+from schemas.errors import OutputError
 from tests.conftest import ReadRecords, records_of
 from tests.pipeline.command import Said, job_status, run, visible, write_events
+from transforms import storage
 
 pytestmark = pytest.mark.usefixtures("no_sync")
 
@@ -269,6 +274,49 @@ def test_a_file_that_its_manifest_lists_and_that_is_gone_is_told(output: Path) -
     assert str(path) in said.err
 
 
+def test_a_replay_interrupted_while_committing_is_completed_and_not_done_again(
+    output: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Any) -> None:
+        raise OutputError("cannot rename: Input/output error")
+
+    before = ids(output)
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "rename", refuse)
+        assert replay(output, "--output", output).code == 5
+    assert ids(output) == before
+    (first,) = (path for path in (output / "dead_letter").iterdir())
+    said = replay(first, "--output", output)
+    assert said.code == 0
+    assert "completed the run" in said.err and "nothing was changed" in said.err
+    assert ids(output) == ids(whole)
+
+
+def test_two_replays_at_once_do_not_write_an_event_twice(
+    output: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+
+    def overtaken(*given: Any) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(pipeline.replay, "launch_or_clear", launch_or_clear)
+            assert replay(output, "--output", output).code == 0
+        launch_or_clear(*given)
+
+    monkeypatch.setattr(pipeline.replay, "launch_or_clear", overtaken)
+    said = replay(output, "--output", output)
+    assert said.code == 5
+    assert "meanwhile" in said.err
+    assert ids(output) == ids(whole)
+
+
+def test_what_was_replayed_may_be_deleted(output: Path) -> None:
+    (path,) = (output / "dead_letter").iterdir()
+    assert replay(output, "--output", output).code == 0
+    path.unlink()
+    assert replay(output, "--output", output).code == 0
+    assert job_status("dead-letters", output).code == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
@@ -308,6 +356,6 @@ def test_a_run_id_that_was_committed_is_not_done_again(
 
 
 def test_help_lists_only_the_options_of_a_replay() -> None:
-    said = job_status("replay", "--help")
-    assert said.code == 0
-    assert "--max_event_bytes" in said.out and "--account_id" not in said.out
+    text = replay_parser().format_help()
+    assert "--max_event_bytes" in text
+    assert "--account_id" not in text and "overwrite" not in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -63,6 +64,8 @@ def endpoint() -> Iterator[str]:
     """The address of a server."""
     from moto.server import ThreadedMotoServer
 
+    # Every request would be logged.
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
     server.start()
     try:

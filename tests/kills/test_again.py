@@ -1,0 +1,72 @@
+"""The same command again, without a run id, after a run that was interrupted while committing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from schemas.errors import OutputError
+from tests.conftest import records_of
+from tests.pipeline.command import Said, run, write_events
+from transforms import storage
+
+
+@pytest.fixture
+def interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An input whose run wrote down its intent and went no further."""
+    path = write_events(tmp_path / "in.jsonl", 0, 3)
+
+    def refuse(pairs: Any) -> None:
+        raise OutputError("cannot rename: Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "rename", refuse)
+        assert _again(path).code == 5
+    assert not (tmp_path / "out" / "job_status").exists()
+    return path
+
+
+def _again(path: Path, *more: str) -> Said:
+    return run("--input", path, "--output", path.parent / "out", *more)
+
+
+def _ids(path: Path) -> list[str]:
+    return sorted(record["job_id"] for record in records_of(path.parent / "out"))
+
+
+@pytest.mark.parametrize("write_mode", ["error", "append"])
+def test_the_same_command_is_done_once_its_run_is_completed(
+    interrupted: Path, write_mode: str
+) -> None:
+    report = interrupted.parent / "report.json"
+    said = _again(interrupted, "--write_mode", write_mode, "--report", str(report))
+    assert said.code == 0, said.err
+    assert "completed the run" in said.err and "the same input" in said.err
+    assert _ids(interrupted) == ["0", "1", "2"]
+    assert report.exists()
+
+
+def test_another_input_is_another_run(interrupted: Path) -> None:
+    write_events(interrupted, 10, 4)
+    assert _again(interrupted).code == 5
+    assert _ids(interrupted) == ["0", "1", "2"]
+    assert _again(interrupted, "--write_mode", "append").code == 0
+    assert _ids(interrupted) == ["0", "1", "10", "11", "12", "13", "2"]
+
+
+def test_other_options_are_another_run(interrupted: Path) -> None:
+    assert _again(interrupted, "--provider", "lever").code == 5
+    assert _ids(interrupted) == ["0", "1", "2"]
+
+
+def test_a_command_that_takes_the_place_is_done_anew(interrupted: Path) -> None:
+    assert _again(interrupted, "--write_mode", "overwrite").code == 0
+    assert _ids(interrupted) == ["0", "1", "2"]
+    assert len([*(interrupted.parent / "out" / "_manifest").iterdir()]) == 1
+
+
+def test_once_it_is_completed_the_same_command_is_refused_as_ever(interrupted: Path) -> None:
+    assert _again(interrupted).code == 0
+    assert _again(interrupted).code == 5
