@@ -203,7 +203,9 @@ def _sample(kind: Any, nulls: bool) -> Any:
         name = kind["type"]
         if name == "record":
             return {
-                field["name"]: (listed_values(field) or [None])[0] or _sample(field["type"], nulls)
+                field["name"]: values[0]
+                if (values := listed_values(field)) and not nulls
+                else _sample(field["type"], nulls)
                 for field in kind["fields"]
             }
         if name == "enum":

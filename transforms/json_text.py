@@ -43,7 +43,7 @@ _SURROGATES = re.compile(
 
 def kind_of(text: bytes | Raw) -> Kind:
     """The type of a JSON text by its first character; what is not JSON passes for a number."""
-    first = bytes(memoryview(text)[:1])
+    first = text[:1] if isinstance(text, bytes) else bytes(memoryview(text)[:1])
     if first in _WHITE:
         first = bytes(text).lstrip(_WHITE)[:1]
     return _KINDS.get(first, "number")

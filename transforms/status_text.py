@@ -64,17 +64,18 @@ def status_text(raw: bytes, path: str = "$.job_status") -> StatusText:
     Raises:
         WrongTypeError: It is an array, or its `value` is no string.
     """
+    if raw.startswith(b"{"):
+        # Nearly every status is such a pair; any other goes the way that looks closer.
+        with suppress(msgspec.ValidationError):
+            usual = _decode_pair(raw)
+            source_text = bytes(usual.source_value)
+            if source_text not in (b"", b"null"):
+                kind = kind_of(source_text)
+                return StatusText(raw.decode(), usual.value, source_text.decode(), kind)
     kind = kind_of(raw) if raw else "null"
     if kind == "null":
         return StatusText(None, None, None, "missing")
     text = raw.decode()
-    if kind == "object":
-        # Nearly every status is such a pair; any other goes the way that looks closer.
-        with suppress(msgspec.ValidationError):
-            usual = _decode_pair(raw)
-            source_text = bytes(usual.source_value).decode()
-            if source_text not in ("", "null"):
-                return StatusText(text, usual.value, source_text, kind_of(usual.source_value))
     if kind == "array":
         raise WrongTypeError(path, "a value, or an object that holds one", kind)
     if kind != "object":

@@ -17,7 +17,7 @@ import pytest
 
 from pipeline.java_avro import read_with_java, tools_path
 from schemas.avro import record_schema
-from schemas.compatibility import breaks_of
+from schemas.compatibility import Reader, breaks_of
 
 DOCS = Path(__file__).parents[2] / "docs" / "readers.md"
 OUTPUTS = {"job_status": "job_status_event", "dead_letter": "dead_letter"}
@@ -141,7 +141,7 @@ def test_what_is_read_is_worth_comparing(workplace: Path) -> None:
 @pytest.mark.needs("avro_tools", "avro")
 def test_java_reads_what_a_new_schema_would_write_or_says_why_not() -> None:
     candidate = json.loads(record_schema("dead_letter").text)
-    readers = {"Avro for Java": read_with_java}
+    readers: dict[str, Reader] = {"Avro for Java": read_with_java}
     candidate["fields"][6]["type"] = "string"
     candidate["fields"][6].pop("default", None)
     found = [each.what for each in breaks_of(candidate, readers)]
