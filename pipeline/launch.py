@@ -23,7 +23,7 @@ from apache_beam.options.pipeline_options import (
 from apache_beam.runners.runner import create_runner
 
 from pipeline.graph import GraphSettings, build
-from pipeline.local_engine import engine_with_processes
+from pipeline.local_engine import engine_with_processes, relax_collector
 from schemas.errors import JobStatusError, StoppedBySignal, UsageError
 from transforms.lifeline import Lifeline
 from transforms.refusals import carried_error
@@ -90,6 +90,7 @@ def launch(settings: GraphSettings, options: PipelineOptions, debug: bool) -> No
     with _lifeline(options) as lifeline:
 
         def work() -> None:
+            relax_collector()
             pipeline = beam.Pipeline(runner=runner, options=options)
             build(pipeline, settings, lifeline)
             pipeline.run().wait_until_finish()

@@ -7,6 +7,7 @@ terminal.
 
 from __future__ import annotations
 
+import gc
 import os
 import shlex
 import sys
@@ -17,6 +18,9 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.runners.portability.fn_api_runner.fn_runner import ExtendedProvisionInfo
 from apache_beam.runners.portability.portable_runner import JobServiceHandle
 from apache_beam.transforms.environments import SubprocessSDKEnvironment
+
+_ALLOCATIONS = 100_000
+"""Between two looks for cycles; Python's own choice is 700."""
 
 _WORKER = "pipeline.worker"
 
@@ -43,3 +47,13 @@ def engine_with_processes(options: PipelineOptions, debug: bool) -> FnApiRunner 
             beam_provision_api_pb2.ProvisionInfo(pipeline_options=told), job_name="job-status"
         ),
     )
+
+
+def relax_collector() -> None:
+    """Keeps Python's collector of cycles from looking at everything again and again.
+
+    What the engine has loaded stays anyway, and blocks hold no cycles: they go when they are done.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_ALLOCATIONS, *gc.get_threshold()[1:])

@@ -21,6 +21,9 @@ def main(arguments: list[str]) -> None:
     # After the watch has begun: this takes seconds.
     from apache_beam.runners.worker import sdk_worker_main
 
+    from pipeline.local_engine import relax_collector
+
+    relax_collector()
     sdk_worker_main.main(arguments[:1])
 
 
