@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from rich.console import Console
 
 from pipeline.mapping_commands import explain_text, lint_text, print_text, suggest_text
-from pipeline.options import CommandParser
+from pipeline.options import CommandParser, add_command
 from pipeline.prepare import read_mapping, read_text
 from schemas.errors import UsageError
 
@@ -28,13 +29,7 @@ def _parser() -> CommandParser:
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    def command(name: str, text: str, work: Callable[[Any], str]) -> CommandParser:
-        added: CommandParser = commands.add_parser(
-            name, help=text, description=text, allow_abbrev=False
-        )
-        added.set_defaults(command=work)
-        return added
-
+    command = partial(add_command, commands)
     explain = command("explain", "which status comes out of a source value, and why", _explain)
     explain.add_argument("--provider", metavar="NAME", help="the hiring system")
     explain.add_argument("json", metavar="JSON", help="the source value, as JSON")

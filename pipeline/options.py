@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, Literal, cast
 
@@ -181,6 +181,18 @@ class CommandParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> Any:
         raise UsageError(message, f"{self.prog} --help shows all options")
+
+
+def add_command(
+    commands: argparse._SubParsersAction[CommandParser],
+    name: str,
+    text: str,
+    work: Callable[[Any], Any],
+) -> CommandParser:
+    """Adds a subcommand to a command; parsing it leaves `work` in the attribute `command`."""
+    added = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+    added.set_defaults(command=work)
+    return added
 
 
 def run_parser() -> CommandParser:

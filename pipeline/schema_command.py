@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
 from rich.console import Console
 
 from pipeline.java_avro import java_readers
-from pipeline.options import CommandParser
+from pipeline.options import CommandParser, add_command
 from pipeline.prepare import read_text
 from schemas.avro import RecordName, listed_values, record_schema
 from schemas.compatibility import RECORD_NAMES, breaks_of, record_name_of, released
@@ -32,13 +33,7 @@ def _parser() -> CommandParser:
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    def command(name: str, text: str, work: Callable[[Any], None]) -> CommandParser:
-        added: CommandParser = commands.add_parser(
-            name, help=text, description=text, allow_abbrev=False
-        )
-        added.set_defaults(command=work)
-        return added
-
+    command = partial(add_command, commands)
     shown = command("print", "prints the schemas that are written", _print)
     shown.add_argument("--record", choices=RECORD_NAMES, help="one of them, as an .avsc file")
     shown.add_argument("--markdown", action="store_true", help="as the reference in the docs")

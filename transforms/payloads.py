@@ -16,6 +16,7 @@ import msgspec
 from msgspec import UNSET, Raw
 
 from transforms.blocks import Context, Rejection
+from transforms.books import MAX_IGNORED_TYPES, OTHER_TYPES
 from transforms.faulty_text import LONE_SURROGATE, Cover, Fault, fault_of
 from transforms.json_text import kind_of, spans_of
 from transforms.lines import too_large
@@ -33,9 +34,7 @@ from transforms.status_text import StatusText, WrongTypeError, status_text
 
 STEP = "ParseEvents"
 
-_MAX_IGNORED_TYPES = 100
 _MAX_TYPE_LENGTH = 256
-_OTHER_TYPES = "other"
 
 _decode_payload = msgspec.json.Decoder(Payload).decode
 _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
@@ -181,9 +180,9 @@ class Rows:
         """Counts an envelope of another type; of too many types, only that there were more."""
         is_new = event_type not in self.ignored
         if is_new and (
-            len(self.ignored) >= _MAX_IGNORED_TYPES or len(event_type) > _MAX_TYPE_LENGTH
+            len(self.ignored) >= MAX_IGNORED_TYPES or len(event_type) > _MAX_TYPE_LENGTH
         ):
-            event_type = _OTHER_TYPES
+            event_type = OTHER_TYPES
         self.ignored[event_type] = self.ignored.get(event_type, 0) + 1
 
 
