@@ -38,7 +38,7 @@ check() {
 check 'ruff check' ruff check .
 check 'ruff format' ruff format --check .
 check mypy mypy
-check pytest pytest "$@"
+check pytest pytest --numprocesses auto --dist worksteal "$@"
 
 [ -z "$failed" ] || say "failed: $failed"
 exit "$status"

@@ -16,7 +16,7 @@ import yaml
 
 from schemas.errors import UsageError
 from schemas.mapping import VALUES, Mapping, MappingError, Rule, Table, load_mapping
-from schemas.mapping_file import FILL_IN, Kind, is_number_like, parse_mapping
+from schemas.mapping_file import FILL_IN, Kind, is_number_like, needs_provider, parse_mapping
 from schemas.mapping_problems import describe, nearest
 from schemas.text import MAX_LABEL, OVERLONG, norm, provider_key
 from transforms.derive import Step, derive
@@ -330,8 +330,8 @@ def _suggestion(provider: str | None, text: str) -> _Suggestion | str:
         if code is None:
             return "has no label that could be mapped"
         return _Suggestion("code", code) if provider else "an id needs a provider"
-    if provider is None and len(key.replace(" ", "")) == 1:
-        return "a single letter needs a provider"
+    if provider is None and needs_provider(key):
+        return "a single letter or a boolean needs a provider"
     return _Suggestion("label", text.strip())
 
 

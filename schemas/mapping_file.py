@@ -106,6 +106,11 @@ def is_number_like(text: str) -> bool:
     return any(c.isnumeric() for c in text) and not any(c.isalpha() for c in text)
 
 
+def needs_provider(key: str) -> bool:
+    """Whether a normalised label says nothing for everybody: one letter, or a boolean as a text."""
+    return len(key.replace(" ", "")) == 1 or key in ("true", "false")
+
+
 class _Reader:
     """Walks the nodes of one file, collecting rules and problems."""
 
@@ -214,7 +219,6 @@ class _Reader:
         if text is None:
             return None
         text, key, line = text.strip(), norm(text), _line(node)
-        compact = key.replace(" ", "")
         if not key:
             self._problem(line, path, f'"{text}" is empty once punctuation is gone')
         elif key == OVERLONG:
@@ -227,13 +231,13 @@ class _Reader:
                 f"Write it under providers.{provider or 'NAME'}.codes: "
                 "the same number means different things at different providers.",
             )
-        elif provider is None and (len(compact) == 1 or key in ("true", "false")):
+        elif provider is None and needs_provider(key):
             self._problem(
                 line,
                 path,
                 f"`{text}` means nothing by itself: letters and booleans exist only for a provider",
                 "Write it under providers.NAME.labels"
-                + (", or true without quotes under booleans." if len(compact) > 1 else "."),
+                + (", or true without quotes under booleans." if key in ("true", "false") else "."),
             )
         else:
             return text

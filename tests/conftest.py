@@ -11,11 +11,17 @@ from typing import Any, NamedTuple, Protocol
 
 import fastavro
 import pytest
+from hypothesis import settings
 
 from tests import pubsub
 from tests.components import HOW_TO_GET_THEM, component_path
 
 Records = list[dict[str, Any]]
+
+# The same examples at every run, so that a change is judged by its own faults.
+settings.register_profile("repeatable", derandomize=True, database=None, deadline=None)
+settings.register_profile("explore", deadline=None, print_blob=True)
+settings.load_profile("repeatable")
 
 
 class ReadRecords(Protocol):

@@ -113,7 +113,7 @@ def _reference(schema: dict[str, Any], rows: list[dict[str, Any]]) -> bytes:
 def test_any_records_encode_as_fastavro_writes_them(name: RecordName) -> None:
     schema = record_schema(name).parsed
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(_records(name))
     def check(case: tuple[list[dict[str, Any]], pa.RecordBatch]) -> None:
         rows, batch = case
@@ -144,7 +144,6 @@ def test_records_of_one_field_are_encoded(avro_type: Any, column: pa.Array, valu
     assert encoded.body.to_pybytes() == _reference(schema, [{"f": each} for each in values])
 
 
-@settings(deadline=None)
 @given(_LONGS)
 def test_long_is_encoded_as_avro_does(number: int) -> None:
     assert zigzag_varint(number) == _reference(_one_field("long"), [{"f": number}])

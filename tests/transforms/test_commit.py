@@ -220,7 +220,7 @@ def test_an_error_at_any_step_leaves_nothing_or_what_the_next_run_completes(
 
 
 @given(st.lists(st.integers(0, 40), max_size=6), st.sampled_from(MODES), st.booleans())
-@hypothesis_settings(max_examples=40, deadline=None)
+@hypothesis_settings(max_examples=40)
 def test_killed_again_and_again_the_last_run_still_gives_the_same(
     kills: list[int], mode: tuple[str, bool], halfway: bool
 ) -> None:

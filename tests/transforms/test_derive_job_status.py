@@ -101,14 +101,14 @@ def _row_by_row(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @given(st.lists(rows, max_size=12), st.booleans())
-@hypothesis_settings(deadline=None, max_examples=60)
+@hypothesis_settings(max_examples=60)
 def test_columns_give_what_rows_give(events: list[dict[str, Any]], repeat_statuses: bool) -> None:
     batch = derive_batch(_batch(events, repeat_statuses=repeat_statuses), deriver())
     assert batch.column("job_status").to_pylist() == _row_by_row(events)
 
 
 @given(st.lists(rows, min_size=1, max_size=10), st.data())
-@hypothesis_settings(deadline=None, max_examples=60)
+@hypothesis_settings(max_examples=60)
 def test_a_slice_gives_what_its_rows_give(events: list[dict[str, Any]], data: Any) -> None:
     start = data.draw(st.integers(0, len(events)))
     batch = _batch(events).slice(start)
@@ -118,7 +118,7 @@ def test_a_slice_gives_what_its_rows_give(events: list[dict[str, Any]], data: An
 
 
 @given(st.lists(rows, max_size=5))
-@hypothesis_settings(deadline=None, max_examples=60)
+@hypothesis_settings(max_examples=60)
 def test_the_other_columns_stay_and_the_fingerprint_is_added(events: list[dict[str, Any]]) -> None:
     before = _batch(events)
     after = derive_batch(before, deriver())

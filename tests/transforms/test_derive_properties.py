@@ -231,7 +231,8 @@ def test_a_wrapped_status_means_the_same(wrapping: str) -> None:
 def test_nesting_costs_nothing(depth: int, opening: str) -> None:
     json = opening * depth + '"open"' + ("]" if opening == "[" else "}") * depth
     result = derive(MAPPING, **inputs(json))
-    assert result.value == ("open" if depth <= 4 else "unmapped_value")
+    says_open = depth <= 4 and opening != '{"id":'  # an id is a code, never a label
+    assert result.value == ("open" if says_open else "unmapped_value")
 
 
 MEGABYTES = 2_000_000

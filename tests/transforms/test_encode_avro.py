@@ -110,7 +110,7 @@ def test_block_of_nothing_has_no_records() -> None:
     assert (encoded.records, encoded.dead_letters) == (None, None)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.binary(max_size=9) | broken() | PAYLOADS.map(str.encode), max_size=5))
 def test_any_payloads_are_encoded_and_read_back(lines: list[bytes]) -> None:
     block = derived(parsed(*lines))
@@ -122,7 +122,7 @@ def test_any_payloads_are_encoded_and_read_back(lines: list[bytes]) -> None:
     assert len(block.payloads) + len(letters) + encoded.books.ignored == encoded.books.read
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(JSON)
 def test_text_of_a_source_value_is_read_back_byte_for_byte(text: str) -> None:
     encoded = _encode(

@@ -31,7 +31,7 @@ def _event_id(fields: list[str | None], payload: bytes) -> str:
     return digest.hexdigest()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(st.lists(_TEXTS, min_size=10, max_size=10), st.binary(max_size=9))))
 def test_identity_is_what_is_specified(rows: list[tuple[list[str | None], bytes]]) -> None:
     columns = {
@@ -102,7 +102,7 @@ def test_nameless_event_is_told_by_its_payload() -> None:
     assert _id_of(_base(id="j", remote_id=None)) == _id_of(_base(id="j", remote_id=None, title="x"))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(PAYLOADS)
 def test_same_payload_has_the_same_identities_wherever_it_stands(text: str) -> None:
     payload = text.encode()

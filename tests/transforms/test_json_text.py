@@ -57,7 +57,6 @@ def test_kind_is_told_by_the_first_character(text: bytes, kind: str) -> None:
     assert kind_of(Raw(text)) == kind
 
 
-@settings(deadline=None)
 @given(JSON)
 def test_depth_is_that_of_the_value(text: str) -> None:
     # As lists, so that the values of lost duplicates count as well.
@@ -83,7 +82,7 @@ def test_depth_counts_only_brackets_outside_strings(text: bytes, expected: int) 
     assert depth(text) == expected
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(_PIECES, st.integers(1, 7))
 def test_depth_does_not_depend_on_where_a_text_is_cut(text: bytes, chunk: int) -> None:
     whole, covered = depth(text), covering_depth(text, 2)
@@ -93,7 +92,7 @@ def test_depth_does_not_depend_on_where_a_text_is_cut(text: bytes, chunk: int) -
         assert covering_depth(text, 2) == covered
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(_PIECES, st.integers(0, 4))
 def test_what_is_covered_up_keeps_its_length_and_is_covered_once(text: bytes, limit: int) -> None:
     covers = (
@@ -109,7 +108,6 @@ def test_what_is_covered_up_keeps_its_length_and_is_covered_once(text: bytes, li
     covering_invalid_utf8(text).decode()
 
 
-@settings(deadline=None)
 @given(JSON, st.integers(0, 3))
 def test_covering_what_is_too_deep_leaves_json(text: str, limit: int) -> None:
     covered = covering_depth(text.encode(), limit)
@@ -126,7 +124,6 @@ def test_lone_surrogates_are_covered_up_and_pairs_are_not(lone: str) -> None:
     assert msgspec.json.decode(covered)[1:] == ["😀", "\\ud800"]
 
 
-@settings(deadline=None)
 @given(st.lists(JSON, max_size=5), st.sampled_from(["", " ", "\n "]))
 def test_spans_are_where_the_elements_stand(elements: list[str], white: str) -> None:
     whole = f"{white}[{white}{f'{white},{white}'.join(elements)}{white}]".encode()

@@ -29,7 +29,7 @@ def _at_once(payloads: list[bytes], context: Context) -> tuple[Rows, list[int]]:
     return rows, others
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(st.binary(max_size=9) | broken() | PAYLOADS.map(str.encode), max_size=6),
     st.sampled_from([NO_CONTEXT, Context("ats_jobs.x", None, "p", "a", "lever"), Context("other")]),

@@ -252,7 +252,7 @@ def test_bug_in_the_finder_costs_only_its_payload(monkeypatch: pytest.MonkeyPatc
 # Whatever the payloads
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.binary(max_size=9) | broken() | PAYLOADS.map(str.encode), max_size=5))
 def test_every_event_has_one_outcome_and_blocks_do_not_change_it(lines: list[bytes]) -> None:
     block = parsed(*lines)
@@ -268,7 +268,7 @@ def test_every_event_has_one_outcome_and_blocks_do_not_change_it(lines: list[byt
     ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(PAYLOADS, min_size=1, max_size=6))
 def test_small_blocks_hold_the_same_as_large_ones(elements: list[str]) -> None:
     block = raw_block(("[" + ",".join(elements) + "]").encode(), b'{"id":"last"}')

@@ -464,7 +464,7 @@ def test_long_element_is_too_large_and_the_others_are_read() -> None:
 # Whatever the payload
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.binary(max_size=60) | broken())
 @example(b'{"data":[{"id":"\xff"},{"id":"a"}],"x":"\xff"}')
 def test_any_bytes_have_an_outcome_and_no_error(payload: bytes) -> None:
@@ -481,14 +481,14 @@ def test_any_bytes_have_an_outcome_and_no_error(payload: bytes) -> None:
         assert len(rows.rejections) >= 1
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(PAYLOADS)
 @example('{"data":[[],{"data":[]},{"data":null}]}')
 def test_every_payload_gives_what_a_plain_reader_expects(text: str) -> None:
     assert outcomes_in(text.encode()) == expected_outcomes(text)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(PAYLOADS_WITH_LONE_SURROGATES)
 @example(r'{"data":[{"id":"\ud800"},{"id":"a"}],"data":[{"id":"\ud800"},{"id":"a"}]}')
 @example(r'{"event":"hris.x","data":[{"id":"\ud800"}]}')
@@ -497,7 +497,7 @@ def test_every_half_of_a_pair_is_found_where_it_is(text: str) -> None:
     assert outcomes_in(text.encode()) == expected_outcomes(text)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(broken())
 def test_broken_json_gives_what_a_plain_reader_expects(payload: bytes) -> None:
     try:
@@ -508,7 +508,7 @@ def test_broken_json_gives_what_a_plain_reader_expects(payload: bytes) -> None:
         assert outcomes_in(payload) == expected_outcomes(text)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(PAYLOADS_WITH_LONE_SURROGATES, st.sampled_from([None, "ats_jobs.x", "hris.x"]))
 @example('{"id":1,"remote_id":"r","event":null,"job_status":true}', None)
 def test_fast_way_and_plain_way_are_equal(text: str, event_type: str | None) -> None:
@@ -524,7 +524,7 @@ def test_fast_way_and_plain_way_are_equal(text: str, event_type: str | None) -> 
     assert fast.ignored == plain.ignored
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(PAYLOADS)
 def test_what_is_found_can_be_read_again_by_itself(text: str) -> None:
     rows = found_in(text.encode())
@@ -544,7 +544,7 @@ _CANARIES = payloads_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(_CANARIES.map(str.encode) | broken(_CANARIES))
 def test_no_message_holds_a_value_of_the_data(payload: bytes) -> None:
     for rejection in found_in(payload).rejections:

@@ -139,7 +139,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("letters")
 
 
-@hypothesis_settings(deadline=None, max_examples=60)
+@hypothesis_settings(max_examples=60)
 @given(LINES, st.sampled_from([40, 90, 10_000_000]), st.sampled_from(list(PACKERS)), st.data())
 def test_good_of_a_run_and_of_its_replay_are_those_of_one_run_with_a_higher_limit(
     directory: Path, payloads: list[bytes], limit: int, packer: str, data: st.DataObject
@@ -158,7 +158,7 @@ def test_good_of_a_run_and_of_its_replay_are_those_of_one_run_with_a_higher_limi
     assert {letter["attempt"] for letter in _letters(again)} <= {1}
 
 
-@hypothesis_settings(deadline=None, max_examples=60)
+@hypothesis_settings(max_examples=60)
 @given(LINES)
 def test_a_replay_of_what_was_not_mended_gives_the_same_dead_letters_and_no_event(
     directory: Path, payloads: list[bytes]

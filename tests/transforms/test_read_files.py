@@ -21,7 +21,7 @@ import apache_beam as beam
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from backports import zstd
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import InputError
@@ -124,7 +124,6 @@ _BEGIN = st.sampled_from([b"", b"", _MARK, b"\n", _MARK + b"\r\n"])
 _CONTENTS = st.tuples(_BEGIN, st.lists(_WHITE | _TEXT, max_size=30).map(b"".join)).map(b"".join)
 
 
-@settings(deadline=None)
 @given(data=_CONTENTS, range_bytes=st.integers(1, 90), block_bytes=st.integers(1, 50))
 def test_every_line_comes_once_whatever_the_ranges_and_the_blocks(
     data: bytes, range_bytes: int, block_bytes: int

@@ -57,7 +57,7 @@ def test_wrong_type_is_told_with_its_path(raw: bytes, path: str) -> None:
     assert caught.value.path == path
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(JSON, st.sampled_from(["", " ", "\t\r\n"]), st.sampled_from(["source_value", "sourceValue"]))
 def test_text_of_a_source_value_is_kept_byte_for_byte(source: str, white: str, name: str) -> None:
     pair = f'{{{white}"{name}"{white}:{white}{source}{white}}}'
@@ -91,7 +91,6 @@ def test_numbers_and_escapes_keep_their_text(source: str) -> None:
     assert event["job_status"]["source_value_json"] == source
 
 
-@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_given_value_is_decoded(text: str) -> None:
     assert status_text(json.dumps({"value": text}).encode()).given_value == text

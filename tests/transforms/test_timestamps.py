@@ -108,7 +108,7 @@ def _nearly_valid(draw: st.DrawFn) -> str:
 _TEXTS = st.none() | _nearly_valid() | st.text(max_size=33)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(_TEXTS, max_size=4))
 @example(["0000-12-31T23:59:59-01:00"])
 @example(["9999-12-31T23:30:00-01:00"])
@@ -120,7 +120,6 @@ def test_column_way_equals_row_way(texts: list[str | None]) -> None:
         assert _column([text]) == [micros]
 
 
-@settings(deadline=None)
 @given(st.lists(_TEXTS, min_size=2, max_size=6), st.integers(0, 3), st.integers(0, 3))
 def test_slice_of_a_column_is_read_as_itself(
     texts: list[str | None], start: int, length: int
