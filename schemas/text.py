@@ -33,7 +33,7 @@ _MAX_KNOWN_CHARACTERS: Final = 20_000
 _DOT_ABOVE: Final = "\u0307"
 _DOTLESS_I: Final = "\u0131"
 _DOTS: Final = re.compile(_DOT_ABOVE + "{2,}")
-_SPACES: Final = re.compile(" {2,}")
+_SPACES: Final = re.compile(f" [ {_DOT_ABOVE}]+")
 _MANY_MARKS: Final = re.compile(rb"[^\x00]{%d}" % (_MAX_MARKS + 1))
 _ASCII_BOUNDARY: Final = re.compile("(?<=[a-z])(?=[A-Z])")
 

@@ -22,6 +22,7 @@ PACKAGES = ("pipeline", "transforms", "schemas")
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 SCRIPTS = ("run_local.sh", "run_tests.sh")
 LOCKS = ("requirements.lock", "requirements-dev.lock")
+PYTEST = "pytest --numprocesses auto --dist worksteal"
 
 # Everything but Python that the scripts call.
 TOOLS = (
@@ -243,7 +244,7 @@ class TestInstallation:
 
     def test_the_development_environment_serves_both(self, machine: Machine) -> None:
         machine.python(RECORDING)
-        checks = ["ruff check .", "ruff format --check .", "mypy", "pytest"]
+        checks = ["ruff check .", "ruff format --check .", "mypy", PYTEST]
         assert machine.run("run_tests.sh").returncode == 0
         assert machine.called() == [*INSTALLED_FOR_TESTS, *checks]
         assert machine.run("run_local.sh", "schema").returncode == 0
@@ -348,13 +349,13 @@ class TestRunTests:
     def test_arguments_are_those_of_pytest(self, machine: Machine) -> None:
         machine.python(RECORDING)
         assert machine.run("run_tests.sh", "--require-all", "-k", "a or b").returncode == 0
-        assert machine.called()[-1] == "pytest --require-all -k a or b"
+        assert machine.called()[-1] == f"{PYTEST} --require-all -k a or b"
 
     def test_all_checks_run_and_the_first_failure_counts(self, machine: Machine) -> None:
         machine.python(RECORDING)
         done = machine.run("run_tests.sh", FAIL="ruff")
         assert done.returncode == 7
-        assert machine.called()[-4:] == ["ruff check .", "ruff format --check .", "mypy", "pytest"]
+        assert machine.called()[-4:] == ["ruff check .", "ruff format --check .", "mypy", PYTEST]
         assert done.stderr.endswith("run_tests.sh: failed: ruff check, ruff format\n")
 
     def test_ci_requires_everything(self, machine: Machine) -> None:
@@ -362,7 +363,7 @@ class TestRunTests:
         (machine.root / ".ci").mkdir()
         shutil.copy(ROOT / ".ci/run", machine.root / ".ci/run")
         assert machine.run(".ci/run").returncode == 0
-        assert machine.called()[-1] == "pytest --require-all"
+        assert machine.called()[-1] == f"{PYTEST} --require-all"
 
 
 def _pins(name: str) -> Iterator[tuple[Requirement, list[str]]]:
