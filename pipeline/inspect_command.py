@@ -20,13 +20,6 @@ from pipeline.options import CommandParser, beam_parser
 from schemas.errors import InputError, OutputError, UsageError
 from schemas.manifest import Manifest, OutputFile
 from transforms import storage
-from transforms.commit import (
-    PENDING,
-    full_path,
-    manifest_directory,
-    manifests,
-    read_intent,
-)
 from transforms.inspection import (
     Content,
     Finding,
@@ -36,6 +29,7 @@ from transforms.inspection import (
     first_rows,
     inspection_error,
 )
+from transforms.manifests import PENDING, full_path, manifest_directory, manifests, read_intent
 
 _OUTPUTS = ("job_status", "dead_letter")
 _AVRO = ".avro"

@@ -15,7 +15,8 @@ from schemas.errors import InputError, OutputError, UsageError
 from schemas.mapping import Mapping, load_mapping
 from transforms import storage
 from transforms.blocks import Context
-from transforms.commit import CommitSettings, manifest_path, manifests
+from transforms.commit import CommitSettings
+from transforms.manifests import manifest_path, manifests
 from transforms.read_files import ReadLimits, match_files
 
 _RUN_ID_CHARACTERS = frozenset(string.ascii_letters + string.digits + "-_")

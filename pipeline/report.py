@@ -12,7 +12,7 @@ from rich.table import Table
 from schemas.errors import OutputError
 from schemas.manifest import Manifest
 from transforms import storage
-from transforms.commit import full_path
+from transforms.manifests import full_path
 
 _MOST_UNMAPPED_SHOWN = 5
 _WIDTH = 80

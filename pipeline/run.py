@@ -17,7 +17,8 @@ from pipeline.report import print_summary, report_of, write_report
 from schemas.errors import InputError, JobStatusError, TooManyDeadLettersError
 from schemas.manifest import Manifest
 from transforms import storage
-from transforms.commit import CommitSettings, manifest_path
+from transforms.commit import CommitSettings
+from transforms.manifests import manifest_path
 from transforms.recovery import clear_staging, interrupted_same, recover
 
 

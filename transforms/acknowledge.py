@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Any
 
 import apache_beam as beam
-from apache_beam.metrics import Metrics
 
-from transforms.messages import Receipt
+from transforms.blocks import Receipt
+from transforms.meters import AcknowledgeMeters
 from transforms.pubsub_client import AwayError, Subscription, batches
 from transforms.puller import Backoff
 from transforms.refusals import carried_to_launcher
 
 _LOGGER = logging.getLogger(__name__)
-
-_NAMESPACE = "job_status"
 
 
 def acknowledge(subscription: Subscription, ack_ids: list[str], patience_seconds: float) -> int:
@@ -64,17 +61,16 @@ class _Acknowledge(beam.DoFn):
 
     def setup(self) -> None:
         self._subscriptions: dict[str, Subscription] = {}
-        self._done = Metrics.counter(_NAMESPACE, "messages_acknowledged")
-        self._not_done = Metrics.counter(_NAMESPACE, "messages_not_acknowledged")
-        self._delay = Metrics.distribution(_NAMESPACE, "publish_to_commit_ms")
+        self._meters = AcknowledgeMeters()
 
     def start_bundle(self) -> None:
         self._ack_ids: dict[str, list[str]] = {}
 
-    def process(self, receipt: Receipt, _: Any = None) -> None:
+    def process(self, receipt: Receipt) -> None:
         receipt = Receipt(*receipt)
-        self._ack_ids.setdefault(receipt.subscription, []).extend(receipt.ack_ids)
-        self._delay.update(max(0, int(time.time() * 1000) - receipt.oldest // 1000))
+        if receipt.ack_ids:
+            self._ack_ids.setdefault(receipt.subscription, []).extend(receipt.ack_ids)
+        self._meters.committed(receipt)
 
     def finish_bundle(self) -> None:
         with carried_to_launcher():
@@ -83,8 +79,7 @@ class _Acknowledge(beam.DoFn):
                 if subscription is None:
                     subscription = self._subscriptions[name] = Subscription(name)
                 left = acknowledge(subscription, ack_ids, self._patience_seconds)
-                self._done.inc(len(ack_ids) - left)
-                self._not_done.inc(left)
+                self._meters.acknowledged(len(ack_ids) - left, left)
 
     def teardown(self) -> None:
         for subscription in self._subscriptions.values():
@@ -92,26 +87,19 @@ class _Acknowledge(beam.DoFn):
 
 
 class Acknowledge(beam.PTransform):
-    """Acknowledges the messages of receipts.
+    """Acknowledges the messages of receipts, which come out of the commit.
 
     Args:
         patience_seconds: How long to try while the server is away; as long as the lease, which is
             when the messages come again.
-        after: A collection that is there once everything is committed, where the receipts
-            themselves are there earlier. Without it the receipts must come out of the commit.
 
     Returns:
         An empty collection.
     """
 
-    def __init__(
-        self, *, patience_seconds: float = 600.0, after: beam.PCollection | None = None
-    ) -> None:
+    def __init__(self, *, patience_seconds: float = 600.0) -> None:
         super().__init__()
         self._do_fn = _Acknowledge(patience_seconds)
-        self._after = after
 
     def expand(self, receipts: beam.PCollection) -> beam.PCollection:
-        # An engine holds the receipts until all of a side input is there.
-        sides = () if self._after is None else (beam.pvalue.AsIter(self._after),)
-        return receipts | beam.ParDo(self._do_fn, *sides)
+        return receipts | beam.ParDo(self._do_fn)

@@ -113,6 +113,21 @@ class InputNote:
     damage: str | None = None
 
 
+class Receipt(NamedTuple):
+    """What acknowledges the messages of a block, once what became of them is committed.
+
+    Attributes:
+        subscription: Where they were pulled from.
+        ack_ids: One for each message, those without a payload or an event included; none where
+            the engine acknowledges by itself.
+        oldest: When the oldest of them was published, in microseconds since 1970.
+    """
+
+    subscription: str
+    ack_ids: list[str]
+    oldest: int
+
+
 @dataclass(frozen=True, slots=True)
 class RawBlock:
     """Payloads as they were read.
@@ -126,6 +141,7 @@ class RawBlock:
         note: Comes with the last block of an input whose length only its reader knows.
         contexts: What is known of each payload beside its text, or None where nothing is.
         input: The input that `span` is of, or None where that is the source.
+        receipt: Acknowledges the messages of the payloads, or None where they are no messages.
     """
 
     source: str
@@ -136,6 +152,7 @@ class RawBlock:
     note: InputNote | None = None
     contexts: list[Context] | None = None
     input: str | None = None
+    receipt: Receipt | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +171,7 @@ class EventBlock:
         span: As in RawBlock.
         note: As in RawBlock.
         input: As in RawBlock.
+        receipt: As in RawBlock; of several blocks that one became, the last has it.
     """
 
     source: str
@@ -167,12 +185,13 @@ class EventBlock:
     span: Span | None = None
     note: InputNote | None = None
     input: str | None = None
+    receipt: Receipt | None = None
 
     def one_by_one(self) -> Iterator[EventBlock]:
-        """Yields what belongs to the block as a whole, without rows, then a block for each row."""
-        yield replace(self, events=self.events.slice(0, 0), payloads=[], contexts=[])
+        """Yields a block for each row, then what belongs to the block as a whole, without rows."""
         for row, (payload, context) in enumerate(zip(self.payloads, self.contexts, strict=True)):
             yield EventBlock(self.source, self.events.slice(row, 1), [payload], [context])
+        yield replace(self, events=self.events.slice(0, 0), payloads=[], contexts=[])
 
     def reject(self, rows: Sequence[int], code: str, step: str, message: str) -> EventBlock:
         """Turns rows into rejections."""
@@ -218,7 +237,8 @@ def isolating(
         block: What to work on.
 
     Yields:
-        The result for the block, or one for each of its rows where the work failed on it whole.
+        The result for the block, or one for each of its rows, and last one for what belongs to
+        it as a whole, where the work failed on it whole.
     """
     try:
         result = work(block)
@@ -227,11 +247,11 @@ def isolating(
     else:
         yield result
         return
-    whole, *rows = block.one_by_one()
-    yield work(whole)
+    *rows, whole = block.one_by_one()
     for row in rows:
         try:
             result = work(row)
         except Exception as error:
             result = work(row.reject([0], "INTERNAL", step, type(error).__name__))
         yield result
+    yield work(whole)

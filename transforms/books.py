@@ -7,13 +7,15 @@ there, and the run commits only if they close.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import Struct, field
 
-from transforms.blocks import InputNote, Span
+from transforms.blocks import InputNote, Receipt, Span
 from transforms.unmapped import UnmappedState, UnmappedTally
+
+Value = TypeVar("Value")
 
 MAX_IGNORED_TYPES: Final = 100
 """Distinct types of ignored events that are counted one by one; the rest is counted together."""
@@ -93,6 +95,7 @@ class Books(Struct):
         unreadable_timestamps: Timestamps that were given and could not be read.
         inputs: By path.
         files: What is staged.
+        receipts: Of the messages that were read.
     """
 
     read: int = 0
@@ -107,6 +110,7 @@ class Books(Struct):
     unreadable_timestamps: int = 0
     inputs: dict[str, InputBooks] = field(default_factory=dict)
     files: list[StagedFile] = field(default_factory=list)
+    receipts: list[Receipt] = field(default_factory=list)
 
     def merge(self, other: Books) -> None:
         """Adds other books to these."""
@@ -130,6 +134,7 @@ class Books(Struct):
         for path, books in other.inputs.items():
             self._merge_input(path, books)
         self.files.extend(other.files)
+        self.receipts.extend(other.receipts)
 
     def account_for(self, path: str, span: Span | None, note: InputNote | None) -> None:
         """Takes down what a block says of the input it came from."""
@@ -187,12 +192,12 @@ class Books(Struct):
 
     def to_bytes(self) -> bytes:
         """The books as a small record, which is all that crosses a GroupByKey."""
-        return msgspec.msgpack.encode(self, enc_hook=UnmappedTally.state)
+        return packed(self)
 
     @staticmethod
     def from_bytes(data: bytes) -> Books:
         """Reads what `to_bytes` wrote."""
-        return msgspec.msgpack.decode(data, type=Books, dec_hook=_tally)
+        return unpacked(data, Books)
 
     @staticmethod
     def merged(records: Iterable[bytes]) -> Books:
@@ -205,6 +210,16 @@ class Books(Struct):
 
 def _add(counts: dict[str, int], key: str, count: int) -> None:
     counts[key] = counts.get(key, 0) + count
+
+
+def packed(value: Any) -> bytes:
+    """Books, or what holds some, as bytes."""
+    return msgspec.msgpack.encode(value, enc_hook=UnmappedTally.state)
+
+
+def unpacked(data: bytes, kind: type[Value]) -> Value:
+    """Reads what `packed` made of a value of this type."""
+    return msgspec.msgpack.decode(data, type=kind, dec_hook=_tally)
 
 
 def _tally(_: type, state: object) -> UnmappedTally:

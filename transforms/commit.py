@@ -13,7 +13,6 @@ from datetime import datetime, timezone
 from typing import Literal, NamedTuple
 
 import msgspec
-from msgspec import Struct
 
 from schemas.avro import RecordName, record_schema
 from schemas.errors import InputError, JobStatusError, OutputError
@@ -23,13 +22,22 @@ from transforms import storage
 from transforms.avro_files import AvroFile
 from transforms.books import Books, StagedFile
 from transforms.encode_avro import Codec
+from transforms.manifests import (
+    Intent,
+    consumed_before,
+    full_path,
+    manifest_at,
+    manifest_path,
+    manifests,
+    pending_path,
+    read_intent,
+    within,
+)
 
 WriteMode = Literal["error", "append", "overwrite"]
 
 _MOST_NAMED = 3
 _MOST_UNMAPPED = 100
-PENDING = ".pending.json"
-"""How the name of an intent ends."""
 
 _RECORDS: tuple[RecordName, ...] = ("job_status_event", "dead_letter")
 
@@ -68,6 +76,8 @@ class CommitSettings:
         started_at: Seconds since 1970, for the duration in the manifest.
         request: Identifies what was asked for, whatever the run id; "" where nobody will ask.
         consumes: Whether the inputs are dead letters, each of which is run again only once.
+        from_messages: Whether the input is messages: of none, nothing is committed, and of some
+            without an event no file.
     """
 
     output: str
@@ -81,6 +91,7 @@ class CommitSettings:
     started_at: float = 0.0
     request: str = ""
     consumes: bool = False
+    from_messages: bool = False
 
     def place(self, name: RecordName) -> Place:
         """Where the records of a kind go."""
@@ -93,39 +104,6 @@ class CommitSettings:
     def places(self) -> list[Place]:
         """Where both outputs lie."""
         return [self.place(name) for name in _RECORDS]
-
-
-class Intent(Struct):
-    """What a commit is about to do: enough to finish it without the run.
-
-    Attributes:
-        renames: From staged to final.
-        staging: Directories that are done with afterwards.
-        manifest: What to write at the end.
-        request: As in the settings: the same command, run again, finds its run by it.
-
-    Paths are as in the manifest: relative to the output, or in full where they lie outside it.
-    """
-
-    renames: list[tuple[str, str]]
-    staging: list[str]
-    manifest: Manifest
-    request: str = ""
-
-
-def manifest_directory(output: str) -> str:
-    """Where an output keeps its manifests."""
-    return storage.join(output, "_manifest")
-
-
-def manifest_path(output: str, run_id: str) -> str:
-    """Where the manifest of a bounded run lies."""
-    return storage.join(manifest_directory(output), f"{run_id}.json")
-
-
-def pending_path(output: str, run_id: str) -> str:
-    """Where the intent of a bounded run lies."""
-    return storage.join(manifest_directory(output), run_id + PENDING)
 
 
 def commit(settings: CommitSettings, books: Books) -> str:
@@ -150,31 +128,12 @@ def commit(settings: CommitSettings, books: Books) -> str:
         if storage.exists(path):
             return path
         _check(settings, books)
-        if not any(file.output == "job_status_event" for file in books.files):
+        if not settings.from_messages and not books.written:
             books.files.append(_empty_file(settings))
         intent = _intent(settings, books)
         storage.write(pending, msgspec.json.encode(intent))
     finish(settings.output, intent)
     return path
-
-
-def read_intent(path: str) -> Intent | None:
-    """Reads an intent; None where there is none, or one that was cut off while it was written.
-
-    Raises:
-        OutputError: It cannot be read, or is not as this version writes it.
-    """
-    if not storage.exists(path):
-        return None
-    try:
-        return msgspec.json.decode(_read(path), type=Intent)
-    except msgspec.ValidationError as error:
-        raise OutputError(
-            f"{path} was written by another version of job-status",
-            "run that version once more to complete its run",
-        ) from error
-    except msgspec.DecodeError:
-        return None
 
 
 def _empty_file(settings: CommitSettings) -> StagedFile:
@@ -241,25 +200,20 @@ def _intent(settings: CommitSettings, books: Books) -> Intent:
         for number, file in enumerate(staged):
             base = f"{place.name}-{settings.run_id}-{number:05d}-of-{len(staged):05d}.avro"
             final = storage.join(place.files, base)
-            shown = _within(settings.output, final)
-            renames.append((_within(settings.output, file.path), shown))
+            shown = within(settings.output, final)
+            renames.append((within(settings.output, file.path), shown))
             files.append(OutputFile(shown, file.records, file.bytes, file.sha256, place.name))
     replaces = []
     if settings.write_mode == "overwrite":
-        replaces = [_within(settings.output, path) for path, _ in manifests(settings.output)]
+        replaces = [within(settings.output, path) for path, _ in manifests(settings.output)]
     manifest = _manifest(settings, books, files, replaces)
     staging = {place.staging(settings.run_id) for place in settings.places()}
     return Intent(
         renames=renames,
-        staging=sorted(_within(settings.output, each) for each in staging),
+        staging=sorted(within(settings.output, each) for each in staging),
         manifest=manifest,
         request=settings.request,
     )
-
-
-def _within(output: str, path: str) -> str:
-    """A path as an intent or a manifest holds it, so that an output can be moved."""
-    return path.removeprefix(output.rstrip("/") + "/")
 
 
 def _by_path(file: StagedFile) -> str:
@@ -301,7 +255,7 @@ def _manifest(
         mapping_fingerprint=settings.mapping_fingerprint,
         committed_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         replaces=replaces,
-        consumed=[_within(settings.output, path) for path in _consumed(settings, books)],
+        consumed=[within(settings.output, path) for path in _consumed(settings, books)],
     )
 
 
@@ -310,12 +264,6 @@ def _consumed(settings: CommitSettings, books: Books) -> list[str]:
     if not settings.consumes:
         return []
     return sorted(path for path, each in books.inputs.items() if each.damage is None)
-
-
-def consumed_before(output: str) -> set[str]:
-    """The dead letter files, in full, that runs into an output have run again."""
-    found = manifests(output)
-    return {full_path(output, path) for _, manifest in found for path in manifest.consumed}
 
 
 def _sorted(counts: dict[str, int]) -> dict[str, int]:
@@ -377,39 +325,6 @@ def _write_manifest(path: str, manifest: Manifest) -> None:
 def _remove_run(output: str, path: str) -> None:
     """Removes the files of a manifest, then the manifest, which says what they are until then."""
     if storage.exists(path):
-        files = _manifest_at(path).files
+        files = manifest_at(path).files
         storage.delete([full_path(output, file.path) for file in files])
         storage.delete([path])
-
-
-def full_path(output: str, path: str) -> str:
-    """Where a file of an intent or a manifest lies."""
-    is_full = path.startswith("/") or not storage.is_local(path)
-    return path if is_full else storage.join(output, path)
-
-
-def manifests(output: str) -> list[tuple[str, Manifest]]:
-    """The manifests of an output with their paths, in the order of their names.
-
-    Raises:
-        OutputError: One of them cannot be read.
-    """
-    return [
-        (file.path, _manifest_at(file.path))
-        for file in storage.list_files(manifest_directory(output))
-        if file.path.endswith(".json") and not file.path.endswith(PENDING)
-    ]
-
-
-def _manifest_at(path: str) -> Manifest:
-    try:
-        return Manifest.from_json(_read(path))
-    except msgspec.DecodeError as error:
-        raise OutputError(f"{path} is not a manifest of job-status") from error
-
-
-def _read(path: str) -> bytes:
-    try:
-        return storage.read(path)
-    except InputError as error:
-        raise OutputError(error.message.replace("the input ", "")) from error

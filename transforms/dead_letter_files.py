@@ -10,8 +10,8 @@ import fastavro
 from schemas.avro import record_schema
 from schemas.errors import InputError
 from transforms import storage
-from transforms.commit import consumed_before, full_path, manifests
 from transforms.compression import DamagedInputError
+from transforms.manifests import consumed_before, full_path, manifests
 
 Letter = dict[str, Any]
 """A dead letter, as its schema has it."""

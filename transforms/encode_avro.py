@@ -162,6 +162,7 @@ def books_of(block: EventBlock) -> Books:
         ignored_by_type=block.ignored,
         by_error_code=dict(Counter(each.code for each in block.rejections)),
         unreadable_timestamps=block.unreadable_timestamps,
+        receipts=[] if block.receipt is None else [block.receipt],
     )
     books.account_for(block.input or block.source, block.span, block.note)
     if not block.events.num_rows:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
-from transforms.blocks import BLOCK_BYTES, Context, MessageInfo, RawBlock, Rejection
+from transforms.blocks import BLOCK_BYTES, Context, MessageInfo, RawBlock, Receipt, Rejection
 from transforms.lines import too_large
 from transforms.shape import BYTE_ORDER_MARK, PEEK_BYTES, shape_of
 
@@ -16,7 +15,6 @@ STEP = "ReadPubSub"
 
 _WHITE = b" \t\r\n"
 _BLOCK_PAYLOADS = 10_000
-_SECOND = 1_000_000
 
 
 class Message(NamedTuple):
@@ -31,33 +29,6 @@ class Message(NamedTuple):
     data: bytes
     info: MessageInfo
     ack_id: str
-
-
-class Receipt(NamedTuple):
-    """What acknowledges the messages of a block, once what became of them is committed.
-
-    Attributes:
-        subscription: Where they were pulled from.
-        ack_ids: One for each message, those without a payload or an event included.
-        oldest: When the oldest of them was published, in microseconds since 1970.
-        pulled_at: When the first of them was pulled, in microseconds since 1970.
-    """
-
-    subscription: str
-    ack_ids: list[str]
-    oldest: int
-    pulled_at: int
-
-
-@dataclass(frozen=True, slots=True)
-class MessageBlock(RawBlock):
-    """Payloads of messages.
-
-    Attributes:
-        receipt: Acknowledges all of them together.
-    """
-
-    receipt: Receipt | None = None
 
 
 def context_of(info: MessageInfo) -> Context:
@@ -78,7 +49,8 @@ class BlockBuilder:
     Args:
         subscription: Where they come from.
         max_event_bytes: The longest message that is kept whole, in bytes.
-        acknowledges: Whether the messages are this project's to acknowledge.
+        acknowledges: Whether the messages are this project's to acknowledge; if not, their
+            receipts say nothing of them but their age.
     """
 
     def __init__(
@@ -96,27 +68,28 @@ class BlockBuilder:
         self._rejections: list[Rejection] = []
         self._ack_ids: list[str] = []
         self._oldest = 0
-        self._pulled_at = 0
         self._bytes = 0
+        self._count = 0
 
-    def add(self, messages: Iterable[Message]) -> Iterator[MessageBlock]:
+    def add(self, messages: Iterable[Message]) -> Iterator[RawBlock]:
         """Adds messages; yields the blocks that are full."""
         for message in messages:
             self._add(message)
-            if self._bytes >= BLOCK_BYTES or len(self._ack_ids) >= _BLOCK_PAYLOADS:
+            if self._bytes >= BLOCK_BYTES or self._count >= _BLOCK_PAYLOADS:
                 yield self._block()
 
-    def rest(self) -> Iterator[MessageBlock]:
+    def rest(self) -> Iterator[RawBlock]:
         """Yields what is left as a block, if there is anything."""
-        if self._ack_ids:
+        if self._count:
             yield self._block()
 
     def _add(self, message: Message) -> None:
         data, info, ack_id = message
-        if not self._ack_ids:
-            self._pulled_at = int(time.time() * _SECOND)
+        if not self._count:
             self._oldest = info.publish_time
-        self._ack_ids.append(ack_id)
+        self._count += 1
+        if self._acknowledges:
+            self._ack_ids.append(ack_id)
         self._oldest = min(self._oldest, info.publish_time)
         self._bytes += len(data)
         context = context_of(info)
@@ -131,17 +104,14 @@ class BlockBuilder:
             self._offsets.append(offset)
             self._contexts.append(context)
 
-    def _block(self) -> MessageBlock:
-        receipt = None
-        if self._acknowledges:
-            receipt = Receipt(self._subscription, self._ack_ids, self._oldest, self._pulled_at)
-        block = MessageBlock(
+    def _block(self) -> RawBlock:
+        block = RawBlock(
             self._subscription,
             self._payloads,
             self._offsets,
             rejections=self._rejections,
             contexts=self._contexts,
-            receipt=receipt,
+            receipt=Receipt(self._subscription, self._ack_ids, self._oldest),
         )
         self._clear()
         return block

@@ -108,7 +108,7 @@ class EventParser:
     def parse(self, block: RawBlock) -> Iterator[EventBlock]:
         """Parses a block into columns: into several blocks where its payloads hold many events.
 
-        Only the first of them accounts for the span and the note of the block.
+        Only the last of them accounts for the span, the note and the receipt of the block.
         """
         flags = self._context
         if block.contexts is None:
@@ -118,13 +118,18 @@ class EventParser:
         rejections = [
             replace(each, context=filled(each.context, flags)) for each in block.rejections
         ]
-        span, note = block.span, block.note
+        held: EventBlock | None = None
         for rows in self._rows(block, contexts):
             rows.rejections += rejections
             rejections = []
             for parsed in _with_columns(block.source, rows):
-                yield replace(parsed, span=span, note=note, input=block.input)
-                span = note = None
+                if held is not None:
+                    yield held
+                held = parsed
+        if held is not None:
+            yield replace(
+                held, span=block.span, note=block.note, input=block.input, receipt=block.receipt
+            )
 
     def _rows(self, block: RawBlock, contexts: list[Context]) -> Iterator[Rows]:
         """Finds the events of a block; yields them as soon as they are enough for a block."""

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from schemas.errors import InputError
-from transforms.messages import BlockBuilder, Message, MessageBlock
+from transforms.blocks import RawBlock
+from transforms.messages import BlockBuilder, Message
 from transforms.pubsub_client import AwayError
 from transforms.puller import STOP_LOOK_SECONDS, Backoff, Puller, PullSettings
 
@@ -61,9 +62,7 @@ class PullRound:
         self._is_silent = False
         self._first = self._last = time.monotonic()
 
-    def blocks(
-        self, count: Callable[[list[Message]], None] = _do_not_count
-    ) -> Iterator[MessageBlock]:
+    def blocks(self, count: Callable[[list[Message]], None] = _do_not_count) -> Iterator[RawBlock]:
         """Pulls until a limit is reached, or for a moment nothing more has come.
 
         Args:

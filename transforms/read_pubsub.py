@@ -16,15 +16,15 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.io.iobase import RestrictionProgress, RestrictionTracker
 from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
-from apache_beam.metrics import Metrics
 from apache_beam.transforms.core import RestrictionProvider
 from apache_beam.transforms.window import GlobalWindow, TimestampedValue
 from apache_beam.utils.timestamp import Duration, Timestamp
 from apache_beam.utils.windowed_value import WindowedValue
 
 from schemas.errors import UsageError
-from transforms.blocks import MessageInfo
-from transforms.messages import BlockBuilder, Message, MessageBlock
+from transforms.blocks import MessageInfo, RawBlock
+from transforms.messages import BlockBuilder, Message
+from transforms.meters import PullMeters
 from transforms.pubsub_client import AwayError, Subscription, check_installed, checked_name
 from transforms.pull_round import PullRound, RoundLimits
 from transforms.puller import Backoff, Puller, PullSettings
@@ -35,23 +35,6 @@ _LOGGER = logging.getLogger(__name__)
 _BUNDLE_SECONDS = 1.0
 _BUNDLE_BYTES = 32 << 20
 
-_NAMESPACE = "job_status"
-
-
-class _Counters:
-    """What is counted of what is pulled."""
-
-    def __init__(self) -> None:
-        self._messages = Metrics.counter(_NAMESPACE, "messages_pulled")
-        self._age = Metrics.distribution(_NAMESPACE, "message_age_at_pull_ms")
-
-    def count(self, messages: list[Message]) -> None:
-        """Counts messages, and the age of the oldest."""
-        if messages:
-            self._messages.inc(len(messages))
-            oldest = min(message.info.publish_time for message in messages)
-            self._age.update(max(0, int(time.time() * 1000) - oldest // 1000))
-
 
 class _PullRound(beam.DoFn):
     def __init__(self, settings: PullSettings, limits: RoundLimits) -> None:
@@ -59,16 +42,16 @@ class _PullRound(beam.DoFn):
         self._limits = limits
 
     def setup(self) -> None:
-        self._counters = _Counters()
+        self._meters = PullMeters()
 
-    def process(self, name: str) -> Iterator[MessageBlock]:
+    def process(self, name: str) -> Iterator[RawBlock]:
         with carried_to_launcher():
             subscription = Subscription(name)
             puller = Puller(subscription, self._settings)
             builder = BlockBuilder(name, self._settings.max_event_bytes)
             try:
                 pulled = PullRound(puller, builder, self._settings, self._limits)
-                yield from pulled.blocks(self._counters.count)
+                yield from pulled.blocks(self._meters.count)
             finally:
                 puller.close()
                 subscription.close()
@@ -135,7 +118,7 @@ class _PullForever(beam.DoFn):
         self._settings = settings
 
     def setup(self) -> None:
-        self._counters = _Counters()
+        self._meters = PullMeters()
         self._puller: Puller | None = None
         self._backoff = Backoff()
 
@@ -155,7 +138,7 @@ class _PullForever(beam.DoFn):
         else:
             tracker.defer_remainder(Duration(self._wait))
 
-    def _blocks(self, name: str) -> Iterator[MessageBlock]:
+    def _blocks(self, name: str) -> Iterator[RawBlock]:
         if self._puller is None:
             self._subscription = Subscription(name)
             self._puller = Puller(self._subscription, self._settings)
@@ -164,7 +147,7 @@ class _PullForever(beam.DoFn):
         self._room = _BUNDLE_BYTES
         try:
             for messages in self._puller.pull_while(self._has_room):
-                self._counters.count(messages)
+                self._meters.count(messages)
                 self._room -= sum(len(message.data) for message in messages)
                 yield from builder.add(messages)
             self._backoff.reset()
@@ -208,7 +191,7 @@ class BlocksOfMessages(beam.DoFn):
 
     def process(
         self, message: Any, timestamp: Any = beam.DoFn.TimestampParam
-    ) -> Iterator[MessageBlock]:
+    ) -> Iterator[RawBlock]:
         self._last = timestamp
         published = message.publish_time
         info = MessageInfo(
@@ -233,7 +216,7 @@ class ReadPubSub(beam.PTransform):
         limits: Makes the read bounded: one round, for a sink that commits all of it at once.
 
     Returns:
-        A collection of MessageBlock. Without `limits` it is unbounded, timed by when the messages
+        A collection of RawBlock. Without `limits` it is unbounded, timed by when the messages
         were pulled.
 
     Raises:

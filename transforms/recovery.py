@@ -6,14 +6,8 @@ import time
 from collections.abc import Iterable
 
 from transforms import storage
-from transforms.commit import (
-    PENDING,
-    CommitSettings,
-    finish,
-    manifest_directory,
-    pending_path,
-    read_intent,
-)
+from transforms.commit import CommitSettings, finish
+from transforms.manifests import PENDING, manifest_directory, pending_path, read_intent
 
 _OLD_SECONDS = 24 * 3600
 """Under `append` another run may be alive; staging this old belongs to none."""

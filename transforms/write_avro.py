@@ -6,77 +6,21 @@ beside its own, and they lose rows without a word when streaming.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import apache_beam as beam
+from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
-from schemas.avro import RecordName
-from transforms import storage
-from transforms.avro_files import AvroFile
 from transforms.books import Books
 from transforms.commit import CommitSettings, commit
-from transforms.encode_avro import AvroBlock, EncodedBlock
+from transforms.encode_avro import EncodedBlock
 from transforms.lifeline import Lifeline
+from transforms.meters import EventMeters
 from transforms.refusals import carried_to_launcher
-
-
-class Stager:
-    """Stages the blocks of one bundle; the pure part of the sink.
-
-    Args:
-        settings: Where and how to write.
-    """
-
-    def __init__(self, settings: CommitSettings) -> None:
-        self._settings = settings
-        self._open: dict[RecordName, AvroFile] = {}
-        self._books = Books()
-
-    def add(self, block: EncodedBlock) -> None:
-        """Appends what a block holds to the staged files, and its books to those of the bundle.
-
-        Raises:
-            OutputError: A file cannot be written.
-        """
-        self._books.merge(block.books)
-        self._books.written += self._append("job_status_event", block.records)
-        self._books.dead_lettered += self._append("dead_letter", block.dead_letters)
-
-    def finish(self) -> Books:
-        """Closes the files and gives the books of the bundle."""
-        for name in list(self._open):
-            self._close(name)
-        return self._books
-
-    def _append(self, name: RecordName, block: AvroBlock | None) -> int:
-        if block is None:
-            return 0
-        file = self._open.get(name)
-        if file is None:
-            file = self._open[name] = new_file(name, self._settings)
-        file.append(block)
-        if file.size >= self._settings.target_file_bytes:
-            self._close(name)
-        return block.count
-
-    def _close(self, name: RecordName) -> None:
-        self._books.files.append(self._open.pop(name).close())
-
-
-def new_file(name: RecordName, settings: CommitSettings) -> AvroFile:
-    """Starts a staged file under a name of its own, so that bundles never meet."""
-    directory = settings.place(name).staging(settings.run_id)
-    return AvroFile(
-        name,
-        storage.join(directory, f"{name}-{uuid.uuid4().hex}.avro"),
-        settings.codec,
-        settings.run_id,
-        settings.mapping_fingerprint,
-    )
+from transforms.stage import Stager
 
 
 class _Stage(beam.DoFn):
@@ -85,6 +29,7 @@ class _Stage(beam.DoFn):
         self._lifeline = lifeline
 
     def setup(self) -> None:
+        self._meters = EventMeters()
         if self._lifeline is not None:
             self._lifeline.watch()
 
@@ -100,6 +45,7 @@ class _Stage(beam.DoFn):
     def finish_bundle(self) -> Iterator[WindowedValue]:
         with carried_to_launcher():
             books = self._stager.finish()
+        self._meters.count(books)
         window = GlobalWindow()
         yield WindowedValue(books.to_bytes(), window.start, (window,))
 
@@ -108,9 +54,14 @@ class _Commit(beam.DoFn):
     def __init__(self, settings: CommitSettings) -> None:
         self._settings = settings
 
-    def process(self, grouped: tuple[None, Iterable[bytes]]) -> Iterator[str]:
+    def process(self, grouped: tuple[None, Iterable[bytes]]) -> Iterator[Any]:
+        books = Books.merged(grouped[1])
+        if self._settings.from_messages and not books.receipts:
+            return
         with carried_to_launcher():
-            yield commit(self._settings, Books.merged(grouped[1]))
+            yield commit(self._settings, books)
+        for receipt in books.receipts:
+            yield TaggedOutput("receipts", receipt)
 
 
 class WriteAvro(beam.PTransform):
@@ -118,17 +69,19 @@ class WriteAvro(beam.PTransform):
 
     Args:
         settings: Where and how to write.
-        inputs: The books of the inputs, from ReadFiles: what the blocks have to account for.
+        inputs: The books of the inputs, from ReadFiles: what the blocks have to account for. None
+            where they are messages, which answer for themselves.
         lifeline: What ends the workers of a local run with it.
 
     Returns:
-        A collection of one element: the path of the manifest.
+        Two collections: `manifest`, the path of the one that was written, or none where there was
+        no message; and `receipts`, of all messages, once they are committed.
     """
 
     def __init__(
         self,
         settings: CommitSettings,
-        inputs: beam.PCollection,
+        inputs: beam.PCollection | None,
         lifeline: Lifeline | None = None,
     ) -> None:
         super().__init__()
@@ -136,15 +89,18 @@ class WriteAvro(beam.PTransform):
         self._inputs = inputs
         self._lifeline = lifeline
 
-    def expand(self, blocks: beam.PCollection) -> beam.PCollection:
+    def expand(self, blocks: beam.PCollection) -> beam.pvalue.DoOutputsTuple:
         bundles = blocks | "Stage" >> beam.ParDo(_Stage(self._settings, self._lifeline))
         # Without an element of its own, the commit would not run where nothing was read.
         nothing = blocks.pipeline | "Nothing" >> beam.Create([Books().to_bytes()], reshuffle=False)
-        collections: Any = (bundles, self._inputs, nothing)
+        collections: Any = tuple(
+            each for each in (bundles, self._inputs, nothing) if each is not None
+        )
         return (
             collections
             | beam.Flatten()
             | "Together" >> beam.Map(lambda books: (None, books))
             | beam.GroupByKey()
-            | "Commit" >> beam.ParDo(_Commit(self._settings))
+            | "Commit"
+            >> beam.ParDo(_Commit(self._settings)).with_outputs("receipts", main="manifest")
         )

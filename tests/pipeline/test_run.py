@@ -28,7 +28,7 @@ from transforms import storage
 from transforms.blocks import RawBlock
 from transforms.encode_avro import EncodedBlock
 from transforms.read_files import FileRange, ReadFiles, ReadLimits
-from transforms.write_avro import Stager
+from transforms.stage import Stager
 
 pytestmark = pytest.mark.usefixtures("no_sync")
 

@@ -8,16 +8,17 @@ from typing import Any
 
 from schemas.mapping import load_mapping
 from transforms import storage
-from transforms.blocks import NO_CONTEXT
+from transforms.blocks import NO_CONTEXT, RawBlock, Receipt
 from transforms.books import Books, InputBooks
-from transforms.commit import CommitSettings, commit, manifest_path
+from transforms.commit import CommitSettings, commit
 from transforms.derive import Deriver
 from transforms.derive_job_status import derive_batch
 from transforms.encode_avro import BlockEncoder, Codec, EncodedBlock
 from transforms.lines import blocks_of_lines
+from transforms.manifests import manifest_path
 from transforms.parse_events import EventParser, EventTypes
 from transforms.recovery import recover
-from transforms.write_avro import Stager
+from transforms.stage import Stager
 
 SOURCE = "events.jsonl"
 
@@ -48,12 +49,20 @@ def lines(first: int, count: int, bad: int = 1) -> list[bytes]:
 @cache
 def encoded(payloads: tuple[bytes, ...], codec: Codec = "deflate") -> list[EncodedBlock]:
     """What the steps before the sink make of the lines of a file, a block for each."""
-    parser = EventParser(EventTypes(), 10_000_000, NO_CONTEXT)
-    encoder = BlockEncoder(codec, "full", 10_000_000)
     chunks = [payload + b"\n" for payload in payloads]
     return [
-        encoder.encode(replace(block, events=derive_batch(block.events, deriver())))
+        block
         for raw in blocks_of_lines(SOURCE, chunks, 0, 10_000_000)
+        for block in encoded_block(raw, codec)
+    ]
+
+
+def encoded_block(raw: RawBlock, codec: Codec = "deflate") -> list[EncodedBlock]:
+    """What the steps before the sink make of a block."""
+    parser = EventParser(EventTypes(), 10_000_000, NO_CONTEXT)
+    encoder = BlockEncoder(codec, "full", 10_000_000)
+    return [
+        encoder.encode(replace(block, events=derive_batch(block.events, deriver())))
         for block in parser.parse(raw)
     ]
 
@@ -75,3 +84,22 @@ def run_once(run: CommitSettings, payloads: list[bytes]) -> None:
     recover(run)
     if not storage.exists(manifest_path(run.output, run.run_id)):
         commit(run, stage(run, payloads))
+
+
+@cache
+def message_block(number: int, events: int = 1, bad: int = 0, ignored: int = 0) -> EncodedBlock:
+    """A block of messages, one for each event, with job ids from a thousand times `number` on.
+
+    Its receipt acknowledges an id for each of them, or one that says it is empty.
+    """
+    payloads = lines(number * 1000, events if not ignored else 0, bad)
+    payloads += [b'{"event":"candidates.updated"}'] * ignored
+    ack_ids = [f"{number}-{index}" for index in range(len(payloads))] or [f"{number}-empty"]
+    raw = RawBlock(
+        "projects/p/subscriptions/s",
+        payloads,
+        [0] * len(payloads),
+        receipt=Receipt("projects/p/subscriptions/s", ack_ids, 0),
+    )
+    (made,) = encoded_block(raw)
+    return made

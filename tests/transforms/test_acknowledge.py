@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 import time
 
-import apache_beam as beam
 import pytest
 
 from schemas.errors import InputError
 from tests.pubsub import Line, Published, Server
-from transforms.acknowledge import Acknowledge, acknowledge
-from transforms.messages import Message, Receipt
+from transforms.acknowledge import acknowledge
+from transforms.blocks import Receipt
+from transforms.messages import Message
 from transforms.pubsub_client import Subscription
 
 pytestmark = pytest.mark.needs("pubsub_emulator")
@@ -27,7 +27,7 @@ def pulled(server: Server, published: Published, count: int) -> list[Message]:
 
 
 def receipt(published: Published, messages: list[Message]) -> Receipt:
-    return Receipt(published.subscription, [each.ack_id for each in messages], 0, 0)
+    return Receipt(published.subscription, [each.ack_id for each in messages], 0)
 
 
 def left_after_lease(server: Server, published: Published, messages: list[Message]) -> int:
@@ -72,52 +72,3 @@ def test_a_server_that_stays_away_is_given_up_without_an_error(
 def test_a_subscription_that_is_gone_is_an_error(published: Published) -> None:
     with pytest.raises(InputError):
         acknowledge(Subscription(published.subscription + "-gone"), ["a"], 10)
-
-
-class _Commit(beam.DoFn):
-    """Asks the server, at the time of the commit, whether anything was acknowledged before."""
-
-    def __init__(self, address: str, subscription: str, ack_ids: list[str], fails: bool) -> None:
-        self._told = address, subscription, ack_ids, fails
-
-    def process(self, _: object) -> list[int]:
-        address, subscription, ack_ids, fails = self._told
-        Subscription(subscription).extend(ack_ids, 1)
-        time.sleep(1.5)
-        if fails:
-            raise ValueError("the commit fails")
-        return [Server(address).left(subscription)]
-
-
-def _commit_and_acknowledge(
-    server: Server, published: Published, messages: list[Message], fails: bool
-) -> None:
-    ack_ids = [each.ack_id for each in messages]
-    with beam.Pipeline("FnApiRunner") as pipeline:
-        receipts = pipeline | "Read" >> beam.Create([receipt(published, messages)])
-        committed = (
-            pipeline
-            | "Staged" >> beam.Create([None])
-            | beam.ParDo(_Commit(server.address, published.subscription, ack_ids, fails))
-        )
-        receipts | Acknowledge(after=committed)
-        committed | beam.Map(_is_all, len(messages))
-
-
-def _is_all(left: int, count: int) -> None:
-    assert left == count
-
-
-def test_nothing_is_acknowledged_before_the_commit(server: Server, published: Published) -> None:
-    messages = pulled(server, published, 5)
-    # The commit takes longer than the lease, so it sees every message that is not acknowledged.
-    _commit_and_acknowledge(server, published, messages, fails=False)
-
-
-def test_nothing_is_acknowledged_where_the_commit_fails(
-    server: Server, published: Published
-) -> None:
-    messages = pulled(server, published, 5)
-    with pytest.raises(Exception, match="the commit fails"):
-        _commit_and_acknowledge(server, published, messages, fails=True)
-    assert server.left(published.subscription) == 5

@@ -29,14 +29,8 @@ from tests.transforms.memory_filesystem import MemoryFileSystem
 from tests.transforms.runs import SOURCE, lines, run_once, settings, stage
 from transforms import storage
 from transforms.books import Books
-from transforms.commit import (
-    commit,
-    finish,
-    manifest_path,
-    manifests,
-    pending_path,
-    read_intent,
-)
+from transforms.commit import commit, finish
+from transforms.manifests import manifest_path, manifests, pending_path, read_intent
 from transforms.recovery import clear_staging, recover
 
 pytestmark = pytest.mark.usefixtures("no_sync")

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transforms import blocks
-from transforms.blocks import MessageInfo
-from transforms.messages import BlockBuilder, Message, MessageBlock, payloads_of
+from transforms.blocks import MessageInfo, RawBlock
+from transforms.messages import BlockBuilder, Message, payloads_of
 
 SUBSCRIPTION = "projects/some-project/subscriptions/jobs"
 
@@ -21,12 +21,12 @@ def message(data: bytes, number: int = 0, **attributes: str) -> Message:
     return Message(data, info, f"ack-{number}")
 
 
-def blocks_of(pulled: Iterable[Message], limit: int = 10_000_000) -> list[MessageBlock]:
+def blocks_of(pulled: Iterable[Message], limit: int = 10_000_000) -> list[RawBlock]:
     builder = BlockBuilder(SUBSCRIPTION, limit)
     return [*builder.add(pulled), *builder.rest()]
 
 
-def context(block: MessageBlock, index: int = 0) -> Any:
+def context(block: RawBlock, index: int = 0) -> Any:
     assert block.contexts is not None
     return block.contexts[index]
 
@@ -113,10 +113,11 @@ def test_many_messages_without_a_payload_do_not_gather_for_ever() -> None:
     assert len(blocks) == 2
 
 
-def test_what_beam_acknowledges_has_no_receipt() -> None:
+def test_of_what_beam_acknowledges_nothing_is_to_be_acknowledged() -> None:
     builder = BlockBuilder(SUBSCRIPTION, 10_000_000, acknowledges=False)
     (block,) = [*builder.add([message(b"{}")]), *builder.rest()]
-    assert block.receipt is None
+    assert block.receipt is not None
+    assert block.receipt.ack_ids == []
 
 
 def test_a_receipt_knows_the_oldest_message() -> None:

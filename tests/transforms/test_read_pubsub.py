@@ -27,7 +27,8 @@ from tests.components import component_path
 from tests.pubsub import Line, Published, Server, wait_for
 from transforms import pull_round
 from transforms.acknowledge import Acknowledge, acknowledge
-from transforms.messages import BlockBuilder, MessageBlock, Receipt
+from transforms.blocks import RawBlock, Receipt
+from transforms.messages import BlockBuilder
 from transforms.pubsub_client import Subscription
 from transforms.pull_round import PullRound, RoundLimits
 from transforms.puller import Puller, PullSettings
@@ -42,14 +43,14 @@ needs_client = pytest.mark.needs("pubsub_client")
 
 def round_of(
     published: Published, settings: PullSettings | None = None, limits: RoundLimits = QUICK
-) -> Iterator[MessageBlock]:
+) -> Iterator[RawBlock]:
     settings = settings or PullSettings()
     puller = Puller(Subscription(published.subscription), settings)
     builder = BlockBuilder(published.subscription, settings.max_event_bytes)
     return PullRound(puller, builder, settings, limits).blocks()
 
 
-def receipt_of(block: MessageBlock) -> Receipt:
+def receipt_of(block: RawBlock) -> Receipt:
     assert block.receipt is not None
     return block.receipt
 
@@ -164,7 +165,7 @@ def test_a_stop_file_ends_a_round_with_what_it_has(
 class _Committed(NamedTuple):
     window: str
     timing: int
-    block: MessageBlock
+    block: RawBlock
 
 
 _COMMITTED: dict[str, list[_Committed]] = {}
@@ -179,7 +180,7 @@ class _Collect(beam.DoFn):
 
     def process(
         self,
-        grouped: tuple[int, list[MessageBlock]],
+        grouped: tuple[int, list[RawBlock]],
         window: object = beam.DoFn.WindowParam,
         pane: Any = beam.DoFn.PaneInfoParam,
     ) -> Iterator[Receipt]:
@@ -212,14 +213,13 @@ def test_a_bounded_pull_runs_as_a_pipeline_and_acknowledges_at_its_end(
     settings = PullSettings(lease_seconds=10)
     with beam.Pipeline("FnApiRunner") as pipeline:
         blocks = pipeline | ReadPubSub(published.subscription, settings=settings, limits=QUICK)
-        committed = (
+        (
             blocks
             | beam.Map(lambda block: (0, block))
             | beam.GroupByKey()
             | "Commit" >> beam.ParDo(_Collect(published.subscription))
-            | beam.combiners.Count.Globally()
+            | Acknowledge()
         )
-        blocks | beam.Map(receipt_of) | Acknowledge(after=committed)
     assert sorted(map(int, _payloads(published.subscription))) == list(range(3000))
     assert left_of_committed(server, published.subscription) == 0
 
@@ -365,14 +365,14 @@ def test_on_dataflow_beam_reads_with_attributes(topic: str | None) -> None:
     )
 
 
-def test_what_beam_reads_becomes_blocks_without_a_receipt() -> None:
+def test_what_beam_reads_becomes_blocks_of_which_nothing_is_to_be_acknowledged() -> None:
     time_of_it = datetime(2025, 5, 1, 10, 0, 0, 123_456, timezone.utc)
     read = [
         PubsubMessage(b'{"id":%d}' % number, {"provider": "lever"}, f"m{number}", time_of_it)
         for number in range(10)
     ]
 
-    def check(blocks: list[MessageBlock]) -> None:
+    def check(blocks: list[RawBlock]) -> None:
         contexts = [context for block in blocks for context in block.contexts or []]
         assert sorted(each for block in blocks for each in block.payloads) == sorted(
             message.data for message in read
@@ -384,7 +384,7 @@ def test_what_beam_reads_becomes_blocks_without_a_receipt() -> None:
         assert {context.message.publish_time for context in contexts if context.message} == {
             1_746_093_600_123_456
         }
-        assert all(block.receipt is None for block in blocks)
+        assert not any(receipt_of(block).ack_ids for block in blocks)
 
     with beam.Pipeline("FnApiRunner") as pipeline:
         blocks = pipeline | beam.Create(read) | beam.ParDo(BlocksOfMessages(NAME, 10_000_000))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import apache_beam as beam
@@ -11,11 +12,14 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from schemas.manifest import Manifest
 from tests.conftest import ReadRecords
-from tests.transforms.runs import SOURCE, encoded, lines, settings
+from tests.transforms.runs import SOURCE, encoded, lines, message_block, settings
+from transforms.blocks import Receipt
 from transforms.books import Books, InputBooks
-from transforms.commit import CommitSettings, manifest_path
+from transforms.commit import CommitSettings
 from transforms.encode_avro import EncodedBlock
-from transforms.write_avro import Stager, WriteAvro
+from transforms.manifests import manifest_path
+from transforms.stage import Stager
+from transforms.write_avro import WriteAvro
 
 PAYLOADS = tuple(lines(0, 6, bad=2))
 BYTES = sum(len(payload) + 1 for payload in PAYLOADS)
@@ -95,7 +99,8 @@ def _run(run: CommitSettings, payloads: tuple[bytes, ...]) -> list[str]:
             | "Blocks" >> beam.Map(lambda number: encoded(payloads)[number])
         )
         books = pipeline | "Inputs" >> beam.Create([inputs.to_bytes()])
-        (blocks | WriteAvro(run, books) | beam.Map(lambda path: _note(run, path)))
+        written = blocks | WriteAvro(run, books)
+        written.manifest | beam.Map(lambda path: _note(run, path))
     note = Path(run.output, "path.txt")
     paths = note.read_text().splitlines() if note.exists() else []
     return paths
@@ -122,3 +127,45 @@ def test_on_an_engine_nothing_at_all_is_committed_too(
     assert _run(run, ()) == [manifest_path(run.output, "run")]
     assert read_records(run.output, "job_status") == []
     assert Manifest.from_json(Path(manifest_path(run.output, "run")).read_bytes()).read == 0
+
+
+def _messages(run: CommitSettings, blocks: list[EncodedBlock]) -> list[str]:
+    """Runs the sink on messages; gives the ids that are to be acknowledged, once committed."""
+    note = Path(run.output, "acknowledged.txt")
+    with beam.Pipeline("FnApiRunner") as pipeline:
+        created = pipeline | beam.Create(range(len(blocks))) | beam.Map(lambda i: blocks[i])
+        written = created | WriteAvro(replace(run, from_messages=True), None)
+        written.receipts | beam.Map(lambda receipt: _note_receipt(run, str(note), receipt))
+    return note.read_text().split() if note.exists() else []
+
+
+def _note_receipt(run: CommitSettings, note: str, receipt: Receipt) -> None:
+    assert Path(manifest_path(run.output, run.run_id)).exists(), "acknowledged before the commit"
+    with open(note, "a") as file:
+        file.write(" ".join([*receipt.ack_ids, ""]))
+
+
+def test_messages_are_acknowledged_after_the_commit(
+    run: CommitSettings, read_records: ReadRecords
+) -> None:
+    blocks = [message_block(number, events=3, bad=1) for number in range(3)]
+    assert len(_messages(run, blocks)) == 12
+    assert len(read_records(run.output, "job_status")) == 9
+
+
+def test_of_no_message_nothing_is_committed(run: CommitSettings) -> None:
+    assert _messages(run, []) == []
+    assert not Path(run.output, "_manifest").exists()
+
+
+def test_messages_without_an_event_are_acknowledged_and_leave_no_file(run: CommitSettings) -> None:
+    assert _messages(run, [message_block(1, events=0)]) == ["1-empty"]
+    manifest = Manifest.from_json(Path(manifest_path(run.output, "run")).read_bytes())
+    assert (manifest.read, manifest.files) == (0, [])
+
+
+def test_nothing_is_acknowledged_where_the_commit_fails(run: CommitSettings) -> None:
+    Path(run.output, "_manifest").write_text("no directory")
+    with pytest.raises(Exception, match="_manifest"):
+        _messages(run, [message_block(1)])
+    assert not Path(run.output, "acknowledged.txt").exists()

@@ -1,0 +1,282 @@
+"""Each pane of each shard is a commit of its own, whatever the engine makes of windows."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import apache_beam as beam
+import pytest
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.testing import test_stream
+from apache_beam.transforms import trigger
+from apache_beam.transforms.window import (
+    FixedWindows,
+    GlobalWindow,
+    IntervalWindow,
+    TimestampedValue,
+)
+from apache_beam.utils.windowed_value import PaneInfo, PaneInfoTiming
+
+from schemas.errors import OutputError
+from tests.conftest import records_of
+from tests.transforms.runs import message_block, settings
+from transforms.blocks import Receipt
+from transforms.books import Books, packed
+from transforms.commit import CommitSettings
+from transforms.encode_avro import EncodedBlock
+from transforms.manifests import manifests, pending_path
+from transforms.meters import EventMeters
+from transforms.write_panes import PaneSettings, WriteAvroPanes, commit_pane, pane_id
+
+pytestmark = pytest.mark.usefixtures("no_sync")
+
+MINUTE = PaneSettings(window_seconds=60)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> CommitSettings:
+    """Settings of a stream into an empty output."""
+    return settings(str(tmp_path / "out"), "a1b2", write_mode="append", from_messages=True)
+
+
+def events_of(output: str) -> Counter[str]:
+    """The job ids that are written."""
+    return Counter(record["job_id"] for record in records_of(output))
+
+
+def _note(path: str, receipt: Receipt) -> None:
+    # Whoever acknowledges now must find everything committed.
+    files = len(list(Path(path).parent.glob("out/_manifest/*.json")))
+    with open(path, "a") as file:
+        file.write(f"{files} {' '.join(receipt.ack_ids)}\n")
+
+
+class Streamed:
+    """What a stream wrote, and which ids it gave to be acknowledged.
+
+    Args:
+        run: Its settings.
+        panes: Its windows.
+        script: Makes the stream.
+        parts: Of the element that stands for a number in the stream.
+    """
+
+    def __init__(
+        self,
+        run: CommitSettings,
+        panes: PaneSettings,
+        script: test_stream.TestStream,
+        parts: Callable[[int], list[EncodedBlock]] = lambda number: [message_block(number)],
+    ) -> None:
+        note = str(Path(run.output).parent / "acknowledged")
+        options = PipelineOptions(["--runner=BundleBasedDirectRunner", "--allow_unsafe_triggers"])
+        options.view_as(StandardOptions).streaming = True
+        with beam.Pipeline(options=options) as pipeline:
+            _ = (
+                pipeline
+                | script
+                | beam.FlatMap(parts)
+                | WriteAvroPanes(run, panes)
+                | beam.Map(partial(_note, note))
+            )
+        lines = Path(note).read_text().splitlines() if Path(note).exists() else []
+        assert all(int(line.split()[0]) for line in lines), "acknowledged before a commit"
+        self.acknowledged = Counter(ack_id for line in lines for ack_id in line.split()[1:])
+        self.manifests = [manifest for _, manifest in manifests(run.output)]
+        self.events = events_of(run.output)
+
+    def panes(self) -> list[tuple[str, ...]]:
+        """The window's start, the pane and the shard of each commit."""
+        return sorted(tuple(each.run_id.split("-")[:3]) for each in self.manifests)
+
+
+def at(seconds: float, *numbers: int) -> list[TimestampedValue]:
+    """Elements at a time after the start of 2026."""
+    return [TimestampedValue(number, 1767225600 + seconds) for number in numbers]
+
+
+def watermark(seconds: float) -> int:
+    """A watermark, in the same time."""
+    return 1767225600 + int(seconds)
+
+
+def stream() -> test_stream.TestStream:
+    """A stream that has not begun."""
+    return test_stream.TestStream().advance_watermark_to(watermark(0))
+
+
+def ids(*numbers: int) -> Counter[str]:
+    """The job ids of blocks of one event."""
+    return Counter(str(number * 1000) for number in numbers)
+
+
+def test_a_window_is_committed_when_the_watermark_passes_its_end(run: CommitSettings) -> None:
+    script = stream().add_elements(at(1, 1, 2)).advance_watermark_to(watermark(61))
+    done = Streamed(run, MINUTE, script.advance_watermark_to_infinity())
+    assert done.panes() == [("20260101T000000Z", "0", "0")]
+    assert done.events == ids(1, 2)
+    assert done.acknowledged == Counter(["1-0", "2-0"])
+
+
+def test_each_window_is_a_commit(run: CommitSettings) -> None:
+    script = stream().add_elements([*at(1, 1), *at(61, 2), *at(200, 3)])
+    done = Streamed(run, MINUTE, script.advance_watermark_to_infinity())
+    starts = [start for start, _, _ in done.panes()]
+    assert starts == ["20260101T000000Z", "20260101T000100Z", "20260101T000300Z"]
+    assert done.events == ids(1, 2, 3)
+
+
+def test_what_is_late_is_committed_beside_what_was_on_time(run: CommitSettings) -> None:
+    script = stream().add_elements(at(1, 1)).advance_watermark_to(watermark(120))
+    script = script.add_elements(at(2, 2)).add_elements(at(3, 3))
+    done = Streamed(run, MINUTE, script.advance_watermark_to_infinity())
+    assert {start for start, _, _ in done.panes()} == {"20260101T000000Z"}
+    assert [pane for _, pane, _ in done.panes()] == ["0", "1", "2"]
+    assert done.events == ids(1, 2, 3)
+    assert done.acknowledged == Counter(["1-0", "2-0", "3-0"])
+
+
+def test_what_is_late_alone_is_committed(run: CommitSettings) -> None:
+    script = stream().advance_watermark_to(watermark(120)).add_elements(at(2, 7))
+    done = Streamed(run, MINUTE, script.advance_watermark_to_infinity())
+    assert done.events == ids(7)
+
+
+def test_a_backlog_of_hours_is_not_dropped(run: CommitSettings) -> None:
+    script = stream().advance_watermark_to(watermark(9 * 3600))
+    script = script.add_elements(at(0, *range(20)))
+    done = Streamed(run, MINUTE, script.advance_watermark_to_infinity())
+    assert done.events == ids(*range(20))
+
+
+def test_an_early_pane_leaves_an_empty_one_that_commits_nothing(
+    run: CommitSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    when = trigger.AfterWatermark(early=trigger.AfterCount(1), late=trigger.AfterCount(1))
+    early = beam.WindowInto(
+        FixedWindows(60), trigger=when, accumulation_mode=trigger.AccumulationMode.DISCARDING
+    )
+    monkeypatch.setattr("transforms.write_panes._window", lambda _: early)
+    script = stream().add_elements(at(1, 1)).advance_watermark_to(watermark(61))
+    done = Streamed(run, MINUTE, script.advance_watermark_to_infinity())
+    assert len(done.manifests) == 1
+    assert done.events == ids(1)
+
+
+@pytest.mark.parametrize("shards", [1, 2, 5])
+def test_shards_are_commits_side_by_side(run: CommitSettings, shards: int) -> None:
+    script = stream().add_elements(at(1, *range(20)))
+    panes = PaneSettings(60, shards)
+    done = Streamed(run, panes, script.advance_watermark_to_infinity())
+    assert {shard for _, _, shard in done.panes()} == {str(shard) for shard in range(shards)}
+    assert done.events == ids(*range(20))
+    assert sum(done.acknowledged.values()) == 20
+
+
+def test_by_the_clock_panes_come_in_turn_without_a_window(run: CommitSettings) -> None:
+    script = stream().add_elements(at(1, 1)).advance_processing_time(61)
+    script = script.add_elements(at(-9 * 3600, 2)).advance_processing_time(61)
+    panes = replace(MINUTE, by_processing_time=True)
+    done = Streamed(run, panes, script.advance_watermark_to_infinity())
+    assert done.panes() == [("stream", "0", "0"), ("stream", "1", "0")]
+    assert done.events == ids(1, 2)
+
+
+def test_messages_without_an_event_are_acknowledged_and_leave_no_file(run: CommitSettings) -> None:
+    script = stream().add_elements(at(1, 1, 2)).advance_watermark_to_infinity()
+    done = Streamed(run, MINUTE, script, lambda number: [message_block(number, ignored=1)])
+    assert done.acknowledged == Counter(["1-0", "2-0"])
+    assert [(each.ignored, each.files) for each in done.manifests] == [(2, [])]
+
+
+def test_dead_letters_alone_are_committed_and_acknowledged(run: CommitSettings) -> None:
+    script = stream().add_elements(at(1, 1)).advance_watermark_to_infinity()
+    done = Streamed(run, MINUTE, script, lambda number: [message_block(number, events=0, bad=3)])
+    assert [each.dead_lettered for each in done.manifests] == [3]
+    assert len(records_of(run.output, "dead_letter")) == 3
+    assert sum(done.acknowledged.values()) == 3
+
+
+def without_receipt(number: int) -> EncodedBlock:
+    """A part that is not the last of what a block became."""
+    books = Books.from_bytes(message_block(number).books.to_bytes())
+    books.receipts.clear()
+    return replace(message_block(number), books=books)
+
+
+def test_what_a_block_became_stays_together(run: CommitSettings) -> None:
+    def parts(number: int) -> list[EncodedBlock]:
+        return [without_receipt(number + 1), without_receipt(number + 2), message_block(number)]
+
+    script = stream().add_elements(at(1, 1)).advance_watermark_to_infinity()
+    done = Streamed(run, PaneSettings(60, 7), script, parts)
+    assert len(done.manifests) == 1
+    assert done.events == ids(1, 2, 3)
+
+
+def test_a_part_that_comes_without_its_last_is_refused(run: CommitSettings) -> None:
+    script = stream().add_elements(at(1, 1)).advance_watermark_to_infinity()
+    with pytest.raises(Exception, match="tore a block of messages apart"):
+        Streamed(run, MINUTE, script, lambda number: [without_receipt(number)])
+    assert not events_of(run.output)
+
+
+WINDOW = IntervalWindow(1767225600, 1767225660)
+PANE = PaneInfo(True, True, PaneInfoTiming.ON_TIME, 0, 0)
+
+
+def test_the_name_of_a_pane_is_that_of_its_content_whatever_its_order() -> None:
+    name = pane_id(WINDOW, PANE, 3, "a1b2", [b"x", b"y"])
+    assert re.fullmatch(r"20260101T000000Z-0-3-a1b2-[0-9a-f]{12}", name)
+    assert pane_id(WINDOW, PANE, 3, "a1b2", [b"y", b"x"]) == name
+    others = [
+        pane_id(WINDOW, PANE, 3, "a1b2", [b"x"]),
+        pane_id(WINDOW, PANE, 3, "a1b2", [b"xy"]),
+        pane_id(WINDOW, PANE, 3, "other", [b"x", b"y"]),
+        pane_id(WINDOW, PANE, 4, "a1b2", [b"x", b"y"]),
+        pane_id(GlobalWindow(), PANE, 3, "a1b2", [b"x", b"y"]),
+    ]
+    assert len({name, *others}) == 6
+
+
+def _elements(*numbers: int) -> list[bytes]:
+    return [packed([message_block(number, events=3)]) for number in numbers]
+
+
+def test_a_pane_that_is_tried_again_changes_nothing(run: CommitSettings) -> None:
+    for _ in range(3):
+        commit_pane(run, _elements(1, 2), EventMeters())
+    assert len(manifests(run.output)) == 1
+    assert sum(events_of(run.output).values()) == 6
+    assert not Path(run.output, "_staging").exists()
+
+
+@pytest.mark.parametrize("step", ["rename", "write"])
+def test_a_pane_that_fails_half_way_is_whole_after_the_next_try(
+    run: CommitSettings, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OutputError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"transforms.commit.storage.{step}", fail)
+        with pytest.raises(OutputError):
+            commit_pane(run, _elements(1, 2), EventMeters())
+    is_pending = Path(pending_path(run.output, run.run_id)).exists()
+    assert is_pending == Path(run.output, "_staging").exists()
+    commit_pane(run, _elements(1, 2), EventMeters())
+    assert sum(events_of(run.output).values()) == 6
+    assert not Path(run.output, "_staging").exists()
+
+
+def test_a_large_pane_is_several_files(run: CommitSettings) -> None:
+    small = replace(run, target_file_bytes=1)
+    commit_pane(small, _elements(*range(4)), EventMeters())
+    (manifest,) = [each for _, each in manifests(run.output)]
+    assert len(manifest.files) == 4
+    assert sum(events_of(run.output).values()) == 12
