@@ -2,8 +2,8 @@
 
 import sys
 
+from pipeline.arguments import argv_or
 from pipeline.cli import main
-from pipeline.options import argv_or
 
 if __name__ == "__main__":
     sys.exit(main(["run", *argv_or(None)]))

@@ -14,7 +14,7 @@ from types import FrameType
 from rich.console import Console
 from rich.markup import escape
 
-from pipeline.options import argv_or
+from pipeline.arguments import argv_or
 from schemas.errors import JobStatusError, StoppedBySignal, UsageError
 from schemas.version import PIPELINE_VERSION
 
@@ -46,8 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     argv = argv_or(arguments)
     debug = "--debug" in argv
-    # Before Beam is imported: it would set up its own, and warn of everything it goes without.
-    logging.basicConfig(level=logging.INFO if debug else logging.CRITICAL)
+    # Before Beam is imported: it would set up its own, and warn of everything it goes without. The
+    # handler has the level, since parts of Beam lower that of their loggers.
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.INFO if debug else logging.CRITICAL)
+    logging.basicConfig(level=handler.level, handlers=[handler])
     console = Console(stderr=True, highlight=False)
     try:
         with _ended_by_sigterm():
@@ -114,7 +117,7 @@ def _dispatch(argv: list[str], console: Console) -> int:
 
 
 def _run(arguments: list[str], console: Console) -> None:
-    from pipeline.options import run_parser
+    from pipeline.arguments import run_parser
 
     if {"-h", "--help"} & set(arguments):
         print(run_parser().format_help(), end="")

@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from pipeline.options import CommandParser
+from pipeline.arguments import CommandParser
 from schemas.errors import InputError
 from transforms.compression import DamagedInputError
 from transforms.dead_letter_files import (

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import apache_beam as beam
 
 from schemas.mapping import Mapping
+from transforms.acknowledge import Acknowledge
 from transforms.blocks import Context
 from transforms.commit import CommitSettings
 from transforms.dead_letter_files import DeadLetterFile
@@ -16,14 +17,40 @@ from transforms.derive_job_status import DeriveJobStatus
 from transforms.encode_avro import EncodeAvro
 from transforms.lifeline import Lifeline
 from transforms.parse_events import ParseEvents
+from transforms.pull_round import RoundLimits
+from transforms.puller import PullSettings
 from transforms.read_dead_letters import ReadDeadLetters
 from transforms.read_files import InputFormat, ReadFiles, ReadLimits
+from transforms.read_pubsub import ReadPubSub, reads_by_itself
 from transforms.write_avro import WriteAvro
+from transforms.write_panes import PaneSettings, WriteAvroPanes
+
+
+@dataclass(frozen=True)
+class MessageSettings:
+    """Which messages are read, and how.
+
+    Attributes:
+        subscription: Its full name, or None with a topic.
+        topic: Its full name, or None.
+        pull: How to pull, where this project does.
+        round: Makes the read bounded: one round of a drain, committed as a whole.
+        panes: What an unbounded read is committed by.
+    """
+
+    subscription: str | None
+    topic: str | None
+    pull: PullSettings
+    round: RoundLimits | None
+    panes: PaneSettings
 
 
 @dataclass(frozen=True)
 class GraphSettings:
-    """What the graph is made of; it reads `dead_letters` instead of files where they are given."""
+    """What the graph is made of.
+
+    Where `dead_letters` or `messages` are given, these are read instead of files.
+    """
 
     patterns: list[str]
     input_format: InputFormat
@@ -34,6 +61,7 @@ class GraphSettings:
     payload_policy: PayloadPolicy
     commit: CommitSettings
     dead_letters: list[DeadLetterFile] | None = None
+    messages: MessageSettings | None = None
 
 
 def build(
@@ -47,12 +75,28 @@ def build(
         lifeline: What ends the workers of a local run with it.
 
     Returns:
-        A collection of one element: the path of the manifest, once everything is committed.
+        A collection of one element: the path of the manifest, once everything is committed. Of
+        messages, an empty one, once they are acknowledged.
     """
+    messages, commit = settings.messages, settings.commit
+    if messages is None:
+        read = _read(root, settings)
+        blocks = _encoded(read["blocks"], settings)
+        return (blocks | "WriteAvro" >> WriteAvro(commit, read["inputs"], lifeline)).manifest
+    blocks = _encoded(_pull(root, messages), settings)
+    if messages.round is not None:
+        receipts = (blocks | "WriteAvro" >> WriteAvro(commit, None, lifeline)).receipts
+    else:
+        panes = replace(messages.panes, by_processing_time=reads_by_itself(root))
+        receipts = blocks | "WriteAvro" >> WriteAvroPanes(commit, panes, lifeline)
+    patience = messages.pull.lease_seconds
+    return receipts | "Acknowledge" >> Acknowledge(patience_seconds=patience)
+
+
+def _encoded(blocks: beam.PCollection, settings: GraphSettings) -> beam.PCollection:
     limit = settings.limits.max_event_bytes
-    read = _read(root, settings)
     return (
-        read["blocks"]
+        blocks
         | "ParseEvents"
         >> ParseEvents(
             event_types=settings.event_types, max_event_bytes=limit, context=settings.context
@@ -64,7 +108,12 @@ def build(
             payload_policy=settings.payload_policy,
             max_payload_bytes=limit,
         )
-        | "WriteAvro" >> WriteAvro(settings.commit, read["inputs"], lifeline)
+    )
+
+
+def _pull(root: beam.Pipeline, messages: MessageSettings) -> beam.PCollection:
+    return root | "ReadPubSub" >> ReadPubSub(
+        messages.subscription, topic=messages.topic, settings=messages.pull, limits=messages.round
     )
 
 

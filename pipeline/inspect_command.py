@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pipeline.options import CommandParser, beam_parser
+from pipeline.arguments import CommandParser, beam_parser
 from schemas.errors import InputError, OutputError, UsageError
 from schemas.manifest import Manifest, OutputFile
 from transforms import storage

@@ -14,88 +14,64 @@ from contextlib import contextmanager
 from types import FrameType
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import (
-    DirectOptions,
-    PipelineOptions,
-    StandardOptions,
-    WorkerOptions,
-)
-from apache_beam.runners.runner import create_runner
+from apache_beam.options.pipeline_options import PipelineOptions
 
+from pipeline.engines import engine, is_local
 from pipeline.graph import GraphSettings, build
-from pipeline.local_engine import engine_with_processes, relax_collector
-from schemas.errors import JobStatusError, StoppedBySignal, UsageError
+from pipeline.local_engine import relax_collector
+from schemas.errors import JobStatusError, StoppedBySignal
 from transforms.lifeline import Lifeline
 from transforms.refusals import carried_error
-
-LARGE_INPUT_BYTES = 256 << 20
-"""From this size on, starting worker processes costs less than they save."""
-
-_DEFAULT_RUNNER = "FnApiRunner"
-_LOCAL_RUNNERS = ("FnApiRunner", "DirectRunner", "BundleBasedDirectRunner", "SwitchingDirectRunner")
 
 _STOP_SECONDS = 2.0
 """How long a stopped run may take to come to its end before it is left where it is."""
 
 
-def beam_options(arguments: list[str], input_bytes: int, debug: bool) -> PipelineOptions:
-    """Settles the engine.
-
-    Args:
-        arguments: Beam's own, from the command line. A runner that is given is left as it is.
-        input_bytes: Size of all input; where it is large, all cores work on it.
-        debug: Whether the workers log.
-
-    Raises:
-        UsageError: There is no such runner.
-    """
-    options = PipelineOptions(arguments)
-    standard = options.view_as(StandardOptions)
-    names = {argument.split("=")[0] for argument in arguments}
-    if standard.runner is None:
-        standard.runner = _DEFAULT_RUNNER
-        chosen = names & {"--direct_running_mode", "--direct_num_workers"}
-        if input_bytes >= LARGE_INPUT_BYTES and _cores() > 1 and not chosen:
-            direct = options.view_as(DirectOptions)
-            direct.direct_running_mode = "multi_processing"
-            direct.direct_num_workers = _cores()
-    try:
-        create_runner(standard.runner)
-    except (ValueError, ImportError, AttributeError) as error:
-        raise UsageError(
-            f"--runner {standard.runner} is not known",
-            "for example DirectRunner, FlinkRunner, DataflowRunner",
-        ) from error
-    if not debug and "--default_sdk_harness_log_level" not in names:
-        options.view_as(WorkerOptions).default_sdk_harness_log_level = "CRITICAL"
-    return options
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+Run = Callable[[GraphSettings], None]
+"""Runs a graph to its end on the engine of this run."""
 
 
 def launch(settings: GraphSettings, options: PipelineOptions, debug: bool) -> None:
-    """Runs the graph to its end, in a thread: the main thread keeps the signals.
+    """Runs one graph to its end.
 
     Raises:
         StoppedBySignal: SIGINT or SIGTERM ended it.
         JobStatusError: What a worker refused, or what the engine said last.
     """
-    runner = None
-    if _runner_name(options) == _DEFAULT_RUNNER:
-        runner = engine_with_processes(options, debug)
-    with _lifeline(options) as lifeline:
+    supervise(lambda run: run(settings), options, debug)
 
-        def work() -> None:
-            relax_collector()
+
+def supervise(
+    work: Callable[[Run], None],
+    options: PipelineOptions,
+    debug: bool,
+    stop_file: str | None = None,
+) -> None:
+    """Does the work in a thread on one engine: the main thread keeps the signals.
+
+    Args:
+        work: Runs graphs, one after the other.
+        options: Beam's.
+        debug: Whether to show what the engine says.
+        stop_file: Is made at the first signal, for the work to come to a good end by itself. The
+            second signal ends it at once, as the first one does where there is no such file.
+
+    Raises:
+        StoppedBySignal: SIGINT or SIGTERM ended it.
+        JobStatusError: What a worker refused, or what the engine said last.
+    """
+    with _lifeline(options) as lifeline, engine(options, debug) as runner:
+
+        def run(settings: GraphSettings) -> None:
             pipeline = beam.Pipeline(runner=runner, options=options)
             build(pipeline, settings, lifeline)
             pipeline.run().wait_until_finish()
 
-        failure = _in_thread(work, lifeline, debug)
+        def guarded() -> None:
+            relax_collector()
+            work(run)
+
+        failure = _in_thread(guarded, lifeline, debug, stop_file)
     if failure is None:
         return
     if isinstance(failure, JobStatusError | StoppedBySignal):
@@ -119,14 +95,10 @@ def _kind_of_failure(failure: BaseException) -> str:
     return f"{kind} in {steps[-1]}" if steps else kind
 
 
-def _runner_name(options: PipelineOptions) -> str:
-    return str(options.view_as(StandardOptions).runner).rpartition(".")[2]
-
-
 @contextmanager
 def _lifeline(options: PipelineOptions) -> Iterator[Lifeline | None]:
     """Ties local workers to this process; remote ones cannot see it."""
-    if _runner_name(options) not in _LOCAL_RUNNERS:
+    if not is_local(options):
         yield None
         return
     directory = tempfile.mkdtemp(prefix="job-status-")
@@ -137,9 +109,9 @@ def _lifeline(options: PipelineOptions) -> Iterator[Lifeline | None]:
 
 
 def _in_thread(
-    work: Callable[[], None], lifeline: Lifeline | None, debug: bool
+    work: Callable[[], None], lifeline: Lifeline | None, debug: bool, stop_file: str | None
 ) -> BaseException | None:
-    """Does the work and returns what it raised."""
+    """Does the work and returns what it raised, or that it was stopped."""
     failures: list[BaseException] = []
 
     def guarded() -> None:
@@ -154,18 +126,35 @@ def _in_thread(
         threading.excepthook = _silent
     with _signals() as caught:
         thread.start()
-        while thread.is_alive() and not caught:
-            thread.join(0.1)
+        _wait(thread, caught, 1)
+        if caught and stop_file is not None:
+            _make(stop_file)
+            _wait(thread, caught, 2)
+            if not thread.is_alive():
+                outcome = "what was pulled is committed and acknowledged"
+                return failures[0] if failures else StoppedBySignal(caught[0], outcome)
         if caught:
             if lifeline is not None:
-                with open(lifeline.stop_file, "wb"):
-                    pass
+                _make(lifeline.stop_file)
             thread.join(_STOP_SECONDS)
+            if stop_file is not None:
+                return StoppedBySignal(caught[-1], "what was not committed will come again")
             # A commit that was under way may have come to its end: that run is done.
             if thread.is_alive() or failures:
                 return StoppedBySignal(caught[0], "nothing was committed")
             return StoppedBySignal(caught[0], "everything was committed just before")
     return failures[0] if failures else None
+
+
+def _wait(thread: threading.Thread, caught: list[int], signals: int) -> None:
+    """Waits for the end of a thread, or until so many signals came."""
+    while thread.is_alive() and len(caught) < signals:
+        thread.join(0.1)
+
+
+def _make(path: str) -> None:
+    with open(path, "wb"):
+        pass
 
 
 def _silent(_: threading.ExceptHookArgs) -> None:

@@ -1,25 +1,15 @@
-"""The options of `run`, each defined once: the parser and the help are made from this."""
+"""The options of `run`, each defined once: the parser and the help are made from these fields."""
 
 from __future__ import annotations
 
-import argparse
-import difflib
-import sys
-from collections.abc import Callable, Sequence
-from dataclasses import MISSING, Field, dataclass, field, fields
-from typing import Any, Literal, cast
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
-from schemas.errors import UsageError
+GROUPS = ("Input", "Output", "Mapping", "Bad records", "Streaming", "Messages")
 
-GROUPS = ("Input", "Output", "Mapping", "Bad records", "Messages")
-
-_EXAMPLES = """\
-examples:
-  job-status run --input 'events/*.jsonl.gz' --output out
-  job-status run --input export.json --provider greenhouse --output out --report report.json
-
-Every option of Apache Beam is accepted too, such as --runner, --direct_num_workers, --project.
-"""
+Use = Literal["files", "messages", "drain", "streaming"]
+"""What an option is for alone: files, Pub/Sub, or one of the two ways to read that."""
 
 
 def _option(
@@ -33,6 +23,7 @@ def _option(
     required: bool = False,
     at_least: float | None = None,
     at_most: float | None = None,
+    only_for: Use | None = None,
 ) -> Any:
     metadata = {
         "group": group,
@@ -43,6 +34,7 @@ def _option(
         "required": required,
         "at_least": at_least,
         "at_most": at_most,
+        "only_for": only_for,
     }
     if repeatable:
         return field(default_factory=lambda: list(default or []), metadata=metadata)
@@ -58,13 +50,23 @@ class RunOptions:
         "files to read: a path or a glob on any filesystem Beam knows; may be given several times",
         metavar="PATTERN",
         repeatable=True,
-        required=True,
+    )
+    input_subscription: str | None = _option(
+        "Input",
+        "Pub/Sub subscription to read, with --drain or --streaming",
+        metavar="projects/P/subscriptions/S",
+    )
+    input_topic: str | None = _option(
+        "Input",
+        "Pub/Sub topic to read, with --streaming on Dataflow",
+        metavar="projects/P/topics/T",
     )
     input_format: Literal["auto", "lines", "document"] = _option(
         "Input",
         "how to read them: one payload a line, or one document a file; auto looks at the content",
         default="auto",
         choices=("auto", "lines", "document"),
+        only_for="files",
     )
     event_types: list[str] = _option(
         "Input",
@@ -80,7 +82,7 @@ class RunOptions:
         "Input", "account of the events that do not name theirs", metavar="ID"
     )
     allow_no_input: bool = _option(
-        "Input", "a pattern that matches nothing is no error", default=False
+        "Input", "a pattern that matches nothing is no error", default=False, only_for="files"
     )
     max_event_bytes: int = _option(
         "Input",
@@ -90,7 +92,12 @@ class RunOptions:
         at_least=1,
     )
     max_document_bytes: int = _option(
-        "Input", "longest document", default=256_000_000, metavar="BYTES", at_least=1
+        "Input",
+        "longest document",
+        default=256_000_000,
+        metavar="BYTES",
+        at_least=1,
+        only_for="files",
     )
     output: str = _option("Output", "directory to write to", metavar="DIR", required=True)
     dead_letter_output: str | None = _option(
@@ -98,7 +105,8 @@ class RunOptions:
     )
     write_mode: Literal["error", "append", "overwrite"] = _option(
         "Output",
-        "where the output holds a run already: refuse, add to it, or take its place",
+        "where the output holds a run already: refuse, add to it (always so with Pub/Sub), or take "
+        "its place",
         default="error",
         choices=("error", "append", "overwrite"),
     )
@@ -106,6 +114,7 @@ class RunOptions:
         "Output",
         "name of this run; one that was committed already is not done again",
         metavar="ID",
+        only_for="files",
     )
     codec: Literal["deflate", "null"] = _option(
         "Output", "codec of the Avro files", default="deflate", choices=("deflate", "null")
@@ -139,148 +148,80 @@ class RunOptions:
         "a file that is cut off or corrupt: commit nothing, or keep what can be read",
         default="fail",
         choices=("fail", "keep"),
+        only_for="files",
+    )
+    drain: bool = _option(
+        "Streaming",
+        "read what the subscription holds, commit it, acknowledge it, and end",
+        default=False,
+        only_for="messages",
+    )
+    streaming: bool = _option(
+        "Streaming",
+        "read the subscription without an end; commit window by window",
+        default=False,
+        only_for="messages",
+    )
+    window_seconds: int = _option(
+        "Streaming",
+        "how often to commit",
+        default=60,
+        metavar="N",
+        at_least=1,
+        only_for="streaming",
+    )
+    shards: int = _option(
+        "Streaming",
+        "commits side by side for each window",
+        default=1,
+        metavar="N",
+        at_least=1,
+        only_for="streaming",
+    )
+    idle_seconds: float = _option(
+        "Streaming",
+        "end when nothing has come for so long",
+        default=10.0,
+        metavar="N",
+        at_least=0,
+        only_for="drain",
+    )
+    max_seconds: float | None = _option(
+        "Streaming",
+        "begin no new round after so long",
+        metavar="N",
+        at_least=0,
+        only_for="drain",
+    )
+    lease_seconds: int = _option(
+        "Streaming",
+        "how long pulled messages are kept from coming again",
+        default=600,
+        metavar="N",
+        at_least=10,
+        at_most=600,
+        only_for="messages",
+    )
+    pullers: int = _option(
+        "Streaming",
+        "pulls under way at the same time",
+        default=2,
+        metavar="N",
+        at_least=1,
+        at_most=64,
+        only_for="messages",
     )
     report: str | None = _option("Messages", "write the report to this file", metavar="FILE.json")
     debug: bool = _option("Messages", "show tracebacks and the engine's log", default=False)
 
+    @property
+    def reads_messages(self) -> bool:
+        """Whether the input is Pub/Sub."""
+        return self.input_subscription is not None or self.input_topic is not None
 
-def parse_run(arguments: Sequence[str]) -> tuple[RunOptions, list[str]]:
-    """Parses the arguments of `run`.
-
-    Returns:
-        The options, and the arguments that are Beam's.
-
-    Raises:
-        UsageError: An option is missing, unknown or misspelt, or has a value that it cannot have.
-    """
-    return parse_with(run_parser(), arguments)
-
-
-def parse_with(
-    parser: CommandParser, arguments: Sequence[str], **defaults: Any
-) -> tuple[RunOptions, list[str]]:
-    """Parses arguments with a parser that knows some of the options, or all; as `parse_run`.
-
-    Args:
-        parser: Made with `add_option`.
-        arguments: To be parsed.
-        defaults: Of this command, where they are others than those of `run`.
-    """
-    known, rest = parser.parse_known_args(list(arguments))
-    _check_beam_options(rest, parser)
-    given = {name: value for name, value in vars(known).items() if value is not None}
-    for each in fields(RunOptions):
-        if each.metadata["required"] and not given.get(each.name):
-            raise UsageError(f"--{each.name} is missing", f"{parser.prog} --help shows all options")
-        _check_bounds(each, given.get(each.name))
-    return RunOptions(**{**defaults, **given}), rest
-
-
-class CommandParser(argparse.ArgumentParser):
-    """A parser that raises UsageError instead of ending the process."""
-
-    def error(self, message: str) -> Any:
-        raise UsageError(message, f"{self.prog} --help shows all options")
-
-
-def add_command(
-    commands: argparse._SubParsersAction[CommandParser],
-    name: str,
-    text: str,
-    work: Callable[[Any], Any],
-) -> CommandParser:
-    """Adds a subcommand to a command; parsing it leaves `work` in the attribute `command`."""
-    added = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
-    added.set_defaults(command=work)
-    return added
-
-
-def run_parser() -> CommandParser:
-    """Makes the parser of `run` out of the fields of RunOptions."""
-    parser = CommandParser(
-        prog="job-status run",
-        description="Reads job events and writes their statuses as validated Avro.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        usage="job-status run --input PATTERN --output DIR [options]",
-        allow_abbrev=False,
-    )
-    groups = {name: parser.add_argument_group(name) for name in GROUPS}
-    for each in fields(RunOptions):
-        add_option(groups[each.metadata["group"]], each)
-    return parser
-
-
-def add_option(group: argparse._ActionsContainer, option: Field[Any]) -> None:
-    """Adds an option to a parser."""
-    about = option.metadata
-    text = about["help"]
-    if about["repeatable"]:
-        default = option.default_factory() if option.default_factory is not MISSING else []
-    else:
-        default = option.default
-    if default not in (None, [], False):
-        shown = " ".join(default) if isinstance(default, list) else default
-        text += f" (default: {shown})"
-    text = text.replace("%", "%%")
-    kind = str(option.type)
-    if kind == "bool":
-        group.add_argument(f"--{option.name}", action="store_true", default=None, help=text)
-        return
-    settings: dict[str, Any] = {"help": text, "metavar": about["metavar"], "default": None}
-    if kind in ("int", "float"):
-        settings["type"] = {"int": int, "float": float}[kind]
-    if about["choices"]:
-        settings["choices"] = about["choices"]
-    if about["repeatable"]:
-        settings |= {"nargs": "+", "action": "extend"}
-    group.add_argument(f"--{option.name}", **settings)
-
-
-def _check_bounds(option: Field[Any], value: Any) -> None:
-    at_least, at_most = option.metadata["at_least"], option.metadata["at_most"]
-    if value is None:
-        return
-    # A comparison with "not a number" is false, so both are asked for what must be true.
-    if at_least is not None and not value >= at_least:
-        raise UsageError(f"--{option.name} is {value}, but must be at least {at_least}")
-    if at_most is not None and not value <= at_most:
-        raise UsageError(f"--{option.name} is {value}, but must be at most {at_most}")
-
-
-def _check_beam_options(arguments: list[str], parser: CommandParser) -> None:
-    """Refuses what is neither an option of ours nor of Beam's: a flag is never passed over."""
-    if not arguments:
-        return
-    beams = beam_parser()
-    _, unknown = beams.parse_known_args(arguments)
-    if not unknown:
-        return
-    first = unknown[0]
-    if not first.startswith("-"):
-        raise UsageError(f"unexpected argument {first!r}", "put a pattern in quotation marks")
-    flag = first.split("=")[0]
-    actions = parser._actions + beams._actions
-    names = [name for action in actions for name in action.option_strings]
-    nearest = difflib.get_close_matches(flag, names, 1, 0.6)
-    hint = f"did you mean {nearest[0]}?" if nearest else f"{parser.prog} --help shows all options"
-    raise UsageError(f"unknown option {flag}", hint)
-
-
-def beam_parser() -> argparse.ArgumentParser:
-    """A parser of every option of Beam's that is installed."""
-    from apache_beam.options import pipeline_options
-
-    parser = CommandParser(prog="job-status run", allow_abbrev=False, add_help=False)
-    todo = [pipeline_options.PipelineOptions]
-    while todo:
-        kind = todo.pop()
-        if "_add_argparse_args" in vars(kind):
-            kind._add_argparse_args(cast(Any, parser))
-        todo.extend(kind.__subclasses__())
-    return parser
-
-
-def argv_or(arguments: Sequence[str] | None) -> list[str]:
-    """The arguments given, or those of the process."""
-    return list(sys.argv[1:] if arguments is None else arguments)
+    @property
+    def uses(self) -> set[Use]:
+        """What its options are for."""
+        if not self.reads_messages:
+            return {"files"}
+        return {"messages", "drain" if self.drain else "streaming"}

@@ -9,7 +9,7 @@ import string
 import time
 from dataclasses import asdict, dataclass
 
-from pipeline.graph import GraphSettings
+from pipeline.graph import GraphSettings, MessageSettings
 from pipeline.options import RunOptions
 from schemas.errors import InputError, OutputError, UsageError
 from schemas.mapping import Mapping, load_mapping
@@ -17,10 +17,17 @@ from transforms import storage
 from transforms.blocks import Context
 from transforms.commit import CommitSettings
 from transforms.manifests import manifest_path, manifests
+from transforms.pubsub_client import check_installed, checked_name
+from transforms.pull_round import RoundLimits
+from transforms.puller import PullSettings
 from transforms.read_files import ReadLimits, match_files
+from transforms.write_panes import PaneSettings
 
 _RUN_ID_CHARACTERS = frozenset(string.ascii_letters + string.digits + "-_")
 _MAX_RUN_ID = 100
+
+_ROUND_OF_LEASE = 1 / 3
+"""How much of the lease a round may pull for: the rest is for its commit."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,7 @@ def prepare(options: RunOptions) -> GraphSettings:
     dead_letter_output = options.dead_letter_output
     return GraphSettings(
         patterns=[storage.normal(pattern) for pattern in options.input],
+        messages=_messages(options) if options.reads_messages else None,
         input_format=options.input_format,
         limits=ReadLimits(options.max_event_bytes, options.max_document_bytes),
         event_types=tuple(options.event_types),
@@ -66,7 +74,31 @@ def prepare(options: RunOptions) -> GraphSettings:
             keep_damaged=options.on_damaged_input == "keep",
             started_at=time.time(),
             request=_request(options, mapping),
+            from_messages=options.reads_messages,
         ),
+    )
+
+
+def _messages(options: RunOptions) -> MessageSettings:
+    check_installed()
+    if options.input_topic is not None:
+        checked_name(options.input_topic, "topic")
+    if options.input_subscription is not None:
+        checked_name(options.input_subscription, "subscription")
+    rounds = None
+    if options.drain:
+        seconds = options.lease_seconds * _ROUND_OF_LEASE
+        rounds = RoundLimits(seconds=seconds, idle_seconds=options.idle_seconds)
+    return MessageSettings(
+        options.input_subscription,
+        options.input_topic,
+        PullSettings(
+            lease_seconds=options.lease_seconds,
+            pullers=options.pullers,
+            max_event_bytes=options.max_event_bytes,
+        ),
+        rounds,
+        PaneSettings(options.window_seconds, options.shards),
     )
 
 

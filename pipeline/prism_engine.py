@@ -11,6 +11,8 @@ from typing import Any
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.prism_runner import PrismJobServer, PrismRunner
 
+from schemas.errors import UsageError
+
 _IDLE_SECONDS = 10
 
 
@@ -26,12 +28,24 @@ class PrismEngine(PrismRunner):
 
     Args:
         options: Of the pipeline; say where the engine is.
+
+    Raises:
+        UsageError: The engine's program is not there and cannot be fetched.
     """
 
     def __init__(self, options: PipelineOptions) -> None:
         super().__init__()
         self._server = _Server(options)
         self._is_started = False
+        try:
+            self._server.path_to_binary()
+        except Exception as error:
+            # Beam fetches it, and whatever can go wrong on the way does so in its own manner.
+            raise UsageError(
+                "the program of the Prism engine is not there and cannot be fetched "
+                f"({type(error).__name__})",
+                "give it with --prism_location FILE, or use --drain in place of --streaming",
+            ) from error
 
     def default_job_server(self, options: PipelineOptions) -> PrismJobServer:
         """The server that Beam starts; it is ended by `stop` alone."""

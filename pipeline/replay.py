@@ -10,7 +10,8 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 from rich.console import Console
 
-from pipeline.options import GROUPS, CommandParser, RunOptions, add_option, parse_with
+from pipeline.arguments import CommandParser, add_option, parse_with
+from pipeline.options import GROUPS, RunOptions
 from pipeline.prepare import is_committed, prepare
 from pipeline.report import write_report
 from pipeline.run import complete_interrupted, judge, launch_or_clear, tell

@@ -9,11 +9,14 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 from rich.console import Console
 
+from pipeline.arguments import parse_run
+from pipeline.engines import beam_options
 from pipeline.graph import GraphSettings
-from pipeline.launch import beam_options, launch
-from pipeline.options import RunOptions, parse_run
+from pipeline.launch import launch
+from pipeline.options import RunOptions
 from pipeline.prepare import check_output, find_inputs, is_committed, prepare
 from pipeline.report import print_summary, report_of, write_report
+from pipeline.stream import read_messages
 from schemas.errors import InputError, JobStatusError, TooManyDeadLettersError
 from schemas.manifest import Manifest
 from transforms import storage
@@ -36,6 +39,9 @@ def run(arguments: Sequence[str], console: Console) -> None:
     # Options may say where a filesystem is, an endpoint for instance.
     FileSystems.set_options(PipelineOptions(beam_arguments))
     settings = prepare(options)
+    if options.reads_messages:
+        _run_messages(options, settings, beam_arguments, console)
+        return
     commit = settings.commit
     if options.run_id is not None:
         complete_interrupted(commit, console)
@@ -56,6 +62,17 @@ def run(arguments: Sequence[str], console: Console) -> None:
     else:
         launch_or_clear(settings, beam_arguments, inputs.bytes, options.debug)
     judge(tell(options, commit, console), options.max_dead_letter_fraction)
+
+
+def _run_messages(
+    options: RunOptions, settings: GraphSettings, beam_arguments: list[str], console: Console
+) -> None:
+    complete_interrupted(settings.commit, console)
+    report, stopped = read_messages(options, settings, beam_arguments, console)
+    say(options, report_of(settings.commit.output, report), console)
+    if stopped is not None:
+        raise stopped
+    judge(report, options.max_dead_letter_fraction)
 
 
 def complete_interrupted(commit: CommitSettings, console: Console) -> None:
@@ -80,7 +97,8 @@ def launch_or_clear(
     """
     try:
         check_output(settings.commit)
-        launch(settings, beam_options(beam_arguments, input_bytes, debug), debug)
+        engine = beam_options(beam_arguments, input_bytes=input_bytes, debug=debug)
+        launch(settings, engine, debug)
     except BaseException:
         clear_staging(settings.commit)
         raise
@@ -90,10 +108,15 @@ def tell(options: RunOptions, commit: CommitSettings, console: Console) -> Manif
     """Says what a committed run did, and returns its report."""
     manifest = Manifest.from_json(storage.read(manifest_path(commit.output, commit.run_id)))
     report = report_of(commit.output, manifest)
+    say(options, report, console)
+    return report
+
+
+def say(options: RunOptions, report: Manifest, console: Console) -> None:
+    """Writes the report file, if one is wanted, and prints the summary."""
     if options.report is not None:
         write_report(options.report, report)
     print_summary(report, console)
-    return report
 
 
 def judge(report: Manifest, max_dead_letter_fraction: float) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import msgspec
 from msgspec import Struct, field
 
@@ -12,6 +14,16 @@ class Unmapped(Struct):
     provider: str | None
     source_value: str
     count: int
+
+
+_MOST_UNMAPPED = 100
+
+
+def _added(mine: list[Unmapped], theirs: list[Unmapped]) -> list[Unmapped]:
+    counts: Counter[tuple[str | None, str]] = Counter()
+    for row in [*mine, *theirs]:
+        counts[row.provider, row.source_value] += row.count
+    return [Unmapped(*key, count) for key, count in counts.most_common(_MOST_UNMAPPED)]
 
 
 class Input(Struct):
@@ -76,6 +88,26 @@ class Manifest(Struct, kw_only=True):
     committed_at: str = ""
     replaces: list[str] = field(default_factory=list)
     consumed: list[str] = field(default_factory=list)
+
+    def add(self, other: Manifest) -> None:
+        """Adds what another commit of the same run did; the time it took is the run's to say."""
+        self.read += other.read
+        self.written += other.written
+        self.dead_lettered += other.dead_lettered
+        self.ignored += other.ignored
+        self.conserved = self.conserved and other.conserved
+        self.unreadable_timestamps += other.unreadable_timestamps
+        for mine, theirs in (
+            (self.by_value, other.by_value),
+            (self.by_source_value_type, other.by_source_value_type),
+            (self.by_derivation, other.by_derivation),
+            (self.by_error_code, other.by_error_code),
+            (self.ignored_by_type, other.ignored_by_type),
+        ):
+            for key, count in theirs.items():
+                mine[key] = mine.get(key, 0) + count
+        self.unmapped = _added(self.unmapped, other.unmapped)
+        self.files += other.files
 
     def to_json(self) -> bytes:
         """As indented JSON text with a line end."""

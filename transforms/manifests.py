@@ -91,6 +91,20 @@ def manifests(output: str) -> list[tuple[str, Manifest]]:
     ]
 
 
+def manifests_of(output: str, mark: str) -> list[Manifest]:
+    """The manifests of a run that committed many times.
+
+    Args:
+        output: Where they are.
+        mark: Stands in the names of all its commits, and in no others.
+    """
+    return [
+        manifest_at(file.path)
+        for file in storage.list_files(manifest_directory(output))
+        if mark in file.path.rpartition("/")[2] and not file.path.endswith(PENDING)
+    ]
+
+
 def manifest_at(path: str) -> Manifest:
     """Reads a manifest.
 

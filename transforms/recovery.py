@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 
 from transforms import storage
 from transforms.commit import CommitSettings, finish
@@ -87,6 +88,20 @@ def _remove_staging(settings: CommitSettings) -> set[str]:
                 alive.add(run_id)
         storage.remove_if_empty(staging)
     return alive
+
+
+def clear_staging_of(settings: CommitSettings, mark: str) -> None:
+    """Removes what a run staged and will not commit, where its commits are many.
+
+    Args:
+        settings: Where it wrote.
+        mark: Stands in the names of all its commits, and in no others.
+    """
+    for place in settings.places():
+        staging = storage.join(place.root, "_staging")
+        for run_id in storage.list_directories(staging):
+            if mark in run_id:
+                clear_staging(replace(settings, run_id=run_id))
 
 
 def clear_staging(settings: CommitSettings) -> None:

@@ -1,0 +1,216 @@
+"""Parses command lines by the definitions of the options; a flag is never passed over."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import MISSING, Field, fields, replace
+from typing import Any, cast
+
+from pipeline.options import GROUPS, RunOptions, Use
+from schemas.errors import UsageError
+
+_EXAMPLES = """\
+examples:
+  job-status run --input 'events/*.jsonl.gz' --output out
+  job-status run --input export.json --provider greenhouse --output out --report report.json
+  job-status run --input_subscription projects/P/subscriptions/S --drain --output out
+
+Every option of Apache Beam is accepted too, such as --runner, --direct_num_workers, --project.
+"""
+
+
+def parse_run(arguments: Sequence[str]) -> tuple[RunOptions, list[str]]:
+    """Parses the arguments of `run`.
+
+    Returns:
+        The options, and the arguments that are Beam's.
+
+    Raises:
+        UsageError: An option is missing, unknown or misspelt, or has a value that it cannot have.
+    """
+    return parse_with(run_parser(), arguments)
+
+
+def parse_with(
+    parser: CommandParser, arguments: Sequence[str], **defaults: Any
+) -> tuple[RunOptions, list[str]]:
+    """Parses arguments with a parser that knows some of the options, or all; as `parse_run`.
+
+    Args:
+        parser: Made with `add_option`.
+        arguments: To be parsed.
+        defaults: Of this command, where they are others than those of `run`.
+    """
+    known, rest = parser.parse_known_args(list(arguments))
+    _check_beam_options(rest, parser)
+    given = {name: value for name, value in vars(known).items() if value is not None}
+    if not any(given.get(name) for name in _INPUTS):
+        raise UsageError("--input is missing", "or --input_subscription, to read Pub/Sub")
+    for each in fields(RunOptions):
+        if each.metadata["required"] and not given.get(each.name):
+            raise UsageError(f"--{each.name} is missing", f"{parser.prog} --help shows all options")
+        _check_bounds(each, given.get(each.name))
+    options = RunOptions(**{**defaults, **given})
+    _check_together(options, given.keys())
+    if options.reads_messages:
+        options = replace(options, write_mode="append")
+    return options, rest
+
+
+class CommandParser(argparse.ArgumentParser):
+    """A parser that raises UsageError instead of ending the process."""
+
+    def error(self, message: str) -> Any:
+        raise UsageError(message, f"{self.prog} --help shows all options")
+
+
+def add_command(
+    commands: argparse._SubParsersAction[CommandParser],
+    name: str,
+    text: str,
+    work: Callable[[Any], Any],
+) -> CommandParser:
+    """Adds a subcommand to a command; parsing it leaves `work` in the attribute `command`."""
+    added = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+    added.set_defaults(command=work)
+    return added
+
+
+def run_parser() -> CommandParser:
+    """Makes the parser of `run` out of the fields of RunOptions."""
+    parser = CommandParser(
+        prog="job-status run",
+        description="Reads job events and writes their statuses as validated Avro.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="job-status run (--input PATTERN | --input_subscription NAME) --output DIR [options]",
+        allow_abbrev=False,
+    )
+    groups = {name: parser.add_argument_group(name) for name in GROUPS}
+    for each in fields(RunOptions):
+        add_option(groups[each.metadata["group"]], each)
+    return parser
+
+
+def add_option(group: argparse._ActionsContainer, option: Field[Any]) -> None:
+    """Adds an option to a parser."""
+    about = option.metadata
+    text = about["help"]
+    if about["repeatable"]:
+        default = option.default_factory() if option.default_factory is not MISSING else []
+    else:
+        default = option.default
+    if default not in (None, [], False):
+        shown = " ".join(default) if isinstance(default, list) else default
+        text += f" (default: {shown})"
+    text = text.replace("%", "%%")
+    kind = str(option.type)
+    if kind == "bool":
+        group.add_argument(f"--{option.name}", action="store_true", default=None, help=text)
+        return
+    settings: dict[str, Any] = {"help": text, "metavar": about["metavar"], "default": None}
+    if kind in ("int", "float"):
+        settings["type"] = {"int": int, "float": float}[kind]
+    if about["choices"]:
+        settings["choices"] = about["choices"]
+    if about["repeatable"]:
+        settings |= {"nargs": "+", "action": "extend"}
+    group.add_argument(f"--{option.name}", **settings)
+
+
+def _check_bounds(option: Field[Any], value: Any) -> None:
+    at_least, at_most = option.metadata["at_least"], option.metadata["at_most"]
+    if value is None:
+        return
+    # A comparison with "not a number" is false, so both are asked for what must be true.
+    if at_least is not None and not value >= at_least:
+        raise UsageError(f"--{option.name} is {value}, but must be at least {at_least}")
+    if at_most is not None and not value <= at_most:
+        raise UsageError(f"--{option.name} is {value}, but must be at most {at_most}")
+
+
+def _check_together(options: RunOptions, given: Collection[str]) -> None:
+    """Refuses options that contradict each other, or that would do nothing."""
+    inputs = [f"--{name}" for name in _INPUTS if getattr(options, name)]
+    if len(inputs) > 1:
+        raise UsageError(f"{inputs[0]} and {inputs[1]} cannot go together", "run once for each")
+    if options.reads_messages and options.drain == options.streaming:
+        raise UsageError(
+            f"{inputs[0]} needs either --drain or --streaming",
+            "--drain reads what is there and ends; --streaming goes on until it is stopped",
+        )
+    for each in fields(RunOptions):
+        use: Use | None = each.metadata["only_for"]
+        if each.name in given and use is not None and use not in options.uses:
+            raise UsageError(f"--{each.name} is not for {_OTHER_THAN[use]}", _NEEDS[use])
+    if not options.reads_messages:
+        return
+    if "write_mode" in given and options.write_mode != "append":
+        raise UsageError(
+            f"--write_mode {options.write_mode} is not for Pub/Sub",
+            "what is read from there is always added to what the output holds",
+        )
+    if options.streaming and options.window_seconds > options.lease_seconds / 2:
+        raise UsageError(
+            f"--window_seconds is {options.window_seconds}, but must be at most half of "
+            f"--lease_seconds ({options.lease_seconds})",
+            "or messages would come again before they are committed",
+        )
+
+
+_INPUTS = ("input", "input_subscription", "input_topic")
+
+_OTHER_THAN: dict[Use, str] = {
+    "files": "Pub/Sub",
+    "messages": "files",
+    "drain": "files, nor for --streaming",
+    "streaming": "files, nor for --drain",
+}
+
+_NEEDS: dict[Use, str] = {
+    "files": "it goes with --input",
+    "messages": "it goes with --input_subscription",
+    "drain": "it goes with --input_subscription and --drain",
+    "streaming": "it goes with --input_subscription and --streaming",
+}
+
+
+def _check_beam_options(arguments: list[str], parser: CommandParser) -> None:
+    """Refuses what is neither an option of ours nor of Beam's: a flag is never passed over."""
+    if not arguments:
+        return
+    beams = beam_parser()
+    _, unknown = beams.parse_known_args(arguments)
+    if not unknown:
+        return
+    first = unknown[0]
+    if not first.startswith("-"):
+        raise UsageError(f"unexpected argument {first!r}", "put a pattern in quotation marks")
+    flag = first.split("=")[0]
+    actions = parser._actions + beams._actions
+    names = [name for action in actions for name in action.option_strings]
+    nearest = difflib.get_close_matches(flag, names, 1, 0.6)
+    hint = f"did you mean {nearest[0]}?" if nearest else f"{parser.prog} --help shows all options"
+    raise UsageError(f"unknown option {flag}", hint)
+
+
+def beam_parser() -> argparse.ArgumentParser:
+    """A parser of every option of Beam's that is installed."""
+    from apache_beam.options import pipeline_options
+
+    parser = CommandParser(prog="job-status run", allow_abbrev=False, add_help=False)
+    todo = [pipeline_options.PipelineOptions]
+    while todo:
+        kind = todo.pop()
+        if "_add_argparse_args" in vars(kind):
+            kind._add_argparse_args(cast(Any, parser))
+        todo.extend(kind.__subclasses__())
+    return parser
+
+
+def argv_or(arguments: Sequence[str] | None) -> list[str]:
+    """The arguments given, or those of the process."""
+    return list(sys.argv[1:] if arguments is None else arguments)

@@ -1,0 +1,116 @@
+"""Settles which engine a run gets, and starts and ends those of this machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from apache_beam.options.pipeline_options import (
+    DirectOptions,
+    PipelineOptions,
+    StandardOptions,
+    WorkerOptions,
+)
+from apache_beam.runners.runner import PipelineRunner, create_runner
+
+from pipeline.local_engine import engine_with_processes
+from schemas.errors import UsageError
+
+LARGE_INPUT_BYTES = 256 << 20
+"""From this size on, starting worker processes costs less than they save."""
+
+_DEFAULT_RUNNER = "FnApiRunner"
+_STREAMING_RUNNER = "PrismRunner"
+_LOCAL_RUNNERS = (
+    "FnApiRunner",
+    "DirectRunner",
+    "BundleBasedDirectRunner",
+    "SwitchingDirectRunner",
+    "PrismRunner",
+)
+_WITHOUT_STREAMS = tuple(name for name in _LOCAL_RUNNERS if name != _STREAMING_RUNNER)
+
+
+def beam_options(
+    arguments: list[str], *, streaming: bool = False, input_bytes: int = 0, debug: bool = False
+) -> PipelineOptions:
+    """Settles the engine.
+
+    Args:
+        arguments: Beam's own, from the command line. A runner that is given is left as it is.
+        streaming: Whether the input has no end.
+        input_bytes: Size of all input; where it is large, all cores work on it.
+        debug: Whether the workers log.
+
+    Raises:
+        UsageError: There is no such runner, or it cannot do what is asked.
+    """
+    options = PipelineOptions(arguments)
+    standard = options.view_as(StandardOptions)
+    standard.streaming = streaming
+    names = {argument.split("=")[0] for argument in arguments}
+    if standard.runner is None:
+        standard.runner = _STREAMING_RUNNER if streaming else _DEFAULT_RUNNER
+        chosen = names & {"--direct_running_mode", "--direct_num_workers"}
+        if input_bytes >= LARGE_INPUT_BYTES and _cores() > 1 and not chosen:
+            direct = options.view_as(DirectOptions)
+            direct.direct_running_mode = "multi_processing"
+            direct.direct_num_workers = _cores()
+    try:
+        create_runner(standard.runner)
+    except (ValueError, ImportError, AttributeError) as error:
+        raise UsageError(
+            f"--runner {standard.runner} is not known",
+            "for example DirectRunner, FlinkRunner, DataflowRunner",
+        ) from error
+    if streaming and runner_name(options) in _WITHOUT_STREAMS:
+        raise UsageError(
+            f"--runner {standard.runner} cannot read without an end",
+            "leave --runner out for Prism, or use --drain in place of --streaming",
+        )
+    if not debug and "--default_sdk_harness_log_level" not in names:
+        options.view_as(WorkerOptions).default_sdk_harness_log_level = "CRITICAL"
+    return options
+
+
+def runner_name(options: PipelineOptions) -> str:
+    """The runner's name without a module."""
+    return str(options.view_as(StandardOptions).runner).rpartition(".")[2]
+
+
+def is_local(options: PipelineOptions) -> bool:
+    """Whether the workers are on this machine, and can see its files and processes."""
+    return runner_name(options) in _LOCAL_RUNNERS
+
+
+@contextmanager
+def engine(options: PipelineOptions, debug: bool) -> Iterator[PipelineRunner | None]:
+    """Starts an engine of this machine where Beam's own way to do so has surprises.
+
+    Yields:
+        The engine, which may run several pipelines one after the other, or None where Beam makes
+        the one that the options name.
+
+    Raises:
+        UsageError: The engine's program cannot be had.
+    """
+    name = runner_name(options)
+    if name == _DEFAULT_RUNNER:
+        yield engine_with_processes(options, debug)
+    elif name == _STREAMING_RUNNER:
+        from pipeline.prism_engine import PrismEngine
+
+        prism = PrismEngine(options)
+        try:
+            yield prism
+        finally:
+            prism.stop()
+    else:
+        yield None
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
