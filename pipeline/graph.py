@@ -72,7 +72,7 @@ def build(
     Args:
         root: The pipeline.
         settings: What the graph is made of.
-        lifeline: What ends the workers of a local run with it.
+        lifeline: What ties the workers of a local run to its launcher.
 
     Returns:
         A collection of one element: the path of the manifest, once everything is committed. Of
@@ -80,17 +80,17 @@ def build(
     """
     messages, commit = settings.messages, settings.commit
     if messages is None:
-        read = _read(root, settings)
+        read = _read(root, settings, lifeline)
         blocks = _encoded(read["blocks"], settings)
         return (blocks | "WriteAvro" >> WriteAvro(commit, read["inputs"], lifeline)).manifest
-    blocks = _encoded(_pull(root, messages), settings)
+    blocks = _encoded(_pull(root, messages, lifeline), settings)
     if messages.round is not None:
         receipts = (blocks | "WriteAvro" >> WriteAvro(commit, None, lifeline)).receipts
     else:
         panes = replace(messages.panes, by_processing_time=reads_by_itself(root))
         receipts = blocks | "WriteAvro" >> WriteAvroPanes(commit, panes, lifeline)
     patience = messages.pull.lease_seconds
-    return receipts | "Acknowledge" >> Acknowledge(patience_seconds=patience)
+    return receipts | "Acknowledge" >> Acknowledge(patience_seconds=patience, lifeline=lifeline)
 
 
 def _encoded(blocks: beam.PCollection, settings: GraphSettings) -> beam.PCollection:
@@ -111,17 +111,28 @@ def _encoded(blocks: beam.PCollection, settings: GraphSettings) -> beam.PCollect
     )
 
 
-def _pull(root: beam.Pipeline, messages: MessageSettings) -> beam.PCollection:
+def _pull(
+    root: beam.Pipeline, messages: MessageSettings, lifeline: Lifeline | None
+) -> beam.PCollection:
     return root | "ReadPubSub" >> ReadPubSub(
-        messages.subscription, topic=messages.topic, settings=messages.pull, limits=messages.round
+        messages.subscription,
+        topic=messages.topic,
+        settings=messages.pull,
+        limits=messages.round,
+        lifeline=lifeline,
     )
 
 
-def _read(root: beam.Pipeline, settings: GraphSettings) -> dict[str, beam.PCollection[Any]]:
+def _read(
+    root: beam.Pipeline, settings: GraphSettings, lifeline: Lifeline | None
+) -> dict[str, beam.PCollection[Any]]:
     if settings.dead_letters is not None:
         return root | "ReadDeadLetters" >> ReadDeadLetters(
-            settings.dead_letters, limits=settings.limits
+            settings.dead_letters, limits=settings.limits, lifeline=lifeline
         )
     return root | "ReadFiles" >> ReadFiles(
-        settings.patterns, input_format=settings.input_format, limits=settings.limits
+        settings.patterns,
+        input_format=settings.input_format,
+        limits=settings.limits,
+        lifeline=lifeline,
     )

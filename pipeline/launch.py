@@ -16,6 +16,7 @@ from types import FrameType
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from pipeline.display import Display
 from pipeline.engines import engine, is_local
 from pipeline.graph import GraphSettings, build
 from pipeline.local_engine import relax_collector
@@ -31,20 +32,23 @@ Run = Callable[[GraphSettings], None]
 """Runs a graph to its end on the engine of this run."""
 
 
-def launch(settings: GraphSettings, options: PipelineOptions, debug: bool) -> None:
+def launch(
+    settings: GraphSettings, options: PipelineOptions, debug: bool, display: Display
+) -> None:
     """Runs one graph to its end.
 
     Raises:
         StoppedBySignal: SIGINT or SIGTERM ended it.
         JobStatusError: What a worker refused, or what the engine said last.
     """
-    supervise(lambda run: run(settings), options, debug)
+    supervise(lambda run: run(settings), options, debug, display)
 
 
 def supervise(
     work: Callable[[Run], None],
     options: PipelineOptions,
     debug: bool,
+    display: Display,
     stop_file: str | None = None,
 ) -> None:
     """Does the work in a thread on one engine: the main thread keeps the signals.
@@ -53,6 +57,7 @@ def supervise(
         work: Runs graphs, one after the other.
         options: Beam's.
         debug: Whether to show what the engine says.
+        display: Shows how far it is.
         stop_file: Is made at the first signal, for the work to come to a good end by itself. The
             second signal ends it at once, as the first one does where there is no such file.
 
@@ -71,7 +76,7 @@ def supervise(
             relax_collector()
             work(run)
 
-        failure = _in_thread(guarded, lifeline, debug, stop_file)
+        failure = _in_thread(guarded, lifeline, debug, display, stop_file)
     if failure is None:
         return
     if isinstance(failure, JobStatusError | StoppedBySignal):
@@ -109,7 +114,11 @@ def _lifeline(options: PipelineOptions) -> Iterator[Lifeline | None]:
 
 
 def _in_thread(
-    work: Callable[[], None], lifeline: Lifeline | None, debug: bool, stop_file: str | None
+    work: Callable[[], None],
+    lifeline: Lifeline | None,
+    debug: bool,
+    display: Display,
+    stop_file: str | None,
 ) -> BaseException | None:
     """Does the work and returns what it raised, or that it was stopped."""
     failures: list[BaseException] = []
@@ -124,12 +133,20 @@ def _in_thread(
     if not debug:
         # Threads of the engine print what they raise when their run ends early.
         threading.excepthook = _silent
-    with _signals() as caught:
+
+    def wait(signals: int) -> None:
+        """Waits for the end of the work, or until so many signals came."""
+        while thread.is_alive() and len(caught) < signals:
+            thread.join(0.1)
+            if lifeline is not None:
+                display.show(lifeline.told())
+
+    with _signals() as caught, display:
         thread.start()
-        _wait(thread, caught, 1)
+        wait(1)
         if caught and stop_file is not None:
             _make(stop_file)
-            _wait(thread, caught, 2)
+            wait(2)
             if not thread.is_alive():
                 outcome = "what was pulled is committed and acknowledged"
                 return failures[0] if failures else StoppedBySignal(caught[0], outcome)
@@ -144,12 +161,6 @@ def _in_thread(
                 return StoppedBySignal(caught[0], "nothing was committed")
             return StoppedBySignal(caught[0], "everything was committed just before")
     return failures[0] if failures else None
-
-
-def _wait(thread: threading.Thread, caught: list[int], signals: int) -> None:
-    """Waits for the end of a thread, or until so many signals came."""
-    while thread.is_alive() and len(caught) < signals:
-        thread.join(0.1)
 
 
 def _make(path: str) -> None:

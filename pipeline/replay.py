@@ -76,7 +76,7 @@ def replay(arguments: Sequence[str], console: Console) -> None:
         return
     settings = replace(settings, dead_letters=files, context=NO_CONTEXT, commit=commit)
     size = sum(file.size for file in files)
-    launch_or_clear(settings, beam_arguments, size, options.debug)
+    launch_or_clear(settings, beam_arguments, size, options.debug, console)
     judge(tell(options, commit, console), options.max_dead_letter_fraction)
 
 

@@ -10,6 +10,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from rich.console import Console
 
 from pipeline.arguments import parse_run
+from pipeline.display import Display
 from pipeline.engines import beam_options
 from pipeline.graph import GraphSettings
 from pipeline.launch import launch
@@ -60,7 +61,7 @@ def run(arguments: Sequence[str], console: Console) -> None:
         commit = replace(commit, run_id=same)
         console.print("it read the same input in the same way; nothing more to do")
     else:
-        launch_or_clear(settings, beam_arguments, inputs.bytes, options.debug)
+        launch_or_clear(settings, beam_arguments, inputs.bytes, options.debug, console)
     judge(tell(options, commit, console), options.max_dead_letter_fraction)
 
 
@@ -82,7 +83,11 @@ def complete_interrupted(commit: CommitSettings, console: Console) -> None:
 
 
 def launch_or_clear(
-    settings: GraphSettings, beam_arguments: list[str], input_bytes: int, debug: bool
+    settings: GraphSettings,
+    beam_arguments: list[str],
+    input_bytes: int,
+    debug: bool,
+    console: Console,
 ) -> None:
     """Runs the graph to its commit, or leaves nothing behind.
 
@@ -91,6 +96,7 @@ def launch_or_clear(
         beam_arguments: Beam's own, from the command line.
         input_bytes: Size of all input.
         debug: Whether to show what the engine says.
+        console: For progress.
 
     Raises:
         JobStatusError: The run could not be done.
@@ -98,7 +104,7 @@ def launch_or_clear(
     try:
         check_output(settings.commit)
         engine = beam_options(beam_arguments, input_bytes=input_bytes, debug=debug)
-        launch(settings, engine, debug)
+        launch(settings, engine, debug, Display(console, input_bytes))
     except BaseException:
         clear_staging(settings.commit)
         raise

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from rich.console import Console
 
+from pipeline.display import Display
 from pipeline.engines import beam_options
 from pipeline.graph import GraphSettings, MessageSettings
 from pipeline.launch import Run, supervise
@@ -64,7 +65,7 @@ def read_messages(
             "draining the subscription" if options.drain else "reading until stopped (Ctrl-C)"
         )
         try:
-            supervise(work, engine, options.debug, stop_file)
+            supervise(work, engine, options.debug, Display(console), stop_file)
         except StoppedBySignal as signal:
             stopped = signal
         finally:

@@ -8,7 +8,9 @@ import time
 import apache_beam as beam
 
 from transforms.blocks import Receipt
+from transforms.lifeline import Lifeline
 from transforms.meters import AcknowledgeMeters
+from transforms.progress import Progress
 from transforms.pubsub_client import AwayError, Subscription, batches
 from transforms.puller import Backoff
 from transforms.refusals import carried_to_launcher
@@ -56,8 +58,9 @@ def acknowledge(subscription: Subscription, ack_ids: list[str], patience_seconds
 
 
 class _Acknowledge(beam.DoFn):
-    def __init__(self, patience_seconds: float) -> None:
+    def __init__(self, patience_seconds: float, lifeline: Lifeline | None) -> None:
         self._patience_seconds = patience_seconds
+        self._lifeline = lifeline
 
     def setup(self) -> None:
         self._subscriptions: dict[str, Subscription] = {}
@@ -80,6 +83,8 @@ class _Acknowledge(beam.DoFn):
                     subscription = self._subscriptions[name] = Subscription(name)
                 left = acknowledge(subscription, ack_ids, self._patience_seconds)
                 self._meters.acknowledged(len(ack_ids) - left, left)
+                if self._lifeline is not None:
+                    self._lifeline.tell(Progress(acknowledged=len(ack_ids) - left))
 
     def teardown(self) -> None:
         for subscription in self._subscriptions.values():
@@ -92,14 +97,17 @@ class Acknowledge(beam.PTransform):
     Args:
         patience_seconds: How long to try while the server is away; as long as the lease, which is
             when the messages come again.
+        lifeline: What ties the workers of a local run to its launcher.
 
     Returns:
         An empty collection.
     """
 
-    def __init__(self, *, patience_seconds: float = 600.0) -> None:
+    def __init__(
+        self, *, patience_seconds: float = 600.0, lifeline: Lifeline | None = None
+    ) -> None:
         super().__init__()
-        self._do_fn = _Acknowledge(patience_seconds)
+        self._do_fn = _Acknowledge(patience_seconds, lifeline)
 
     def expand(self, receipts: beam.PCollection) -> beam.PCollection:
         return receipts | beam.ParDo(self._do_fn)

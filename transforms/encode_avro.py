@@ -23,6 +23,7 @@ from transforms.blocks import EventBlock, isolating
 from transforms.books import Books
 from transforms.dead_letters import PayloadPolicy, dead_letters, encoded_dead_letters
 from transforms.derive import Derived, unmapped_key
+from transforms.progress import Progress
 
 STEP = "EncodeAvro"
 
@@ -57,6 +58,12 @@ class EncodedBlock:
     records: AvroBlock | None
     dead_letters: AvroBlock | None
     books: Books
+
+    @property
+    def progress(self) -> Progress:
+        """What it adds to what was done."""
+        dead_letters = 0 if self.dead_letters is None else self.dead_letters.count
+        return Progress(events=self.books.read, dead_letters=dead_letters)
 
 
 class BlockEncoder:

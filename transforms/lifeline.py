@@ -1,7 +1,8 @@
-"""Ties the workers of a local run to their launcher.
+"""Ties the workers of a local run to their launcher, both ways.
 
 An engine's worker processes outlive a launcher that is killed, and write on for seconds. These ask
-at every block, and a watcher in each process does while one is at work, whether to go on.
+at every block, and a watcher in each process does while one is at work, whether to go on. And they
+tell what they have done.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import os
 import threading
 import time
 from dataclasses import dataclass
+
+from transforms.progress import Progress, tell, told
 
 _WATCH_SECONDS = 0.25
 
@@ -23,7 +26,8 @@ class Lifeline:
     """What a worker looks at.
 
     Attributes:
-        stop_file: When it exists, the run is to end. On the local disk.
+        stop_file: When it exists, the run is to end. On the local disk, in a directory that is for
+            this run alone.
         launcher: Process id of the launcher.
     """
 
@@ -50,6 +54,14 @@ class Lifeline:
         """
         if os.path.exists(self.stop_file):
             raise StoppedError("the run was stopped")
+
+    def tell(self, more: Progress) -> None:
+        """Tells the launcher what was done, for those who wait."""
+        tell(os.path.dirname(self.stop_file), more)
+
+    def told(self) -> Progress:
+        """What all workers have told so far."""
+        return told(os.path.dirname(self.stop_file))
 
     def watch(self) -> None:
         """Ends this process with the run; does nothing in the launcher's own process."""

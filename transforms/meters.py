@@ -8,7 +8,9 @@ from apache_beam.metrics import Metrics
 
 from transforms.blocks import Receipt
 from transforms.books import Books
+from transforms.lifeline import Lifeline
 from transforms.messages import Message
+from transforms.progress import Progress
 
 NAMESPACE = "job_status"
 
@@ -31,9 +33,14 @@ class EventMeters:
 
 
 class PullMeters:
-    """Counts messages that were pulled."""
+    """Counts messages that were pulled.
 
-    def __init__(self) -> None:
+    Args:
+        lifeline: Tells the launcher of a local run.
+    """
+
+    def __init__(self, lifeline: Lifeline | None) -> None:
+        self._lifeline = lifeline
         self._messages = Metrics.counter(NAMESPACE, "messages_pulled")
         self._age = Metrics.distribution(NAMESPACE, "message_age_at_pull_ms")
 
@@ -41,6 +48,8 @@ class PullMeters:
         """Counts messages, and takes down the age of the oldest."""
         if messages:
             self._messages.inc(len(messages))
+            if self._lifeline is not None:
+                self._lifeline.tell(Progress(pulled=len(messages)))
             self._age.update(_age_ms(min(message.info.publish_time for message in messages)))
 
 

@@ -31,7 +31,9 @@ from transforms.blocks import (
 from transforms.books import Books, InputBooks
 from transforms.compression import MAGIC_BYTES, DamagedInputError, codec_of, decompress
 from transforms.dead_letter_files import DeadLetterFile, Letter, letters_of
+from transforms.lifeline import Lifeline
 from transforms.lines import too_large
+from transforms.progress import Progress
 from transforms.read_files import ReadLimits
 
 STEP = "ReadDeadLetters"
@@ -316,8 +318,9 @@ def _passed(chunks: Iterable[bytes], spans: list[Span]) -> Iterator[tuple[Span, 
 
 
 class _ReadDeadLetters(beam.DoFn):
-    def __init__(self, limits: ReadLimits) -> None:
+    def __init__(self, limits: ReadLimits, lifeline: Lifeline | None) -> None:
         self._limits = limits
+        self._lifeline = lifeline
 
     def process(self, file: tuple[str, int, int | None]) -> Iterator[Any]:
         found = DeadLetterFile(*file)
@@ -325,6 +328,8 @@ class _ReadDeadLetters(beam.DoFn):
         books = Books(inputs={found.path: InputBooks(bytes=found.size, end=found.records)})
         yield beam.pvalue.TaggedOutput("inputs", books.to_bytes())
         yield from read_dead_letters(found, self._limits)
+        if self._lifeline is not None:
+            self._lifeline.tell(Progress(bytes=found.size))
 
 
 class ReadDeadLetters(beam.PTransform):
@@ -333,15 +338,22 @@ class ReadDeadLetters(beam.PTransform):
     Args:
         files: The files to read.
         limits: What is too long to be run again.
+        lifeline: What ties the workers of a local run to its launcher.
 
     Returns:
         Two collections, as ReadFiles: `blocks` and `inputs`.
     """
 
-    def __init__(self, files: list[DeadLetterFile], *, limits: ReadLimits) -> None:
+    def __init__(
+        self,
+        files: list[DeadLetterFile],
+        *,
+        limits: ReadLimits,
+        lifeline: Lifeline | None = None,
+    ) -> None:
         super().__init__()
         self._files = [tuple(file) for file in files]
-        self._read = _ReadDeadLetters(limits)
+        self._read = _ReadDeadLetters(limits, lifeline)
 
     def expand(self, root: beam.Pipeline) -> dict[str, beam.PCollection[Any]]:
         read = (

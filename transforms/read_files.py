@@ -7,7 +7,7 @@ is read. A compressed file and a document are one range.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
@@ -20,7 +20,9 @@ from transforms import storage
 from transforms.blocks import BLOCK_BYTES, InputNote, RawBlock, Span
 from transforms.books import Books, InputBooks
 from transforms.compression import MAGIC_BYTES, DamagedInputError, codec_of, decompress
+from transforms.lifeline import Lifeline
 from transforms.lines import blocks_of_lines
+from transforms.progress import Progress
 from transforms.shape import BYTE_ORDER_MARK, PEEK_BYTES, Shape, shape_of
 
 RANGE_BYTES = 64 << 20
@@ -90,6 +92,10 @@ def match_files(patterns: list[str]) -> storage.Matched:
     return storage.Matched(list(files.values()), sorted(directories))
 
 
+def _ignore(_: int) -> None:
+    pass
+
+
 def split_file(
     path: str, size: int, input_format: InputFormat, range_bytes: int = RANGE_BYTES
 ) -> list[FileRange]:
@@ -112,11 +118,18 @@ def split_file(
     return [whole._replace(start=start, stop=min(start + range_bytes, size)) for start in starts]
 
 
-def read_range(piece: FileRange, limits: ReadLimits) -> Iterator[RawBlock]:
+def read_range(
+    piece: FileRange, limits: ReadLimits, on_read: Callable[[int], None] = _ignore
+) -> Iterator[RawBlock]:
     """Reads a range as blocks whose spans tile it, each line and document exactly once.
 
     What is damaged is told in the note of the last block: everything before the damage is handed
     on, and the commit decides what becomes of it.
+
+    Args:
+        piece: The range.
+        limits: What is too long to be read.
+        on_read: Is told at every block how many bytes of the file were read since the last.
     """
     if piece.damage is not None:
         yield _end(piece, 0, piece.damage)
@@ -125,7 +138,10 @@ def read_range(piece: FileRange, limits: ReadLimits) -> Iterator[RawBlock]:
     end = 0 if piece.whole else piece.size
     try:
         with storage.open_for_reading(piece.path) as file:
+            position = piece.start
             for block in _blocks(file, piece, limits):
+                on_read(file.tell() - position)
+                position = file.tell()
                 if piece.whole and block.span is not None:
                     end = block.span.end
                 yield block
@@ -296,11 +312,18 @@ class _SplitFile(beam.DoFn):
 
 
 class _ReadRange(beam.DoFn):
-    def __init__(self, limits: ReadLimits) -> None:
+    def __init__(self, limits: ReadLimits, lifeline: Lifeline | None) -> None:
         self._limits = limits
+        self._lifeline = lifeline
 
     def process(self, piece: FileRange) -> Iterator[RawBlock]:
-        return read_range(FileRange(*piece), self._limits)
+        if self._lifeline is None:
+            return read_range(FileRange(*piece), self._limits)
+        return read_range(FileRange(*piece), self._limits, self._tell)
+
+    def _tell(self, count: int) -> None:
+        assert self._lifeline is not None
+        self._lifeline.tell(Progress(bytes=count))
 
 
 class ReadFiles(beam.PTransform):
@@ -311,6 +334,7 @@ class ReadFiles(beam.PTransform):
         input_format: How to read them; `auto` decides for each by its content.
         limits: What is too long to be read.
         range_bytes: Size of the ranges that large plain files are split into.
+        lifeline: What ties the workers of a local run to its launcher.
 
     Returns:
         Two collections: `blocks`, of RawBlock, and `inputs`, the books that say which bytes the
@@ -324,11 +348,12 @@ class ReadFiles(beam.PTransform):
         input_format: InputFormat = "auto",
         limits: ReadLimits | None = None,
         range_bytes: int = RANGE_BYTES,
+        lifeline: Lifeline | None = None,
     ) -> None:
         super().__init__()
         self._patterns = patterns
         self._split = _SplitFile(input_format, range_bytes)
-        self._read = _ReadRange(limits or ReadLimits())
+        self._read = _ReadRange(limits or ReadLimits(), lifeline)
 
     def expand(self, root: beam.Pipeline) -> dict[str, beam.PCollection[Any]]:
         files = (

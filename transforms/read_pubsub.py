@@ -23,6 +23,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from schemas.errors import UsageError
 from transforms.blocks import MessageInfo, RawBlock
+from transforms.lifeline import Lifeline
 from transforms.messages import BlockBuilder, Message
 from transforms.meters import PullMeters
 from transforms.pubsub_client import AwayError, Subscription, check_installed, checked_name
@@ -37,12 +38,15 @@ _BUNDLE_BYTES = 32 << 20
 
 
 class _PullRound(beam.DoFn):
-    def __init__(self, settings: PullSettings, limits: RoundLimits) -> None:
+    def __init__(
+        self, settings: PullSettings, limits: RoundLimits, lifeline: Lifeline | None
+    ) -> None:
         self._settings = settings
         self._limits = limits
+        self._lifeline = lifeline
 
     def setup(self) -> None:
-        self._meters = PullMeters()
+        self._meters = PullMeters(self._lifeline)
 
     def process(self, name: str) -> Iterator[RawBlock]:
         with carried_to_launcher():
@@ -114,11 +118,12 @@ _WATERMARK = beam.DoFn.WatermarkEstimatorParam(ManualWatermarkEstimator.default_
 class _PullForever(beam.DoFn):
     """Pulls for about a second at a time: what a bundle made goes on when the bundle ends."""
 
-    def __init__(self, settings: PullSettings) -> None:
+    def __init__(self, settings: PullSettings, lifeline: Lifeline | None) -> None:
         self._settings = settings
+        self._lifeline = lifeline
 
     def setup(self) -> None:
-        self._meters = PullMeters()
+        self._meters = PullMeters(self._lifeline)
         self._puller: Puller | None = None
         self._backoff = Backoff()
 
@@ -214,6 +219,7 @@ class ReadPubSub(beam.PTransform):
         topic: The full name of a topic: only where the runner reads Pub/Sub by itself.
         settings: How to pull, where this project does.
         limits: Makes the read bounded: one round, for a sink that commits all of it at once.
+        lifeline: What ties the workers of a local run to its launcher.
 
     Returns:
         A collection of RawBlock. Without `limits` it is unbounded, timed by when the messages
@@ -230,6 +236,7 @@ class ReadPubSub(beam.PTransform):
         topic: str | None = None,
         settings: PullSettings | None = None,
         limits: RoundLimits | None = None,
+        lifeline: Lifeline | None = None,
     ) -> None:
         super().__init__()
         check_installed()
@@ -241,6 +248,7 @@ class ReadPubSub(beam.PTransform):
         self._topic = topic
         self._settings = settings or PullSettings()
         self._limits = limits
+        self._lifeline = lifeline
 
     def expand(self, root: beam.pvalue.PBegin) -> beam.PCollection:
         if self._limits is None and reads_by_itself(root.pipeline):
@@ -252,8 +260,9 @@ class ReadPubSub(beam.PTransform):
             )
         name = root | "Subscription" >> beam.Create([self._subscription], reshuffle=False)
         if self._limits is not None:
-            return name | "PullRound" >> beam.ParDo(_PullRound(self._settings, self._limits))
-        return name | "Pull" >> beam.ParDo(_PullForever(self._settings))
+            pull = _PullRound(self._settings, self._limits, self._lifeline)
+            return name | "PullRound" >> beam.ParDo(pull)
+        return name | "Pull" >> beam.ParDo(_PullForever(self._settings, self._lifeline))
 
     def _own_read(self, root: beam.pvalue.PBegin) -> beam.PCollection:
         from apache_beam.io.gcp.pubsub import ReadFromPubSub

@@ -39,6 +39,7 @@ class _Stage(beam.DoFn):
     def process(self, block: EncodedBlock) -> None:
         if self._lifeline is not None:
             self._lifeline.check()
+            self._lifeline.tell(block.progress)
         with carried_to_launcher():
             self._stager.add(block)
 
@@ -71,7 +72,7 @@ class WriteAvro(beam.PTransform):
         settings: Where and how to write.
         inputs: The books of the inputs, from ReadFiles: what the blocks have to account for. None
             where they are messages, which answer for themselves.
-        lifeline: What ends the workers of a local run with it.
+        lifeline: What ties the workers of a local run to its launcher.
 
     Returns:
         Two collections: `manifest`, the path of the one that was written, or none where there was

@@ -102,8 +102,9 @@ def commit_pane(settings: CommitSettings, elements: list[bytes], meters: EventMe
 class _Pack(beam.DoFn):
     """Makes one element of all that a block of messages became: its last part has the receipt."""
 
-    def __init__(self, shards: int) -> None:
+    def __init__(self, shards: int, lifeline: Lifeline | None) -> None:
         self._shards = shards
+        self._lifeline = lifeline
 
     def setup(self) -> None:
         self._shard = random.randrange(self._shards)
@@ -112,6 +113,8 @@ class _Pack(beam.DoFn):
         self._parts: list[EncodedBlock] = []
 
     def process(self, block: EncodedBlock) -> Iterator[tuple[int, bytes]]:
+        if self._lifeline is not None:
+            self._lifeline.tell(block.progress)
         self._parts.append(block)
         if block.books.receipts:
             self._shard = (self._shard + 1) % self._shards
@@ -162,7 +165,7 @@ class WriteAvroPanes(beam.PTransform):
     Args:
         settings: Where and how to write.
         panes: When to commit.
-        lifeline: What ends the workers of a local run with it.
+        lifeline: What ties the workers of a local run to its launcher.
 
     Returns:
         A collection of the receipts of all messages, each once what became of it is committed.
@@ -179,7 +182,10 @@ class WriteAvroPanes(beam.PTransform):
     def expand(self, blocks: beam.PCollection) -> beam.PCollection:
         return (
             blocks
-            | "Pack" >> beam.ParDo(_Pack(self._panes.shards)).with_output_types(tuple[int, bytes])
+            | "Pack"
+            >> beam.ParDo(_Pack(self._panes.shards, self._lifeline)).with_output_types(
+                tuple[int, bytes]
+            )
             | "Panes" >> _window(self._panes)
             | beam.GroupByKey()
             | "Commit" >> beam.ParDo(_CommitPane(self._settings, self._lifeline))
