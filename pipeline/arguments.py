@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import shutil
 import sys
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import MISSING, Field, fields, replace
+from dataclasses import Field, fields, replace
 from typing import Any, cast
 
-from pipeline.options import GROUPS, RunOptions, Use
+from pipeline.options import GROUPS, RunOptions, Use, default_of
 from schemas.errors import UsageError
 
 _EXAMPLES = """\
 examples:
   job-status run --input 'events/*.jsonl.gz' --output out
-  job-status run --input export.json --provider greenhouse --output out --report report.json
+  job-status run --input export.json --provider greenhouse --output out --report report.html
   job-status run --input_subscription projects/P/subscriptions/S --drain --output out
-
-Every option of Apache Beam is accepted too, such as --runner, --direct_num_workers, --project.
 """
 
 
@@ -52,7 +51,7 @@ def parse_with(
     for each in fields(RunOptions):
         if each.metadata["required"] and not given.get(each.name):
             raise UsageError(f"--{each.name} is missing", f"{parser.prog} --help shows all options")
-        _check_bounds(each, given.get(each.name))
+        _check_value(each, given.get(each.name))
     options = RunOptions(**{**defaults, **given})
     _check_together(options, given.keys())
     if options.reads_messages:
@@ -79,30 +78,60 @@ def add_command(
     return added
 
 
-def run_parser() -> CommandParser:
-    """Makes the parser of `run` out of the fields of RunOptions."""
+_DESCRIPTIONS = {
+    "run": "Reads job events and writes their statuses as validated Avro.",
+    "validate": "Looks at all that `run` with the same options needs, and changes nothing.",
+}
+
+
+def run_parser(command: str = "run") -> CommandParser:
+    """Makes the parser of `run`, or of `validate`, out of the fields of RunOptions."""
     parser = CommandParser(
-        prog="job-status run",
-        description="Reads job events and writes their statuses as validated Avro.",
+        prog=f"job-status {command}",
+        description=_DESCRIPTIONS[command],
         epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        usage="job-status run (--input PATTERN | --input_subscription NAME) --output DIR [options]",
+        formatter_class=HelpFormatter,
+        usage=f"job-status {command} (--input PATTERN | --input_subscription NAME) --output DIR "
+        "[options]",
         allow_abbrev=False,
+        add_help=False,
     )
-    groups = {name: parser.add_argument_group(name) for name in GROUPS}
-    for each in fields(RunOptions):
-        add_option(groups[each.metadata["group"]], each)
+    add_options(parser, [each.name for each in fields(RunOptions)])
     return parser
 
 
-def add_option(group: argparse._ActionsContainer, option: Field[Any]) -> None:
+def add_options(parser: CommandParser, names: Collection[str]) -> None:
+    """Adds options to a parser, each to its group; of the groups, those that are not empty."""
+    for name, text in GROUPS.items():
+        options = [each for each in fields(RunOptions) if each.metadata["group"] == name]
+        wanted = [each for each in options if each.name in names]
+        if wanted or not options:
+            group = parser.add_argument_group(name, text)
+            for each in wanted:
+                _add_option(group, each)
+        if name == "Messages":
+            group.add_argument("-h", "--help", action="help", help="show this and exit")
+        if not options:
+            group.add_argument("--help_beam", action=_HelpBeam, help="list them all and exit")
+
+
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """A line for each option, as far as that goes."""
+
+    def __init__(self, prog: str) -> None:
+        columns = min(shutil.get_terminal_size().columns, _HELP_COLUMNS)
+        super().__init__(prog, max_help_position=_HELP_POSITION, width=columns)
+
+
+_HELP_COLUMNS = 100
+_HELP_POSITION = 30
+
+
+def _add_option(group: argparse._ActionsContainer, option: Field[Any]) -> None:
     """Adds an option to a parser."""
     about = option.metadata
     text = about["help"]
-    if about["repeatable"]:
-        default = option.default_factory() if option.default_factory is not MISSING else []
-    else:
-        default = option.default
+    default = default_of(option)
     if default not in (None, [], False):
         shown = " ".join(default) if isinstance(default, list) else default
         text += f" (default: {shown})"
@@ -111,7 +140,8 @@ def add_option(group: argparse._ActionsContainer, option: Field[Any]) -> None:
     if kind == "bool":
         group.add_argument(f"--{option.name}", action="store_true", default=None, help=text)
         return
-    settings: dict[str, Any] = {"help": text, "metavar": about["metavar"], "default": None}
+    metavar = "|".join(about["choices"]) if about["choices"] else about["metavar"]
+    settings: dict[str, Any] = {"help": text, "metavar": metavar, "default": None}
     if kind in ("int", "float"):
         settings["type"] = {"int": int, "float": float}[kind]
     if about["choices"]:
@@ -121,7 +151,7 @@ def add_option(group: argparse._ActionsContainer, option: Field[Any]) -> None:
     group.add_argument(f"--{option.name}", **settings)
 
 
-def _check_bounds(option: Field[Any], value: Any) -> None:
+def _check_value(option: Field[Any], value: Any) -> None:
     at_least, at_most = option.metadata["at_least"], option.metadata["at_most"]
     if value is None:
         return
@@ -209,6 +239,15 @@ def beam_parser() -> argparse.ArgumentParser:
             kind._add_argparse_args(cast(Any, parser))
         todo.extend(kind.__subclasses__())
     return parser
+
+
+class _HelpBeam(argparse.Action):
+    def __init__(self, option_strings: list[str], dest: str, help: str) -> None:
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        beam_parser().print_help()
+        parser.exit()
 
 
 def argv_or(arguments: Sequence[str] | None) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import logging
 import os
 import signal
 import threading
@@ -15,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from pipeline.arguments import argv_or
+from pipeline.logs import Log, wanted_format
 from schemas.errors import JobStatusError, StoppedBySignal, UsageError
 from schemas.version import PIPELINE_VERSION
 
@@ -23,6 +23,7 @@ usage: job-status COMMAND [options]
 
 commands:
   run           read job events, derive their statuses, write validated Avro
+  validate      look whether a run could start, and change nothing
   replay        run what became dead letters again, once its cause is mended
   dead-letters  what is wrong with dead letters, grouped and counted
   inspect       what is in an output or a file, and whether it is what was committed
@@ -46,12 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     argv = argv_or(arguments)
     debug = "--debug" in argv
-    # Before Beam is imported: it would set up its own, and warn of everything it goes without. The
-    # handler has the level, since parts of Beam lower that of their loggers.
-    handler = logging.StreamHandler()
-    handler.setLevel(logging.INFO if debug else logging.CRITICAL)
-    logging.basicConfig(level=handler.level, handlers=[handler])
-    console = Console(stderr=True, highlight=False)
+    console = Log(wanted_format(argv), debug).console()
     try:
         with _ended_by_sigterm():
             return _dispatch(argv, console)
@@ -116,15 +112,30 @@ def _dispatch(argv: list[str], console: Console) -> int:
 # Each imports what it needs when it is called, so that help and errors come at once.
 
 
-def _run(arguments: list[str], console: Console) -> None:
+def _helped(command: str, arguments: list[str]) -> bool:
+    """Prints help where that is asked for."""
+    if not {"-h", "--help"} & set(arguments):
+        return False
     from pipeline.arguments import run_parser
 
-    if {"-h", "--help"} & set(arguments):
-        print(run_parser().format_help(), end="")
+    run_parser(command).print_help()
+    return True
+
+
+def _run(arguments: list[str], console: Console) -> None:
+    if _helped("run", arguments):
         return
     from pipeline.run import run
 
     run(arguments, console)
+
+
+def _validate(arguments: list[str], console: Console) -> None:
+    if _helped("validate", arguments):
+        return
+    from pipeline.preflight import validate
+
+    validate(arguments, Console(highlight=False))
 
 
 def _replay(arguments: list[str], console: Console) -> None:
@@ -165,6 +176,7 @@ def _schema(arguments: list[str], console: Console) -> None:
 
 _COMMANDS: dict[str, Callable[[list[str], Console], None]] = {
     "run": _run,
+    "validate": _validate,
     "replay": _replay,
     "dead-letters": _dead_letters,
     "inspect": _inspect,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from apache_beam.options.pipeline_options import (
     DirectOptions,
+    FlinkRunnerOptions,
     PipelineOptions,
     StandardOptions,
     WorkerOptions,
@@ -22,6 +24,7 @@ LARGE_INPUT_BYTES = 256 << 20
 
 _DEFAULT_RUNNER = "FnApiRunner"
 _STREAMING_RUNNER = "PrismRunner"
+_FLINK_RUNNER = "FlinkRunner"
 _LOCAL_RUNNERS = (
     "FnApiRunner",
     "DirectRunner",
@@ -82,6 +85,37 @@ def runner_name(options: PipelineOptions) -> str:
 def is_local(options: PipelineOptions) -> bool:
     """Whether the workers are on this machine, and can see its files and processes."""
     return runner_name(options) in _LOCAL_RUNNERS
+
+
+def look_at_engine(options: PipelineOptions) -> str:
+    """Looks whether an engine has what it needs on this machine, and says what it is.
+
+    Raises:
+        UsageError: It has not.
+    """
+    name = runner_name(options)
+    if name == _STREAMING_RUNNER:
+        from pipeline.prism_engine import PrismEngine
+
+        return f"{name}, {PrismEngine(options).program}"
+    if name == _FLINK_RUNNER:
+        return f"{name}, {_job_server(options)}"
+    direct = options.view_as(DirectOptions)
+    if name == _DEFAULT_RUNNER and direct.direct_running_mode == "multi_processing":
+        return f"{name}, {direct.direct_num_workers} worker processes"
+    return name
+
+
+def _job_server(options: PipelineOptions) -> str:
+    jar = options.view_as(FlinkRunnerOptions).flink_job_server_jar
+    if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
+        raise UsageError(f"{_FLINK_RUNNER} needs Java, which is not installed", "install a JRE")
+    if jar and "://" not in jar and not os.path.exists(jar):
+        raise UsageError(
+            f"--flink_job_server_jar {jar} is not there",
+            "without it, Beam fetches the one it was made for",
+        )
+    return jar or "with the job server that Beam fetches"
 
 
 @contextmanager

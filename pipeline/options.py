@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import MISSING, Field, dataclass, field
 from typing import Any, Literal
 
-GROUPS = ("Input", "Output", "Mapping", "Bad records", "Streaming", "Messages")
+GROUPS: dict[str, str | None] = {
+    "Input": None,
+    "Output": None,
+    "Mapping": None,
+    "Bad records": None,
+    "Streaming": None,
+    "Runner": "Beam's own: --runner NAME, --direct_num_workers N, --project P, and many more.",
+    "Messages": None,
+}
+"""Groups of options, with what is said of each."""
 
 Use = Literal["files", "messages", "drain", "streaming"]
 """What an option is for alone: files, Pub/Sub, or one of the two ways to read that."""
@@ -24,6 +33,8 @@ def _option(
     at_least: float | None = None,
     at_most: float | None = None,
     only_for: Use | None = None,
+    pattern: str | None = None,
+    in_template: bool = True,
 ) -> Any:
     metadata = {
         "group": group,
@@ -35,6 +46,8 @@ def _option(
         "at_least": at_least,
         "at_most": at_most,
         "only_for": only_for,
+        "pattern": pattern,
+        "in_template": in_template,
     }
     if repeatable:
         return field(default_factory=lambda: list(default or []), metadata=metadata)
@@ -47,30 +60,32 @@ class RunOptions:
 
     input: list[str] = _option(
         "Input",
-        "files to read: a path or a glob on any filesystem Beam knows; may be given several times",
+        "files to read, on any filesystem that Beam knows; repeatable",
         metavar="PATTERN",
         repeatable=True,
     )
     input_subscription: str | None = _option(
         "Input",
         "Pub/Sub subscription to read, with --drain or --streaming",
-        metavar="projects/P/subscriptions/S",
+        metavar="NAME",
+        pattern="projects/[^/]+/subscriptions/[^/]+",
     )
     input_topic: str | None = _option(
         "Input",
         "Pub/Sub topic to read, with --streaming on Dataflow",
-        metavar="projects/P/topics/T",
+        metavar="NAME",
+        pattern="projects/[^/]+/topics/[^/]+",
     )
     input_format: Literal["auto", "lines", "document"] = _option(
         "Input",
-        "how to read them: one payload a line, or one document a file; auto looks at the content",
+        "a payload a line, a document a file, or as the content looks",
         default="auto",
         choices=("auto", "lines", "document"),
         only_for="files",
     )
     event_types: list[str] = _option(
         "Input",
-        "events that are wanted, others are counted and ignored; may be given several times",
+        "events that are wanted, others are ignored; repeatable",
         default=["ats_jobs.*"],
         metavar="GLOB",
         repeatable=True,
@@ -101,20 +116,20 @@ class RunOptions:
     )
     output: str = _option("Output", "directory to write to", metavar="DIR", required=True)
     dead_letter_output: str | None = _option(
-        "Output", "directory for the dead letters, if not OUTPUT/dead_letter", metavar="DIR"
+        "Output", "directory for dead letters, if not DIR/dead_letter", metavar="DIR"
     )
     write_mode: Literal["error", "append", "overwrite"] = _option(
         "Output",
-        "where the output holds a run already: refuse, add to it (always so with Pub/Sub), or take "
-        "its place",
+        "where the output holds a run already",
         default="error",
         choices=("error", "append", "overwrite"),
     )
     run_id: str | None = _option(
         "Output",
-        "name of this run; one that was committed already is not done again",
+        "name of this run; one that is committed is not done again",
         metavar="ID",
         only_for="files",
+        pattern="[A-Za-z0-9_-]{1,100}",
     )
     codec: Literal["deflate", "null"] = _option(
         "Output", "codec of the Avro files", default="deflate", choices=("deflate", "null")
@@ -127,11 +142,11 @@ class RunOptions:
         at_least=1,
     )
     mapping: str | None = _option(
-        "Mapping", "file of rules that add to the built-in ones or override them", metavar="FILE"
+        "Mapping", "rules that add to the built-in ones or override them", metavar="FILE"
     )
     max_dead_letter_fraction: float = _option(
         "Bad records",
-        "share of dead letters above which the run ends with exit code 4",
+        "more dead letters than this make the exit code 4",
         default=1.0,
         metavar="SHARE",
         at_least=0,
@@ -145,20 +160,20 @@ class RunOptions:
     )
     on_damaged_input: Literal["fail", "keep"] = _option(
         "Bad records",
-        "a file that is cut off or corrupt: commit nothing, or keep what can be read",
+        "of a corrupt file: commit nothing, or keep what can be read",
         default="fail",
         choices=("fail", "keep"),
         only_for="files",
     )
     drain: bool = _option(
         "Streaming",
-        "read what the subscription holds, commit it, acknowledge it, and end",
+        "read what there is, commit it, acknowledge it, and end",
         default=False,
         only_for="messages",
     )
     streaming: bool = _option(
         "Streaming",
-        "read the subscription without an end; commit window by window",
+        "read without an end, commit window by window",
         default=False,
         only_for="messages",
     )
@@ -195,7 +210,7 @@ class RunOptions:
     )
     lease_seconds: int = _option(
         "Streaming",
-        "how long pulled messages are kept from coming again",
+        "how long messages are kept from coming again",
         default=600,
         metavar="N",
         at_least=10,
@@ -212,7 +227,12 @@ class RunOptions:
         only_for="messages",
     )
     report: str | None = _option("Messages", "write the report to this file", metavar="FILE.json")
-    debug: bool = _option("Messages", "show tracebacks and the engine's log", default=False)
+    log_format: Literal["text", "json"] = _option(
+        "Messages", "how messages look", default="text", choices=("text", "json"), in_template=False
+    )
+    debug: bool = _option(
+        "Messages", "show tracebacks and the engine's log", default=False, in_template=False
+    )
 
     @property
     def reads_messages(self) -> bool:
@@ -225,3 +245,8 @@ class RunOptions:
         if not self.reads_messages:
             return {"files"}
         return {"messages", "drain" if self.drain else "streaming"}
+
+
+def default_of(option: Field[Any]) -> Any:
+    """What an option is where it is not given."""
+    return option.default if option.default_factory is MISSING else option.default_factory()

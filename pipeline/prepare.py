@@ -105,7 +105,7 @@ def _messages(options: RunOptions) -> MessageSettings:
 def _request(options: RunOptions, mapping: Mapping) -> str:
     """A digest of what decides which records a run writes, apart from the content of its input."""
     asked = asdict(options)
-    for name in ("output", "run_id", "write_mode", "mapping", "report", "debug"):
+    for name in ("output", "run_id", "write_mode", "mapping", "report", "log_format", "debug"):
         del asked[name]
     asked["input"] = [storage.normal(pattern) for pattern in options.input]
     asked["mapping_fingerprint"] = mapping.fingerprint

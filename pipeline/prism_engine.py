@@ -38,7 +38,8 @@ class PrismEngine(PrismRunner):
         self._server = _Server(options)
         self._is_started = False
         try:
-            self._server.path_to_binary()
+            self.program = self._server.local_bin(self._server.path_to_binary())
+            """Path of the engine's program."""
         except Exception as error:
             # Beam fetches it, and whatever can go wrong on the way does so in its own manner.
             raise UsageError(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 from rich.console import Console
 
-from pipeline.arguments import CommandParser, add_option, parse_with
-from pipeline.options import GROUPS, RunOptions
+from pipeline.arguments import CommandParser, HelpFormatter, add_options, parse_with
+from pipeline.display import Display
+from pipeline.engines import beam_options
+from pipeline.logs import set_run
+from pipeline.options import RunOptions
 from pipeline.prepare import is_committed, prepare
 from pipeline.report import write_report
 from pipeline.run import complete_interrupted, judge, launch_or_clear, tell
@@ -34,6 +36,7 @@ _OPTIONS = (
     "dead_letter_payload",
     "on_damaged_input",
     "report",
+    "log_format",
     "debug",
 )
 """The options of a run that a replay has; what else its events need stands in their letters."""
@@ -43,8 +46,7 @@ examples:
   job-status replay out --output out --max_event_bytes 50000000
   job-status replay 'out/dead_letter/dead_letter-backfill-*.avro' --output out --report again.json
 
-Files that a replay into the same output has run again are skipped. Every option of Apache Beam is
-accepted too.
+Files that a replay into the same output has run again are skipped.
 """
 
 
@@ -62,6 +64,7 @@ def replay(arguments: Sequence[str], console: Console) -> None:
     # Options may say where a filesystem is, an endpoint for instance.
     FileSystems.set_options(PipelineOptions(beam_arguments))
     settings = prepare(options)
+    set_run(settings.commit.run_id)
     commit = replace(settings.commit, consumes=True)
     complete_interrupted(commit, console)
     if is_committed(commit):
@@ -76,7 +79,8 @@ def replay(arguments: Sequence[str], console: Console) -> None:
         return
     settings = replace(settings, dead_letters=files, context=NO_CONTEXT, commit=commit)
     size = sum(file.size for file in files)
-    launch_or_clear(settings, beam_arguments, size, options.debug, console)
+    engine = beam_options(beam_arguments, input_bytes=size, debug=options.debug)
+    launch_or_clear(settings, engine, Display(console, size), options.debug)
     judge(tell(options, commit, console), options.max_dead_letter_fraction)
 
 
@@ -109,9 +113,10 @@ def replay_parser() -> CommandParser:
         prog="job-status replay",
         description="Runs the payloads of dead letters again, each with what was known of it.",
         epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
         usage="job-status replay DEAD_LETTERS --output DIR [options]",
         allow_abbrev=False,
+        add_help=False,
     )
     parser.add_argument(
         "input",
@@ -119,11 +124,9 @@ def replay_parser() -> CommandParser:
         nargs=1,
         help="the output of a run, a directory of dead letters, or a pattern of files",
     )
-    groups = {name: parser.add_argument_group(name) for name in GROUPS}
-    for each in fields(RunOptions):
-        if each.name in _OPTIONS:
-            add_option(groups[each.metadata["group"]], each)
+    add_options(parser, _OPTIONS)
     modes = next(action for action in parser._actions if action.dest == "write_mode")
     modes.choices = ("error", "append")
-    modes.help = "where the output holds a run already: refuse, or add to it (default: append)"
+    modes.metavar = "error|append"
+    modes.help = "where the output holds a run already (default: append)"
     return parser

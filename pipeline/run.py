@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 from rich.console import Console
 
 from pipeline.arguments import parse_run
 from pipeline.display import Display
-from pipeline.engines import beam_options
 from pipeline.graph import GraphSettings
 from pipeline.launch import launch
+from pipeline.logs import set_run
 from pipeline.options import RunOptions
-from pipeline.prepare import check_output, find_inputs, is_committed, prepare
+from pipeline.preflight import Preflight
+from pipeline.prepare import check_output, is_committed
 from pipeline.report import print_summary, report_of, write_report
 from pipeline.stream import read_messages
 from schemas.errors import InputError, JobStatusError, TooManyDeadLettersError
@@ -36,12 +36,11 @@ def run(arguments: Sequence[str], console: Console) -> None:
     Raises:
         JobStatusError: The run could not be done, or has something to tell by its exit code.
     """
-    options, beam_arguments = parse_run(arguments)
-    # Options may say where a filesystem is, an endpoint for instance.
-    FileSystems.set_options(PipelineOptions(beam_arguments))
-    settings = prepare(options)
+    ready = Preflight(*parse_run(arguments))
+    options, settings = ready.options, ready.settings
+    set_run(settings.commit.run_id)
     if options.reads_messages:
-        _run_messages(options, settings, beam_arguments, console)
+        _run_messages(ready, console)
         return
     commit = settings.commit
     if options.run_id is not None:
@@ -50,27 +49,28 @@ def run(arguments: Sequence[str], console: Console) -> None:
             console.print(f"the run {commit.run_id} was committed already; nothing to do")
             tell(options, commit, console)
             return
-    inputs = find_inputs(options)
-    for directory in inputs.skipped_directories:
+    ready.look_before_output()
+    for directory in ready.inputs.skipped_directories:
         console.print(f"skipped {directory}: a directory", soft_wrap=True, markup=False)
     same = None
     if options.run_id is None and options.write_mode != "overwrite":
-        same = interrupted_same(commit, inputs.files)
+        same = interrupted_same(commit, ready.inputs.files)
     complete_interrupted(commit, console)
     if same is not None:
         commit = replace(commit, run_id=same)
         console.print("it read the same input in the same way; nothing more to do")
     else:
-        launch_or_clear(settings, beam_arguments, inputs.bytes, options.debug, console)
+        display = Display(console, ready.inputs.bytes)
+        launch_or_clear(settings, ready.engine, display, options.debug)
     judge(tell(options, commit, console), options.max_dead_letter_fraction)
 
 
-def _run_messages(
-    options: RunOptions, settings: GraphSettings, beam_arguments: list[str], console: Console
-) -> None:
-    complete_interrupted(settings.commit, console)
-    report, stopped = read_messages(options, settings, beam_arguments, console)
-    say(options, report_of(settings.commit.output, report), console)
+def _run_messages(ready: Preflight, console: Console) -> None:
+    options, commit = ready.options, ready.settings.commit
+    ready.look_before_output()
+    complete_interrupted(commit, console)
+    report, stopped = read_messages(options, ready.settings, ready.engine, console)
+    say(options, report_of(commit.output, report), console)
     if stopped is not None:
         raise stopped
     judge(report, options.max_dead_letter_fraction)
@@ -83,28 +83,22 @@ def complete_interrupted(commit: CommitSettings, console: Console) -> None:
 
 
 def launch_or_clear(
-    settings: GraphSettings,
-    beam_arguments: list[str],
-    input_bytes: int,
-    debug: bool,
-    console: Console,
+    settings: GraphSettings, engine: PipelineOptions, display: Display, debug: bool
 ) -> None:
     """Runs the graph to its commit, or leaves nothing behind.
 
     Args:
         settings: What the graph is made of.
-        beam_arguments: Beam's own, from the command line.
-        input_bytes: Size of all input.
+        engine: Beam's options.
+        display: Shows how far it is.
         debug: Whether to show what the engine says.
-        console: For progress.
 
     Raises:
         JobStatusError: The run could not be done.
     """
     try:
         check_output(settings.commit)
-        engine = beam_options(beam_arguments, input_bytes=input_bytes, debug=debug)
-        launch(settings, engine, debug, Display(console, input_bytes))
+        launch(settings, engine, debug, display)
     except BaseException:
         clear_staging(settings.commit)
         raise

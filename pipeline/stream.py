@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+from apache_beam.options.pipeline_options import PipelineOptions
 from rich.console import Console
 
 from pipeline.display import Display
-from pipeline.engines import beam_options
 from pipeline.graph import GraphSettings, MessageSettings
 from pipeline.launch import Run, supervise
 from pipeline.options import RunOptions
@@ -27,14 +27,14 @@ from transforms.recovery import clear_staging_of
 
 
 def read_messages(
-    options: RunOptions, settings: GraphSettings, beam_arguments: list[str], console: Console
+    options: RunOptions, settings: GraphSettings, engine: PipelineOptions, console: Console
 ) -> tuple[Manifest, StoppedBySignal | None]:
     """Reads, commits and acknowledges messages until there are none, or until stopped.
 
     Args:
         options: Of the run.
         settings: What the graph is made of.
-        beam_arguments: Beam's own, from the command line.
+        engine: Beam's options.
         console: For messages.
 
     Returns:
@@ -45,7 +45,6 @@ def read_messages(
             comes again.
     """
     assert settings.messages is not None
-    engine = beam_options(beam_arguments, streaming=options.streaming, debug=options.debug)
     check_output(settings.commit)
     mark = settings.commit.run_id.rpartition("-")[2]
     started = time.monotonic()

@@ -221,9 +221,10 @@ class EventBlock:
 
 def log_bug(step: str, error: Exception) -> None:
     """Logs where a bug is; what the exception says may hold a value of the data."""
-    place = "".join(traceback.format_tb(error.__traceback__))
     kind = type(error).__name__
-    _LOGGER.error("%s in %s on a block; trying its rows one by one\n%s", kind, step, place)
+    said = {"step": step}
+    _LOGGER.error("%s on a block in %s; trying its rows one by one", kind, step, extra=said)
+    _LOGGER.debug("%s", "".join(traceback.format_tb(error.__traceback__)), extra=said)
 
 
 def isolating(

@@ -78,6 +78,26 @@ class Subscription:
         self.name = name
         self._client = _client()
 
+    def look(self) -> str:
+        """Looks whether the subscription is there, and says what the service tells of it.
+
+        Raises:
+            AwayError: The server cannot answer now.
+            InputError: There is no such subscription.
+        """
+        from google.api_core.exceptions import Forbidden
+
+        request = {"subscription": self.name}
+        with _sorted_errors(self.name):
+            try:
+                found = self._client.get_subscription(
+                    request=request, retry=None, timeout=_CALL_SECONDS
+                )
+            except Forbidden:
+                # The role that is needed to pull does not allow to look.
+                return "which this account may not look at"
+        return f"of {found.topic}"
+
     def pull(self, max_messages: int, seconds: float) -> list[Message]:
         """Pulls messages.
 

@@ -1,0 +1,119 @@
+"""The options are defined once, and everything that lists them says the same."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from pipeline.arguments import parse_run, run_parser
+from pipeline.option_docs import markdown, template
+from pipeline.options import GROUPS, RunOptions
+from pipeline.prepare import checked_run_id
+from schemas.errors import UsageError
+from tests.pipeline.command import job_status
+from transforms.pubsub_client import checked_name
+
+ROOT = Path(__file__).parents[2]
+NAMES = [each.name for each in fields(RunOptions)]
+PATTERNS = {each.name: each.metadata["pattern"] for each in fields(RunOptions)}
+USUAL = ["--input", "x", "--output", "y"]
+PUBSUB = ["--input_subscription", "projects/p/subscriptions/s", "--output", "y"]
+
+
+def test_the_page_of_options_is_made_of_the_definitions() -> None:
+    assert (ROOT / "docs" / "options.md").read_text() == markdown()
+
+
+def test_every_option_is_in_the_help_the_page_and_the_parser() -> None:
+    said = job_status("run", "--help").out
+    page = markdown()
+    known = {action.dest for action in run_parser()._actions}
+    for name in NAMES:
+        assert re.search(rf"^  --{name}\b", said, re.MULTILINE), name
+        assert page.count(f"| `--{name}` |") == 1
+        assert name in known
+
+
+def test_help_is_grouped_and_fits_two_screens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    said = job_status("run", "--help").out
+    lines = said.splitlines()
+    assert len(lines) <= 80
+    # The usage and the examples can be copied as they are.
+    assert all(len(line) <= 80 or "job-status" in line for line in lines)
+    assert [line[:-1] for line in lines if line[:-1] in GROUPS] == list(GROUPS)
+    assert said.count("\n  job-status run --input") >= 2
+
+
+def test_beams_own_options_are_listed_on_demand() -> None:
+    said = job_status("run", "--help").out
+    assert "--help_beam" in said
+    assert "--worker_machine_type" not in said
+
+
+def test_a_template_asks_for_what_makes_sense_there() -> None:
+    parameters = {each["name"]: each for each in template()["parameters"]}
+    hidden = {each.name for each in fields(RunOptions) if not each.metadata["in_template"]}
+    assert parameters.keys() == set(NAMES) - hidden
+    assert hidden == {"log_format", "debug"}
+    assert not parameters["output"]["isOptional"]
+    assert parameters["write_mode"]["paramType"] == "ENUM"
+    assert parameters["window_seconds"]["regexes"] == ["^[0-9]+$"]
+    for each in parameters.values():
+        for pattern in each.get("regexes", []):
+            default = each.get("defaultValue")
+            assert default is None or re.fullmatch(pattern, default)
+
+
+@pytest.mark.parametrize("run_id", ["a", "a-b_9", "x" * 100, "", "a b", "a/b", "x" * 101, "é"])
+def test_the_form_of_a_run_id_is_what_is_accepted(run_id: str) -> None:
+    is_of_form = re.fullmatch(PATTERNS["run_id"], run_id) is not None
+    if is_of_form:
+        assert checked_run_id(run_id) == run_id
+    else:
+        with pytest.raises(UsageError):
+            checked_run_id(run_id)
+
+
+@pytest.mark.parametrize("kind", ["subscription", "topic"])
+@pytest.mark.parametrize("name", ["projects/p/{}s/n", "n", "projects/p/{}s/", "projects/p/{}s/a/b"])
+def test_the_form_of_a_name_is_what_is_accepted(kind: str, name: str) -> None:
+    name = name.format(kind)
+    is_of_form = re.fullmatch(PATTERNS[f"input_{kind}"], name) is not None
+    if is_of_form:
+        assert checked_name(name, kind) == name
+    else:
+        with pytest.raises(UsageError):
+            checked_name(name, kind)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([*USUAL, "--drain"], "--drain is not for files"),
+        ([*USUAL, "--window_seconds", "5"], "--window_seconds is not for files"),
+        ([*PUBSUB, "--drain", "--window_seconds", "5"], "nor for --drain"),
+        ([*PUBSUB, "--streaming", "--idle_seconds", "5"], "nor for --streaming"),
+        ([*PUBSUB, "--drain", "--run_id", "x"], "--run_id is not for Pub/Sub"),
+        ([*PUBSUB, "--drain", "--write_mode", "overwrite"], "--write_mode overwrite"),
+        (PUBSUB, "needs either --drain or --streaming"),
+        ([*PUBSUB, "--drain", "--streaming"], "needs either --drain or --streaming"),
+        ([*PUBSUB, "--drain", "--input", "x"], "--input and --input_subscription"),
+        ([*PUBSUB, "--streaming", "--lease_seconds", "60"], "at most half"),
+        ([*PUBSUB, "--drain", "--lease_seconds", "601"], "at most 600"),
+        (["--output", "y"], "--input is missing"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(arguments: list[str], told: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_run(arguments)
+    assert told in caught.value.message
+
+
+def test_what_is_read_from_pubsub_is_added_to_the_output() -> None:
+    assert parse_run([*PUBSUB, "--drain"])[0].write_mode == "append"
+    assert parse_run([*PUBSUB, "--drain", "--write_mode", "append"])[0].write_mode == "append"
+    assert parse_run(USUAL)[0].write_mode == "error"

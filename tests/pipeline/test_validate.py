@@ -1,0 +1,98 @@
+"""`validate` looks at everything that a run needs, a line each, and changes nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.pipeline.command import job_status, run, visible, write_events
+
+pytestmark = pytest.mark.usefixtures("no_sync")
+
+
+@pytest.fixture
+def events(tmp_path: Path) -> Path:
+    """A file that can be read."""
+    return write_events(tmp_path / "events.jsonl", 0, 3)
+
+
+def marks(said: str) -> dict[str, str]:
+    """The mark of each line by what the line is about."""
+    return {line[2:].partition(":")[0]: line[0] for line in said.splitlines()}
+
+
+def test_all_that_is_there_is_ticked_off(events: Path, tmp_path: Path) -> None:
+    before = visible(tmp_path)
+    said = job_status("validate", "--input", events, "--output", tmp_path / "out")
+    assert said.code == 0, said.err
+    assert said.err == ""
+    assert marks(said.out) == dict.fromkeys(
+        ("mapping", "schemas", "input", "engine", "output"), "✓"
+    )
+    assert visible(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "failed", "code"),
+    [
+        (["--input", "{tmp}/none"], {"input"}, 3),
+        (["--input", "{tmp}"], {"input"}, 3),
+        (["--input", "{tmp}/events.jsonl", "--mapping", "{tmp}/none.yaml"], {"mapping"}, 2),
+        (["--input", "{tmp}/events.jsonl", "--runner", "NoRunner"], {"engine"}, 2),
+        (
+            ["--input", "{tmp}/events.jsonl", "--runner=FlinkRunner",
+             "--flink_job_server_jar={tmp}/none.jar"],
+            {"engine"},
+            2,
+        ),
+        (
+            ["--input", "{tmp}/events.jsonl", "--runner=PrismRunner",
+             "--prism_location={tmp}/none"],
+            {"engine"},
+            2,
+        ),
+    ],
+)  # fmt: skip
+def test_what_will_not_do_is_crossed_out(
+    events: Path, tmp_path: Path, arguments: list[str], failed: set[str], code: int
+) -> None:
+    given = [each.format(tmp=tmp_path) for each in arguments]
+    said = job_status("validate", *given, "--output", tmp_path / "out")
+    assert said.code == code
+    crossed = {name for name, mark in marks(said.out).items() if mark == "✗"}
+    assert failed <= crossed
+    # What needs the same is crossed out as well, and nothing else.
+    assert all("needs what failed above" in said.out for _ in crossed - failed)
+    assert said.err.startswith("error: ")
+
+
+def test_an_output_that_holds_a_run_is_crossed_out(events: Path, tmp_path: Path) -> None:
+    usual = ("--input", events, "--output", tmp_path / "out")
+    assert run(*usual, "--run_id", "first").code == 0
+    assert job_status("validate", *usual).code == 5
+    assert job_status("validate", *usual, "--write_mode", "append").code == 0
+    said = job_status("validate", *usual, "--run_id", "first")
+    assert said.code == 0
+    assert "nothing to do" in said.out
+
+
+def test_an_unknown_option_is_no_check(events: Path, tmp_path: Path) -> None:
+    said = job_status("validate", "--input", events, "--output", tmp_path / "out", "--mappin", "x")
+    assert (said.code, said.out) == (2, "")
+    assert "did you mean --mapping?" in said.err
+
+
+def test_a_run_makes_the_same_checks_before_it_touches_the_output(
+    events: Path, tmp_path: Path
+) -> None:
+    said = run("--input", events, "--output", tmp_path / "out", "--runner=PrismRunner",
+               f"--prism_location={tmp_path}/none")  # fmt: skip
+    assert said.code == 2
+    assert not (tmp_path / "out").exists()
+
+
+def test_its_help_is_that_of_run() -> None:
+    said = job_status("validate", "--help").out
+    assert said.startswith("usage: job-status validate ")
+    assert "--mapping FILE" in said
