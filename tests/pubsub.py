@@ -78,10 +78,15 @@ class Server:
         self._publisher = PublisherClient(transport=PublisherGrpcTransport(channel=channel))
         self._subscriber = SubscriberClient(transport=SubscriberGrpcTransport(channel=channel))
 
-    def create(self) -> Published:
-        """Makes a topic and a subscription that nobody else has; its leases are of 10 seconds."""
+    def create(self, subscription: str | None = None) -> Published:
+        """Makes a topic and a subscription of it, whose leases are of 10 seconds.
+
+        Args:
+            subscription: Its full name; without one, it gets a name that nobody else has.
+        """
         unique = uuid.uuid4().hex[:12]
-        topic, name = f"{PROJECT}/topics/t-{unique}", f"{PROJECT}/subscriptions/s-{unique}"
+        name = subscription or f"{PROJECT}/subscriptions/s-{unique}"
+        topic = f"{name.partition('/subscriptions/')[0]}/topics/t-{unique}"
         self._publisher.create_topic(name=topic)
         self._subscriber.create_subscription(
             request={"name": name, "topic": topic, "ack_deadline_seconds": 10}

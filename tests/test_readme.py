@@ -6,12 +6,18 @@ import json
 import os
 import re
 import shlex
+import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+
+from tests import pubsub
+from tests.components import component_path
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -50,11 +56,20 @@ def test_each_way_to_look_at_the_output_works(code: str, workplace: Path) -> Non
     assert done.stdout.strip()
 
 
-def test_every_command_for_ones_own_files_works(workplace: Path) -> None:
+def commands(*words: str) -> list[str]:
+    """The lines that call the command and hold one of the words."""
     lines = [line for block in blocks("sh") for line in block.splitlines()]
-    commands = [line for line in lines if re.match(r"\./run_local\.sh [a-z]", line)]
-    assert len(commands) >= 3
-    for line in commands:
+    found = [
+        line
+        for line in lines
+        if line.startswith("./run_local.sh ") and any(word in line for word in words)
+    ]
+    assert found
+    return found
+
+
+def test_every_command_for_ones_own_files_works(workplace: Path) -> None:
+    for line in commands("--input ", "mapping", "dead-letters", "replay", "inspect"):
         words = shlex.split(line, comments=True)[1:]
         target = None
         if ">" in words:
@@ -96,3 +111,46 @@ def test_the_record_shown_is_one_of_the_samples(workplace: Path) -> None:
 def test_every_link_leads_somewhere() -> None:
     for target in re.findall(r"\]\(([^)]+)\)", README):
         assert (ROOT / target).exists(), target
+
+
+SUBSCRIPTION = "projects/my-project/subscriptions/job-events"
+
+
+@pytest.fixture
+def messages(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """A subscription of the name that README uses, with messages; gives how many."""
+    with pubsub.running_server() as server:
+        monkeypatch.setenv("PUBSUB_EMULATOR_HOST", server.address)
+        published = server.create(SUBSCRIPTION)
+        payloads = (ROOT / "samples" / "webhooks.jsonl").read_bytes().splitlines()
+        server.publish(published.topic, payloads)
+        yield len(payloads)
+        shutil.rmtree(workplace / "out", ignore_errors=True)
+
+
+@pytest.mark.needs("pubsub_emulator", "pubsub_client")
+def test_the_command_that_drains_works(workplace: Path, messages: int) -> None:
+    shutil.rmtree(workplace / "out", ignore_errors=True)
+    (line,) = commands("--drain")
+    done = job_status(shlex.split(line, comments=True)[1:], workplace)
+    assert done.returncode == 0, done.stderr
+    assert re.search(rf"^read +{messages} ", done.stderr, re.MULTILINE)
+
+
+@pytest.mark.needs("pubsub_emulator", "pubsub_client", "prism")
+def test_the_command_that_streams_works(workplace: Path, messages: int) -> None:
+    shutil.rmtree(workplace / "out", ignore_errors=True)
+    (line,) = commands("--streaming")
+    prism = component_path("prism")
+    command = [*shlex.split(line, comments=True)[1:], f"--prism_location={prism}"]
+    program = str(Path(sys.executable).parent / "job-status")
+    with subprocess.Popen(
+        [program, *command], cwd=workplace, stderr=subprocess.PIPE, text=True
+    ) as stream:
+        assert stream.stderr is not None
+        # It says how far it is; what was pulled is committed when it is stopped.
+        assert any(said.startswith(f"{messages} messages") for said in stream.stderr)
+        stream.send_signal(signal.SIGTERM)
+        _, rest = stream.communicate(timeout=120)
+    assert stream.returncode == 128 + signal.SIGTERM, rest
+    assert re.search(rf"^read +{messages} ", rest, re.MULTILINE)
