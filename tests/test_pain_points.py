@@ -1,0 +1,156 @@
+"""What Beam and its neighbours do that surprised us: docs/pain-points.md says what we do instead.
+
+These tests are about other people's code. One that fails after an upgrade is good news, mostly: a
+workaround may go.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import pickle
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import fastavro
+import pyarrow as pa
+import pytest
+from apache_beam.io.avroio import WriteToAvro
+from apache_beam.io.filesystems import FileSystems
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "pain-points.md").read_text("utf-8")
+
+SCHEMA = fastavro.parse_schema(
+    {"type": "record", "name": "R", "fields": [{"name": "n", "type": "long"}]}
+)
+TEXT = fastavro.parse_schema(
+    {"type": "record", "name": "T", "fields": [{"name": "t", "type": "string"}]}
+)
+
+
+def collect(path: Path, make: Callable[[beam.Pipeline], beam.PCollection]) -> list[str]:
+    """Runs a pipeline and gives its elements as text."""
+    with beam.Pipeline("FnApiRunner") as pipeline:
+        make(pipeline) | "Keep" >> beam.Map(_keep, str(path))
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def _keep(element: Any, path: str) -> None:
+    with open(path, "a") as file:
+        file.write(f"{element!r}\n")
+
+
+def test_a_gzip_file_that_is_cut_reads_as_a_success(tmp_path: Path) -> None:
+    whole = gzip.compress(b"".join(b'{"id":%d,"x":"%d"}\n' % (n, n * 7919) for n in range(20_000)))
+    cut = tmp_path / "cut.jsonl.gz"
+    cut.write_bytes(whole[: len(whole) // 2])
+    read = collect(tmp_path / "read", lambda p: p | beam.io.ReadFromText(str(cut)))
+    assert 0 < len(read) < 20_000
+    with pytest.raises(EOFError), gzip.open(cut) as file:
+        file.read()
+
+
+def test_a_byte_order_mark_stays_in_the_first_record(tmp_path: Path) -> None:
+    path = tmp_path / "in.txt"
+    path.write_bytes(b"\xef\xbb\xbf{}\n")
+    read = collect(tmp_path / "read", lambda p: p | beam.io.ReadFromText(str(path)))
+    assert read == [repr("\ufeff{}")]
+
+
+def test_one_byte_that_is_no_text_ends_the_run(tmp_path: Path) -> None:
+    path = tmp_path / "in.txt"
+    path.write_bytes(b"{}\n\xff\n{}\n")
+    with pytest.raises(Exception, match=r"UnicodeDecodeError|invalid start byte"):
+        collect(tmp_path / "read", lambda p: p | beam.io.ReadFromText(str(path)))
+
+
+def test_an_empty_input_never_reaches_a_step_behind_a_group(tmp_path: Path) -> None:
+    def make(pipeline: beam.Pipeline) -> beam.PCollection:
+        nothing = pipeline | beam.Create([])
+        return nothing | beam.Map(lambda x: (None, x)) | beam.GroupByKey()
+
+    assert collect(tmp_path / "read", make) == []
+
+
+class _Refuse(beam.DoFn):
+    def process(self, _: object) -> Iterator[None]:
+        raise FileNotFoundError(2, "gone", "a.txt")
+        yield
+
+
+def test_an_error_loses_its_number_on_the_way_through_the_engine() -> None:
+    with pytest.raises(Exception, match="gone") as caught, beam.Pipeline("FnApiRunner") as pipeline:
+        pipeline | beam.Create([1]) | beam.ParDo(_Refuse())
+    assert getattr(caught.value, "errno", None) is None
+
+
+@pytest.mark.parametrize(("given", "written"), [(7.9, 7), (True, 1)])
+def test_the_stock_sink_writes_another_number(given: Any, written: int, tmp_path: Path) -> None:
+    with beam.Pipeline("FnApiRunner") as pipeline:
+        rows = pipeline | beam.Create([{"n": given, "more": "dropped"}])
+        rows | WriteToAvro(str(tmp_path / "out"), SCHEMA, use_fastavro=True)
+    (path,) = tmp_path.iterdir()
+    with open(path, "rb") as file:
+        assert list(fastavro.reader(file)) == [{"n": written}]
+
+
+def test_another_number_of_shards_leaves_the_old_files_beside_the_new(tmp_path: Path) -> None:
+    for shards in (2, 3):
+        with beam.Pipeline("FnApiRunner") as pipeline:
+            rows = pipeline | beam.Create([{"n": n} for n in range(10)])
+            rows | WriteToAvro(str(tmp_path / "out"), SCHEMA, num_shards=shards)
+    total = 0
+    for path in tmp_path.iterdir():
+        with open(path, "rb") as file:
+            total += sum(1 for _ in fastavro.reader(file))
+    assert total == 20
+
+
+def test_what_is_valid_cannot_always_be_written() -> None:
+    record = {"t": "\ud800"}
+    assert fastavro.validate(record, TEXT)
+    with pytest.raises(UnicodeEncodeError):
+        fastavro.writer(io.BytesIO(), TEXT, [record])
+
+
+def test_a_time_beyond_the_year_9999_makes_a_file_unreadable_from_there_on() -> None:
+    moment = {"type": "long", "logicalType": "timestamp-micros"}
+    schema = fastavro.parse_schema(
+        {"type": "record", "name": "M", "fields": [{"name": "m", "type": moment}]}
+    )
+    file = io.BytesIO()
+    fastavro.writer(file, schema, [{"m": 0}, {"m": 253402300800000000}, {"m": 1}])
+    file.seek(0)
+    with pytest.raises(OverflowError):
+        list(fastavro.reader(file))
+
+
+def test_a_file_that_is_cut_between_two_blocks_opens_as_a_shorter_one() -> None:
+    file = io.BytesIO()
+    fastavro.writer(file, SCHEMA, [{"n": n} for n in range(100)], sync_interval=10)
+    data, sync = file.getvalue(), file.getvalue()[-16:]
+    borders = [found.end() for found in re.finditer(re.escape(sync), data)]
+    cut = io.BytesIO(data[: borders[len(borders) // 2]])
+    assert 0 < len(list(fastavro.reader(cut))) < 100
+
+
+def test_a_rename_overwrites_without_a_word(tmp_path: Path) -> None:
+    (tmp_path / "new").write_text("new")
+    (tmp_path / "old").write_text("old")
+    FileSystems.rename([str(tmp_path / "new")], [str(tmp_path / "old")])
+    assert (tmp_path / "old").read_text() == "new"
+
+
+def test_ten_rows_of_a_batch_travel_with_all_of_it() -> None:
+    batch = pa.record_batch({"t": ["x" * 100] * 10_000})
+    assert len(pickle.dumps(batch.slice(0, 10))) > 100_000
+
+
+def test_the_page_names_every_test_and_every_test_is_on_it() -> None:
+    tests = {name for name in globals() if name.startswith("test_") and "the_page" not in name}
+    named = set(re.findall(r"`(test_\w+)`", PAGE))
+    assert named == tests
