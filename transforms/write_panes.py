@@ -93,9 +93,9 @@ def commit_pane(settings: CommitSettings, elements: list[bytes], meters: EventMe
                     stager.add(block)
         books = stager.finish()
         commit(settings, books)
-    except BaseException:
+    finally:
+        # Of a try that failed, or that another try of the same pane was ahead of.
         clear_staging(settings)
-        raise
     meters.count(books)
 
 

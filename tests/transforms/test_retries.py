@@ -1,0 +1,167 @@
+"""Engines that retry: what ran twice, half-way or at the same time leaves no trace."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import apache_beam as beam
+import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from schemas.errors import OutputError
+from tests.conftest import records_of
+from tests.transforms.runs import SOURCE, encoded, lines, message_block, settings
+from transforms.books import Books, InputBooks, packed
+from transforms.commit import CommitSettings, commit
+from transforms.encode_avro import EncodedBlock
+from transforms.manifests import manifests
+from transforms.meters import EventMeters
+from transforms.stage import Stager
+from transforms.write_avro import WriteAvro
+from transforms.write_panes import commit_pane
+
+pytestmark = pytest.mark.usefixtures("no_sync")
+
+PAYLOADS = tuple(lines(0, 30, bad=5))
+SIZE = sum(len(payload) + 1 for payload in PAYLOADS)
+INPUTS = Books(inputs={SOURCE: InputBooks(SIZE, SIZE)})
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> CommitSettings:
+    """Settings of a run into an empty output."""
+    return settings(str(tmp_path / "out"), "run")
+
+
+def bundle(run: CommitSettings, blocks: list[EncodedBlock]) -> bytes:
+    """What a bundle of the sink hands on."""
+    stager = Stager(run)
+    for block in blocks:
+        stager.add(block)
+    return stager.finish().to_bytes()
+
+
+def assert_once(run: CommitSettings) -> None:
+    """All that was read is there once, and nothing else is."""
+    assert Counter(record["job_id"] for record in records_of(run.output)) == Counter(
+        str(number) for number in range(30)
+    )
+    assert len(records_of(run.output, "dead_letter")) == 5
+    assert len(manifests(run.output)) == 1
+    listed = {file.path for _, manifest in manifests(run.output) for file in manifest.files}
+    there = {str(path.relative_to(run.output)) for path in Path(run.output).rglob("*.avro")}
+    assert there == listed
+    assert not Path(run.output, "_staging").exists()
+
+
+def test_a_bundle_that_failed_half_way_leaves_nothing(run: CommitSettings) -> None:
+    stager = Stager(run)
+    for block in encoded(PAYLOADS)[:10]:
+        stager.add(block)
+    # The engine gave it up here, with its files open.
+    good = bundle(run, encoded(PAYLOADS))
+    commit(run, Books.merged([INPUTS.to_bytes(), good]))
+    assert_once(run)
+
+
+def test_of_a_bundle_that_ran_several_times_one_counts(run: CommitSettings) -> None:
+    blocks = encoded(PAYLOADS)
+    first, second = blocks[:15], blocks[15:]
+    attempts = [bundle(run, first) for _ in range(3)]
+    rest = [bundle(run, second) for _ in range(2)]
+    commit(run, Books.merged([INPUTS.to_bytes(), attempts[1], rest[0]]))
+    assert_once(run)
+
+
+def test_a_bundle_that_is_counted_twice_stops_the_commit(run: CommitSettings) -> None:
+    attempts = [bundle(run, encoded(PAYLOADS)) for _ in range(2)]
+    with pytest.raises(Exception, match="the books do not close"):
+        commit(run, Books.merged([INPUTS.to_bytes(), *attempts]))
+    assert not records_of(run.output)
+
+
+def _at_the_same_time(work: Callable[[], object], times: int = 4) -> list[BaseException]:
+    failures: list[BaseException] = []
+    barrier = threading.Barrier(times)
+
+    def guarded() -> None:
+        barrier.wait()
+        try:
+            work()
+        except OutputError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=guarded) for _ in range(times)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return failures
+
+
+@pytest.mark.parametrize("attempt", range(5))
+def test_commits_at_the_same_time_are_one(run: CommitSettings, attempt: int) -> None:
+    made = [INPUTS.to_bytes(), bundle(run, encoded(PAYLOADS))]
+    failures = _at_the_same_time(lambda: commit(run, Books.merged(made)))
+    # One that lost the race may say so; the engine tries it again, and finds it done.
+    assert len(failures) < 4
+    commit(run, Books.merged(made))
+    assert_once(run)
+
+
+@pytest.mark.parametrize("attempt", range(5))
+def test_panes_at_the_same_time_are_one(run: CommitSettings, attempt: int) -> None:
+    elements = [packed([message_block(number, events=3)]) for number in range(4)]
+    pane = settings(run.output, "pane", write_mode="append", from_messages=True)
+    failures = _at_the_same_time(lambda: commit_pane(pane, elements, EventMeters()))
+    assert len(failures) < 4
+    commit_pane(pane, elements, EventMeters())
+    assert len(records_of(run.output)) == 12
+    assert len(manifests(run.output)) == 1
+    assert not Path(run.output, "_staging").exists()
+
+
+class _FailsOnce(beam.DoFn):
+    """Fails at one element, the first time that comes."""
+
+    def __init__(self, marker: str) -> None:
+        self._marker = marker
+
+    def process(self, number: int) -> list[EncodedBlock]:
+        if number == 20 and not Path(self._marker).exists():
+            Path(self._marker).touch()
+            raise OSError("the worker is gone")
+        return [encoded(PAYLOADS)[number]]
+
+
+@pytest.mark.parametrize("repeats", [1, 2])
+def test_an_engine_that_runs_every_bundle_again_leaves_one(
+    run: CommitSettings, repeats: int
+) -> None:
+    options = PipelineOptions(["--runner=FnApiRunner", f"--direct_runner_bundle_repeat={repeats}"])
+    with beam.Pipeline(options=options) as pipeline:
+        blocks = (
+            pipeline
+            | beam.Create(range(len(PAYLOADS)))
+            | beam.Map(lambda number: encoded(PAYLOADS)[number])
+        )
+        inputs = pipeline | "Inputs" >> beam.Create([INPUTS.to_bytes()])
+        blocks | WriteAvro(run, inputs)
+    assert_once(run)
+
+
+def test_an_engine_that_tries_a_failed_bundle_again_leaves_one(
+    run: CommitSettings, tmp_path: Path
+) -> None:
+    marker = tmp_path / "failed"
+    options = PipelineOptions(["--runner=BundleBasedDirectRunner"])
+    with beam.Pipeline(options=options) as pipeline:
+        numbers = pipeline | beam.Create(range(len(PAYLOADS)))
+        blocks = numbers | beam.ParDo(_FailsOnce(str(marker)))
+        inputs = pipeline | "Inputs" >> beam.Create([INPUTS.to_bytes()])
+        blocks | WriteAvro(run, inputs)
+    assert marker.exists()
+    assert_once(run)
