@@ -28,18 +28,25 @@ class AvroFile:
         codec: Of its blocks.
         run_id: Goes into its metadata.
         mapping_fingerprint: Goes into its metadata.
+        sync: What its sync marker is made of; without it, the marker is random.
 
     Raises:
         OutputError: It cannot be written; so do all methods.
     """
 
     def __init__(
-        self, output: RecordName, path: str, codec: Codec, run_id: str, mapping_fingerprint: str
+        self,
+        output: RecordName,
+        path: str,
+        codec: Codec,
+        run_id: str,
+        mapping_fingerprint: str,
+        sync: bytes | None = None,
     ) -> None:
         schema = record_schema(output)
         self._output = output
         self._path = path
-        self._sync = os.urandom(_SYNC_BYTES)
+        self._sync = os.urandom(_SYNC_BYTES) if sync is None else sync[:_SYNC_BYTES]
         self._digest = hashlib.sha256()
         self._records = 0
         self.size = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 
 from schemas.avro import RecordName
@@ -17,10 +18,14 @@ class Stager:
 
     Args:
         settings: Where and how to write.
+        repeatable: Whether the same blocks in the same order shall make the same files, byte for
+            byte, whoever stages them; the run id must then be one that nobody can foresee.
     """
 
-    def __init__(self, settings: CommitSettings) -> None:
+    def __init__(self, settings: CommitSettings, *, repeatable: bool = False) -> None:
         self._settings = settings
+        self._repeatable = repeatable
+        self._count = 0
         self._open: dict[RecordName, AvroFile] = {}
         self._books = Books()
 
@@ -45,7 +50,7 @@ class Stager:
             return 0
         file = self._open.get(name)
         if file is None:
-            file = self._open[name] = new_file(name, self._settings)
+            file = self._open[name] = self._new_file(name)
         file.append(block)
         if file.size >= self._settings.target_file_bytes:
             self._close(name)
@@ -54,14 +59,19 @@ class Stager:
     def _close(self, name: RecordName) -> None:
         self._books.files.append(self._open.pop(name).close())
 
-
-def new_file(name: RecordName, settings: CommitSettings) -> AvroFile:
-    """Starts a staged file under a name of its own, so that bundles never meet."""
-    directory = settings.place(name).staging(settings.run_id)
-    return AvroFile(
-        name,
-        storage.join(directory, f"{name}-{uuid.uuid4().hex}.avro"),
-        settings.codec,
-        settings.run_id,
-        settings.mapping_fingerprint,
-    )
+    def _new_file(self, name: RecordName) -> AvroFile:
+        """Starts a staged file under a name of its own, so that bundles never meet."""
+        settings = self._settings
+        self._count += 1
+        base = f"{name}-{self._count:05d}-{uuid.uuid4().hex}.avro"
+        sync = None
+        if self._repeatable:
+            sync = hashlib.sha256(f"{settings.run_id} {name} {self._count}".encode()).digest()
+        return AvroFile(
+            name,
+            storage.join(settings.place(name).staging(settings.run_id), base),
+            settings.codec,
+            settings.run_id,
+            settings.mapping_fingerprint,
+            sync,
+        )

@@ -85,10 +85,11 @@ def commit_pane(settings: CommitSettings, elements: list[bytes], meters: EventMe
         JobStatusError: It cannot be committed; nothing of it stays.
     """
     begun = (manifest_path, pending_path)
-    stager = Stager(settings)
+    # Two tries at the same time commit the same files, whichever of them is ahead.
+    stager = Stager(settings, repeatable=True)
     try:
         if not any(storage.exists(path(settings.output, settings.run_id)) for path in begun):
-            for element in elements:
+            for element in sorted(elements):
                 for block in unpacked(element, list[EncodedBlock]):
                     stager.add(block)
         books = stager.finish()

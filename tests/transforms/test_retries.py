@@ -124,6 +124,24 @@ def test_panes_at_the_same_time_are_one(run: CommitSettings, attempt: int) -> No
     assert not Path(run.output, "_staging").exists()
 
 
+def test_every_try_of_a_pane_makes_the_same_files(tmp_path: Path) -> None:
+    elements = [packed([message_block(number, events=3, bad=1)]) for number in range(4)]
+    made = []
+    for attempt, order in enumerate((elements, elements[::-1])):
+        pane = settings(
+            str(tmp_path / str(attempt)),
+            "pane",
+            write_mode="append",
+            from_messages=True,
+            target_file_bytes=5_000,
+        )
+        commit_pane(pane, order, EventMeters())
+        ((_, manifest),) = manifests(pane.output)
+        made.append([(file.path, file.sha256) for file in manifest.files])
+    assert len(made[0]) > 2
+    assert made[0] == made[1]
+
+
 class _FailsOnce(beam.DoFn):
     """Fails at one element, the first time that comes."""
 
