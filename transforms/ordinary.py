@@ -7,7 +7,7 @@ that costs a few list operations a payload where a call for each would cost seve
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import compress
 
 import msgspec
@@ -21,6 +21,10 @@ from transforms.payloads import Rows
 from transforms.status_text import WrongTypeError, status_text
 
 _decode = msgspec.json.Decoder(Payload).decode
+
+_RUN = 32
+"""Payloads that are looked at together: as many as rarely have too many brackets among them, and so
+few that they stay in the processor's cache, and what is made of them needs no new memory."""
 
 
 def add_ordinary(
@@ -74,20 +78,22 @@ def _decoded(payloads: Sequence[bytes]) -> list[Payload | None]:
     return envelopes
 
 
-def _faulty_or_deep(payloads: Sequence[bytes]) -> list[int]:
+def _faulty_or_deep(payloads: Sequence[bytes]) -> Iterator[int]:
     """The positions of payloads with what the decoder does not look for, or possibly so."""
-    found = []
-    # A line end between them keeps halves of a character in two payloads from making one.
-    whole = b"\n".join(payloads)
-    if not _is_utf8(whole):
-        found = [place for place, payload in enumerate(payloads) if not _is_utf8(payload)]
-    # `[` and `{` differ in one bit; no third character becomes `{` with it.
-    opening = np.flatnonzero((np.frombuffer(whole, np.uint8) | 0x20) == ord("{"))
-    if len(opening) > MAX_DEPTH:
-        sizes = np.fromiter(map(len, payloads), np.int64, len(payloads))
-        counts = np.diff(np.searchsorted(opening, np.cumsum(sizes + 1)), prepend=0)
-        found += np.flatnonzero(counts > MAX_DEPTH).tolist()
-    return found
+    for start in range(0, len(payloads), _RUN):
+        run = payloads[start : start + _RUN]
+        # A line end between them keeps halves of a character in two payloads from making one.
+        whole = b"\n".join(run)
+        # `[` and `{` differ in one bit; no third character becomes `{` with it.
+        is_opening = np.frombuffer(whole, np.uint8) | 0x20 == ord("{")
+        if not _is_utf8(whole) or np.count_nonzero(is_opening) > MAX_DEPTH:
+            for position, payload in enumerate(run, start):
+                if not _is_utf8(payload) or _openings(payload) > MAX_DEPTH:
+                    yield position
+
+
+def _openings(payload: bytes) -> int:
+    return payload.count(b"{") + payload.count(b"[")
 
 
 def _is_utf8(text: bytes) -> bool:
