@@ -50,7 +50,9 @@ def derive_batch(events: pa.RecordBatch, deriver: Deriver) -> pa.RecordBatch:
         codes = codes * len(known[-1]) + encoded.indices.to_numpy()
     # One number says which values a row combines; each combination is derived once.
     combinations, indices = np.unique(codes, return_inverse=True)
-    columns: list[list[str | None]] = [[] for _ in JOB_STATUS]
+    # Many combinations have the same result.
+    results: dict[tuple[str | None, ...], int] = {}
+    places = []
     for code in combinations.tolist():
         code, legacy_index = divmod(code, len(known[2]))
         code, event_index = divmod(code, len(known[1]))
@@ -74,12 +76,14 @@ def derive_batch(events: pa.RecordBatch, deriver: Deriver) -> pa.RecordBatch:
             derived.derived_from,
             derived.derivation,
         )
-        for column, value in zip(columns, row, strict=True):
-            column.append(value)
+        places.append(results.setdefault(row, len(results)))
+    columns = zip(*results, strict=True) if results else [[] for _ in JOB_STATUS]
     distinct = pa.StructArray.from_arrays(
         [pa.array(column, pa.string()) for column in columns], fields=list(JOB_STATUS)
     )
-    derived_status = pa.DictionaryArray.from_arrays(pa.array(indices.astype(np.int32)), distinct)
+    derived_status = pa.DictionaryArray.from_arrays(
+        pa.array(np.array(places, np.int32)[indices]), distinct
+    )
     fingerprint = constant(deriver.mapping.fingerprint, events.num_rows)
     batch = events.set_column(
         events.schema.get_field_index("job_status"), "job_status", derived_status
