@@ -45,9 +45,9 @@ def derive_batch(events: pa.RecordBatch, deriver: Deriver) -> pa.RecordBatch:
     known: list[list[str | None]] = []
     codes = status.indices.to_numpy().astype(np.int64)
     for name in ("provider", "event_type", "legacy_status"):
-        encoded = events.column(name).dictionary_encode(null_encoding="encode")
-        known.append(encoded.dictionary.to_pylist())
-        codes = codes * len(known[-1]) + encoded.indices.to_numpy()
+        column = events.column(name)
+        known.append(column.dictionary.to_pylist())
+        codes = codes * len(known[-1]) + column.indices.to_numpy()
     # One number says which values a row combines; each combination is derived once.
     combinations, indices = np.unique(codes, return_inverse=True)
     # Many combinations have the same result.
@@ -77,9 +77,9 @@ def derive_batch(events: pa.RecordBatch, deriver: Deriver) -> pa.RecordBatch:
             derived.derivation,
         )
         places.append(results.setdefault(row, len(results)))
-    columns = zip(*results, strict=True) if results else [[] for _ in JOB_STATUS]
+    derived_columns = zip(*results, strict=True) if results else [[] for _ in JOB_STATUS]
     distinct = pa.StructArray.from_arrays(
-        [pa.array(column, pa.string()) for column in columns], fields=list(JOB_STATUS)
+        [pa.array(each, pa.string()) for each in derived_columns], fields=list(JOB_STATUS)
     )
     derived_status = pa.DictionaryArray.from_arrays(
         pa.array(np.array(places, np.int32)[indices]), distinct

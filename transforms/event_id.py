@@ -38,7 +38,7 @@ def event_ids(columns: dict[str, pa.Array], payloads: list[bytes]) -> pa.StringA
     so two different events never share an identity by rule.
 
     Args:
-        columns: String columns, among them IDENTITY_FIELDS.
+        columns: Columns of strings or dictionaries of them, among them IDENTITY_FIELDS.
         payloads: The text of each row.
 
     Returns:

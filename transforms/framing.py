@@ -40,9 +40,12 @@ def framed(column: pa.Array, framing: Framing) -> list[Part]:
     """Returns what stands before each value, and the values, to be joined.
 
     Args:
-        column: Strings or bytes.
+        column: Strings or bytes, or a dictionary of them.
         framing: How to frame them.
     """
+    if isinstance(column, pa.DictionaryArray):
+        distinct = joined(framed(column.dictionary, framing), len(column.dictionary))
+        return [distinct.take(column.indices)]
     if column.null_count == len(column):
         return [pa.scalar(framing.null, pa.binary())]
     lengths = pc.binary_length(column)
