@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from schemas.mapping import Mapping
 from transforms.blocks import EventBlock, isolating
-from transforms.derive import Deriver
+from transforms.derive import Derived, Deriver
 from transforms.parse_events import constant
 
 STEP = "DeriveJobStatus"
@@ -32,6 +32,9 @@ JOB_STATUS = pa.struct(
 )
 """The status of a job: in a block a dictionary, in the order of the output's schema."""
 
+_Sent = tuple[str | None, str | None, str]
+"""What was sent of a status: STATUS_TEXT."""
+
 
 def derive_batch(events: pa.RecordBatch, deriver: Deriver) -> pa.RecordBatch:
     """Replaces the column `job_status` by the derived one, and adds `mapping_fingerprint`.
@@ -41,46 +44,32 @@ def derive_batch(events: pa.RecordBatch, deriver: Deriver) -> pa.RecordBatch:
         deriver: Knows the rules.
     """
     status = events.column("job_status")
-    sent: list[list[str | None]] = [column.to_pylist() for column in status.dictionary.flatten()]
-    known: list[list[str | None]] = []
-    codes = status.indices.to_numpy().astype(np.int64)
-    for name in ("provider", "event_type", "legacy_status"):
-        column = events.column(name)
-        known.append(column.dictionary.to_pylist())
-        codes = codes * len(known[-1]) + column.indices.to_numpy()
+    sent: list[_Sent] = list(
+        zip(*(column.to_pylist() for column in status.dictionary.flatten()), strict=True)
+    )
+    words = [events.column(name) for name in ("provider", "event_type", "legacy_status")]
+    providers, event_types, legacy_statuses = (each.dictionary.to_pylist() for each in words)
     # One number says which values a row combines; each combination is derived once.
+    shape = [len(each.dictionary) for each in (status, *words)]
+    codes = np.ravel_multi_index([each.indices.to_numpy() for each in (status, *words)], shape)
     combinations, indices = np.unique(codes, return_inverse=True)
     # Many combinations have the same result.
-    results: dict[tuple[str | None, ...], int] = {}
+    results: dict[tuple[int, Derived], int] = {}
     places = []
-    for code in combinations.tolist():
-        code, legacy_index = divmod(code, len(known[2]))
-        code, event_index = divmod(code, len(known[1]))
-        sent_index, provider_index = divmod(code, len(known[0]))
-        given_value, source_json, source_type = (column[sent_index] for column in sent)
-        assert source_type is not None
+    for sent_index, provider, event_type, legacy_status in zip(
+        *(each.tolist() for each in np.unravel_index(combinations, shape)), strict=True
+    ):
+        given_value, source_json, source_type = sent[sent_index]
         derived = deriver(
-            known[0][provider_index],
-            known[1][event_index],
+            providers[provider],
+            event_types[event_type],
             given_value,
             source_type,
             source_json,
-            known[2][legacy_index],
+            legacy_statuses[legacy_status],
         )
-        row = (
-            derived.value,
-            derived.source_value,
-            source_json,
-            source_type,
-            given_value,
-            derived.derived_from,
-            derived.derivation,
-        )
-        places.append(results.setdefault(row, len(results)))
-    derived_columns = zip(*results, strict=True) if results else [[] for _ in JOB_STATUS]
-    distinct = pa.StructArray.from_arrays(
-        [pa.array(each, pa.string()) for each in derived_columns], fields=list(JOB_STATUS)
-    )
+        places.append(results.setdefault((sent_index, derived), len(results)))
+    distinct = pa.array([_row(*sent[each], derived) for each, derived in results], JOB_STATUS)
     derived_status = pa.DictionaryArray.from_arrays(
         pa.array(np.array(places, np.int32)[indices]), distinct
     )
@@ -89,6 +78,23 @@ def derive_batch(events: pa.RecordBatch, deriver: Deriver) -> pa.RecordBatch:
         events.schema.get_field_index("job_status"), "job_status", derived_status
     )
     return batch.append_column("mapping_fingerprint", fingerprint)
+
+
+def _row(
+    given_value: str | None,
+    source_value_json: str | None,
+    source_value_type: str,
+    derived: Derived,
+) -> tuple[str | None, ...]:
+    return (
+        derived.value,
+        derived.source_value,
+        source_value_json,
+        source_value_type,
+        given_value,
+        derived.derived_from,
+        derived.derivation,
+    )
 
 
 class _DeriveJobStatus(beam.DoFn):

@@ -49,7 +49,7 @@ def add_ordinary(
     envelopes = _decoded(payloads)
     for position in _faulty_or_deep(payloads):
         envelopes[position] = None
-    jobs = [None if each is None else _job_of(each) for each in envelopes]
+    jobs = [each and (each.event_data or _job_itself(each)) for each in envelopes]
     others = [position for position, job in enumerate(jobs) if job is None]
     for position, event_type in _unwanted(envelopes, jobs, contexts, accepts):
         rows.ignore(event_type)
@@ -59,8 +59,8 @@ def add_ordinary(
         others.append(position)
         jobs[position] = None
     taken = [job is not None for job in jobs]
-    rows.envelopes.extend(each for each, job in zip(envelopes, jobs, strict=True) if each and job)
-    rows.jobs.extend(job for job in jobs if job)
+    rows.envelopes.extend(filter(None, compress(envelopes, taken)))
+    rows.jobs.extend(filter(None, jobs))
     rows.status_indices.extend(map(rows.statuses.__getitem__, compress(raws, taken)))
     rows.payloads.extend(compress(payloads, taken))
     rows.offsets.extend(compress(offsets, taken))
@@ -106,11 +106,9 @@ def _is_utf8(text: bytes) -> bool:
     return True
 
 
-def _job_of(envelope: Payload) -> Job | None:
-    if envelope.event_data is not None:
-        return envelope.event_data
-    if envelope.data is UNSET and (envelope.id is not None or envelope.event is not None):
-        return envelope
+def _job_itself(payload: Payload) -> Job | None:
+    if payload.data is UNSET and (payload.id is not None or payload.event is not None):
+        return payload
     return None
 
 
@@ -122,12 +120,14 @@ def _unwanted(
 ) -> list[tuple[int, str]]:
     """The positions of events of other types, with their types."""
     types = [None if each is None else each.event for each in envelopes]
-    if None in types:
+    distinct = set(types)
+    if None in distinct:
         types = [
             context.event_type if each is None else each
             for each, context in zip(types, contexts, strict=True)
         ]
-    unwanted = {each for each in set(types) if each is not None and not accepts(each)}
+        distinct = set(types)
+    unwanted = {each for each in distinct if each is not None and not accepts(each)}
     if not unwanted:
         return []
     return [

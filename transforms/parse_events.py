@@ -225,14 +225,18 @@ def columns_of(source: str, rows: Rows) -> tuple[pa.RecordBatch, int]:
         "project_id": _ids([each.project_id for each in envelopes]),
         "account_id": _ids([each.account_id for each in envelopes]),
         "provider": _strings([each.provider for each in envelopes]),
-        "job_id": _either([each.id for each in jobs], [each.record_id for each in envelopes]),
-        "remote_job_id": _either(
-            [each.remote_id for each in jobs], [each.record_remote_id for each in envelopes]
-        ),
+        "job_id": _ids([each.id for each in jobs]),
+        "remote_job_id": _ids([each.remote_id for each in jobs]),
         "legacy_status": _strings([each.status for each in jobs]),
         "created_at": _strings([each.created_at for each in jobs]),
         "updated_at": _strings([each.updated_at for each in jobs]),
     }
+    if columns["job_id"].null_count:
+        others = _ids([each.record_id for each in envelopes])
+        columns["job_id"] = pc.coalesce(columns["job_id"], others)
+    if columns["remote_job_id"].null_count:
+        others = _ids([each.record_remote_id for each in envelopes])
+        columns["remote_job_id"] = pc.coalesce(columns["remote_job_id"], others)
     for name in _CONTEXT_FIELDS:
         columns[name] = _with_context(columns[name], rows.contexts, name)
     for field in PARSED:
@@ -290,11 +294,6 @@ def _ids(values: list[Any]) -> pa.StringArray:
         return pa.array(values, pa.string())
     except pa.ArrowTypeError:
         return pa.array([None if each is None else str(each) for each in values], pa.string())
-
-
-def _either(first: list[Any], second: list[Any]) -> pa.StringArray:
-    column = _ids(first)
-    return pc.coalesce(column, _ids(second)) if column.null_count else column
 
 
 def _with_context(column: pa.StringArray, contexts: list[Context], name: str) -> pa.StringArray:
