@@ -22,6 +22,10 @@ from transforms.status_text import WrongTypeError, status_text
 
 _decode = msgspec.json.Decoder(Payload).decode
 
+_PART = 1024
+"""Payloads that go through the steps together: few enough for what is decoded of them to be in the
+processor's cache from the first step to the last."""
+
 _RUN = 32
 """Payloads that are looked at together: as many as rarely have too many brackets among them, and so
 few that they stay in the processor's cache, and what is made of them needs no new memory."""
@@ -46,6 +50,21 @@ def add_ordinary(
     Returns:
         The positions of the other payloads, for which nothing was done.
     """
+    others: list[int] = []
+    for start in range(0, len(payloads), _PART):
+        part = slice(start, start + _PART)
+        found = _add_part(payloads[part], offsets[part], contexts[part], accepts, rows)
+        others += [start + position for position in found]
+    return others
+
+
+def _add_part(
+    payloads: Sequence[bytes],
+    offsets: Sequence[int],
+    contexts: Sequence[Context],
+    accepts: Callable[[str], bool],
+    rows: Rows,
+) -> list[int]:
     envelopes = _decoded(payloads)
     for position in _faulty_or_deep(payloads):
         envelopes[position] = None
