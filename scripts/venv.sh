@@ -9,6 +9,8 @@ venv=$root/.venv
 stamp=$venv/installed
 # Also what is locked while .venv is worked on, so it lies outside.
 log=$root/.venv.log
+# What a run imports, its worker processes included.
+modules='pipeline.cli, pipeline.run, apache_beam.runners.worker.sdk_worker_main'
 
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
 
@@ -93,10 +95,13 @@ install() {
   fi
   say "installing $1 into .venv (a minute or two the first time)"
   lock=$1
-  # Compiling all modules would take a third of the time; most are never imported.
+  # Compiling all modules would take a third of the time; most are never imported, see below.
   set -- "$venv/bin/python" -m pip install --disable-pip-version-check --no-input --no-compile
   logged "installing $lock" "$@" --require-hashes -r "$lock"
   logged 'installing job-status' "$@" --no-deps --no-build-isolation --editable .
+  # Python keeps what it compiles, unless the environment forbids it: then each start would take
+  # seconds more. -I does not look at the environment.
+  logged 'compiling job-status' "$venv/bin/python" -I -c "import $modules"
   { version_of "$venv/bin/python" && printf '%s\n' "$root" "$lock" && checksums; } >"$stamp.new"
   mv "$stamp.new" "$stamp"
 }

@@ -65,6 +65,9 @@ case "$1 $2" in
     sleep "${{SLOW:-0}}"
     if [ "${{FAIL:-}}" = pip ]; then echo 'ERROR: No matching distribution found'; exit 1; fi
     ;;
+  "-c import pipeline."*)
+    echo compile >>"$CALLS"
+    ;;
   "-m pytest" | "-m mypy" | "-m ruff")
     shift
     echo "$@" >>"$CALLS"
@@ -135,8 +138,8 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
-INSTALLED = ["venv", "pip requirements.lock", "pip ."]
-INSTALLED_FOR_TESTS = ["venv", "pip requirements-dev.lock", "pip ."]
+INSTALLED = ["venv", "pip requirements.lock", "pip .", "compile"]
+INSTALLED_FOR_TESTS = ["venv", "pip requirements-dev.lock", "pip .", "compile"]
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
@@ -267,7 +270,7 @@ class TestInstallation:
         with (machine.root / name).open("a") as file:
             file.write("\n")
         machine.run("run_local.sh", "schema")
-        assert machine.called() == ["pip requirements.lock", "pip ."]
+        assert machine.called() == INSTALLED[1:]
 
     @pytest.mark.parametrize("how", ["fails", "is killed"])
     def test_one_that_was_broken_off_is_made_from_nothing(self, machine: Machine, how: str) -> None:

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from schemas.mapping import Mapping
 from transforms.blocks import EventBlock, isolating
-from transforms.derive import Deriver
+from transforms.derive import Derived, Deriver
 from transforms.parse_events import constant
 
 STEP = "DeriveJobStatus"
@@ -32,6 +32,9 @@ JOB_STATUS = pa.struct(
 )
 """The status of a job: in a block a dictionary, in the order of the output's schema."""
 
+_Sent = tuple[str | None, str | None, str]
+"""What was sent of a status: STATUS_TEXT."""
+
 
 def derive_batch(events: pa.RecordBatch, deriver: Deriver) -> pa.RecordBatch:
     """Replaces the column `job_status` by the derived one, and adds `mapping_fingerprint`.
@@ -41,50 +44,57 @@ def derive_batch(events: pa.RecordBatch, deriver: Deriver) -> pa.RecordBatch:
         deriver: Knows the rules.
     """
     status = events.column("job_status")
-    sent: list[list[str | None]] = [column.to_pylist() for column in status.dictionary.flatten()]
-    known: list[list[str | None]] = []
-    codes = status.indices.to_numpy().astype(np.int64)
-    for name in ("provider", "event_type", "legacy_status"):
-        encoded = events.column(name).dictionary_encode(null_encoding="encode")
-        known.append(encoded.dictionary.to_pylist())
-        codes = codes * len(known[-1]) + encoded.indices.to_numpy()
-    # One number says which values a row combines; each combination is derived once.
-    combinations, indices = np.unique(codes, return_inverse=True)
-    columns: list[list[str | None]] = [[] for _ in JOB_STATUS]
-    for code in combinations.tolist():
-        code, legacy_index = divmod(code, len(known[2]))
-        code, event_index = divmod(code, len(known[1]))
-        sent_index, provider_index = divmod(code, len(known[0]))
-        given_value, source_json, source_type = (column[sent_index] for column in sent)
-        assert source_type is not None
-        derived = deriver(
-            known[0][provider_index],
-            known[1][event_index],
-            given_value,
-            source_type,
-            source_json,
-            known[2][legacy_index],
-        )
-        row = (
-            derived.value,
-            derived.source_value,
-            source_json,
-            source_type,
-            given_value,
-            derived.derived_from,
-            derived.derivation,
-        )
-        for column, value in zip(columns, row, strict=True):
-            column.append(value)
-    distinct = pa.StructArray.from_arrays(
-        [pa.array(column, pa.string()) for column in columns], fields=list(JOB_STATUS)
+    sent: list[_Sent] = list(
+        zip(*(column.to_pylist() for column in status.dictionary.flatten()), strict=True)
     )
-    derived_status = pa.DictionaryArray.from_arrays(pa.array(indices.astype(np.int32)), distinct)
+    words = [events.column(name) for name in ("provider", "event_type", "legacy_status")]
+    providers, event_types, legacy_statuses = (each.dictionary.to_pylist() for each in words)
+    # One number says which values a row combines; each combination is derived once.
+    shape = [len(each.dictionary) for each in (status, *words)]
+    codes = np.ravel_multi_index([each.indices.to_numpy() for each in (status, *words)], shape)
+    combinations, indices = np.unique(codes, return_inverse=True)
+    # Many combinations have the same result.
+    results: dict[tuple[int, Derived], int] = {}
+    places = []
+    for sent_index, provider, event_type, legacy_status in zip(
+        *(each.tolist() for each in np.unravel_index(combinations, shape)), strict=True
+    ):
+        given_value, source_json, source_type = sent[sent_index]
+        derived = deriver(
+            providers[provider],
+            event_types[event_type],
+            given_value,
+            source_type,
+            source_json,
+            legacy_statuses[legacy_status],
+        )
+        places.append(results.setdefault((sent_index, derived), len(results)))
+    distinct = pa.array([_row(*sent[each], derived) for each, derived in results], JOB_STATUS)
+    derived_status = pa.DictionaryArray.from_arrays(
+        pa.array(np.array(places, np.int32)[indices]), distinct
+    )
     fingerprint = constant(deriver.mapping.fingerprint, events.num_rows)
     batch = events.set_column(
         events.schema.get_field_index("job_status"), "job_status", derived_status
     )
     return batch.append_column("mapping_fingerprint", fingerprint)
+
+
+def _row(
+    given_value: str | None,
+    source_value_json: str | None,
+    source_value_type: str,
+    derived: Derived,
+) -> tuple[str | None, ...]:
+    return (
+        derived.value,
+        derived.source_value,
+        source_value_json,
+        source_value_type,
+        given_value,
+        derived.derived_from,
+        derived.derivation,
+    )
 
 
 class _DeriveJobStatus(beam.DoFn):

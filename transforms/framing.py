@@ -40,18 +40,19 @@ def framed(column: pa.Array, framing: Framing) -> list[Part]:
     """Returns what stands before each value, and the values, to be joined.
 
     Args:
-        column: Strings or bytes.
+        column: Strings or bytes, or a dictionary of them.
         framing: How to frame them.
     """
+    if isinstance(column, pa.DictionaryArray):
+        distinct = joined(framed(column.dictionary, framing), len(column.dictionary))
+        return [distinct.take(column.indices)]
     if column.null_count == len(column):
         return [pa.scalar(framing.null, pa.binary())]
     lengths = pc.binary_length(column)
     bounds = pc.min_max(lengths)
     shortest, longest = bounds["min"].as_py(), bounds["max"].as_py()
-    values = column.cast(pa.binary())
-    if column.null_count:
-        values = values.fill_null(b"")
-    elif shortest == longest:
+    values = column.view(pa.binary())
+    if shortest == longest and not column.null_count:
         return [pa.scalar(framing.prefix(longest), pa.binary()), values]
     if longest < _TABLE_LENGTHS:
         return [framing.table.take(lengths.fill_null(_TABLE_LENGTHS)), values]
@@ -74,5 +75,6 @@ def joined(parts: list[Part], count: int) -> pa.BinaryArray:
     if len(parts) == 1 and isinstance(parts[0], pa.Array):
         return parts[0]
     if any(isinstance(part, pa.Array) for part in parts):
-        return pc.binary_join_element_wise(*parts, b"")
+        # Of a null there is nothing but what stands for it.
+        return pc.binary_join_element_wise(*parts, b"", null_handling="replace")
     return pa.repeat(pa.scalar(b"".join(part.as_py() for part in parts), pa.binary()), count)

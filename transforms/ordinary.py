@@ -7,7 +7,7 @@ that costs a few list operations a payload where a call for each would cost seve
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import compress
 
 import msgspec
@@ -21,6 +21,14 @@ from transforms.payloads import Rows
 from transforms.status_text import WrongTypeError, status_text
 
 _decode = msgspec.json.Decoder(Payload).decode
+
+_PART = 1024
+"""Payloads that go through the steps together: few enough for what is decoded of them to be in the
+processor's cache from the first step to the last."""
+
+_RUN = 32
+"""Payloads that are looked at together: as many as rarely have too many brackets among them, and so
+few that they stay in the processor's cache, and what is made of them needs no new memory."""
 
 
 def add_ordinary(
@@ -42,10 +50,25 @@ def add_ordinary(
     Returns:
         The positions of the other payloads, for which nothing was done.
     """
+    others: list[int] = []
+    for start in range(0, len(payloads), _PART):
+        part = slice(start, start + _PART)
+        found = _add_part(payloads[part], offsets[part], contexts[part], accepts, rows)
+        others += [start + position for position in found]
+    return others
+
+
+def _add_part(
+    payloads: Sequence[bytes],
+    offsets: Sequence[int],
+    contexts: Sequence[Context],
+    accepts: Callable[[str], bool],
+    rows: Rows,
+) -> list[int]:
     envelopes = _decoded(payloads)
     for position in _faulty_or_deep(payloads):
         envelopes[position] = None
-    jobs = [None if each is None else _job_of(each) for each in envelopes]
+    jobs = [each and (each.event_data or _job_itself(each)) for each in envelopes]
     others = [position for position, job in enumerate(jobs) if job is None]
     for position, event_type in _unwanted(envelopes, jobs, contexts, accepts):
         rows.ignore(event_type)
@@ -55,8 +78,8 @@ def add_ordinary(
         others.append(position)
         jobs[position] = None
     taken = [job is not None for job in jobs]
-    rows.envelopes.extend(each for each, job in zip(envelopes, jobs, strict=True) if each and job)
-    rows.jobs.extend(job for job in jobs if job)
+    rows.envelopes.extend(filter(None, compress(envelopes, taken)))
+    rows.jobs.extend(filter(None, jobs))
     rows.status_indices.extend(map(rows.statuses.__getitem__, compress(raws, taken)))
     rows.payloads.extend(compress(payloads, taken))
     rows.offsets.extend(compress(offsets, taken))
@@ -74,20 +97,22 @@ def _decoded(payloads: Sequence[bytes]) -> list[Payload | None]:
     return envelopes
 
 
-def _faulty_or_deep(payloads: Sequence[bytes]) -> list[int]:
+def _faulty_or_deep(payloads: Sequence[bytes]) -> Iterator[int]:
     """The positions of payloads with what the decoder does not look for, or possibly so."""
-    found = []
-    # A line end between them keeps halves of a character in two payloads from making one.
-    whole = b"\n".join(payloads)
-    if not _is_utf8(whole):
-        found = [place for place, payload in enumerate(payloads) if not _is_utf8(payload)]
-    # `[` and `{` differ in one bit; no third character becomes `{` with it.
-    opening = np.flatnonzero((np.frombuffer(whole, np.uint8) | 0x20) == ord("{"))
-    if len(opening) > MAX_DEPTH:
-        sizes = np.fromiter(map(len, payloads), np.int64, len(payloads))
-        counts = np.diff(np.searchsorted(opening, np.cumsum(sizes + 1)), prepend=0)
-        found += np.flatnonzero(counts > MAX_DEPTH).tolist()
-    return found
+    for start in range(0, len(payloads), _RUN):
+        run = payloads[start : start + _RUN]
+        # A line end between them keeps halves of a character in two payloads from making one.
+        whole = b"\n".join(run)
+        # `[` and `{` differ in one bit; no third character becomes `{` with it.
+        is_opening = np.frombuffer(whole, np.uint8) | 0x20 == ord("{")
+        if not _is_utf8(whole) or np.count_nonzero(is_opening) > MAX_DEPTH:
+            for position, payload in enumerate(run, start):
+                if not _is_utf8(payload) or _openings(payload) > MAX_DEPTH:
+                    yield position
+
+
+def _openings(payload: bytes) -> int:
+    return payload.count(b"{") + payload.count(b"[")
 
 
 def _is_utf8(text: bytes) -> bool:
@@ -100,11 +125,9 @@ def _is_utf8(text: bytes) -> bool:
     return True
 
 
-def _job_of(envelope: Payload) -> Job | None:
-    if envelope.event_data is not None:
-        return envelope.event_data
-    if envelope.data is UNSET and (envelope.id is not None or envelope.event is not None):
-        return envelope
+def _job_itself(payload: Payload) -> Job | None:
+    if payload.data is UNSET and (payload.id is not None or payload.event is not None):
+        return payload
     return None
 
 
@@ -116,12 +139,14 @@ def _unwanted(
 ) -> list[tuple[int, str]]:
     """The positions of events of other types, with their types."""
     types = [None if each is None else each.event for each in envelopes]
-    if None in types:
+    distinct = set(types)
+    if None in distinct:
         types = [
             context.event_type if each is None else each
             for each, context in zip(types, contexts, strict=True)
         ]
-    unwanted = {each for each in set(types) if each is not None and not accepts(each)}
+        distinct = set(types)
+    unwanted = {each for each in distinct if each is not None and not accepts(each)}
     if not unwanted:
         return []
     return [

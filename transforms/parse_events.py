@@ -35,21 +35,24 @@ STATUS_TEXT = pa.struct(
 )
 """What was sent of a status. In a block it is a dictionary: few statuses are distinct."""
 
+_SHARED = pa.dictionary(pa.int32(), pa.string())
+"""Text that many events of a block have in common; a null is one of the dictionary's values."""
+
 PARSED = pa.schema(
     [
         ("event_id", pa.string()),
-        ("event_type", pa.string()),
+        ("event_type", _SHARED),
         ("event_time", TIMESTAMP),
-        ("project_id", pa.string()),
-        ("account_id", pa.string()),
-        ("provider", pa.string()),
+        ("project_id", _SHARED),
+        ("account_id", _SHARED),
+        ("provider", _SHARED),
         ("job_id", pa.string()),
         ("remote_job_id", pa.string()),
         ("job_created_at", TIMESTAMP),
         ("job_updated_at", TIMESTAMP),
-        ("legacy_status", pa.string()),
+        ("legacy_status", _SHARED),
         ("job_status", pa.dictionary(pa.int32(), STATUS_TEXT)),
-        ("source", pa.dictionary(pa.int32(), pa.string())),
+        ("source", _SHARED),
         ("source_offset", pa.int64()),
         ("message_id", pa.string()),
         ("publish_time", TIMESTAMP),
@@ -227,19 +230,28 @@ def columns_of(source: str, rows: Rows) -> tuple[pa.RecordBatch, int]:
         "project_id": _ids([each.project_id for each in envelopes]),
         "account_id": _ids([each.account_id for each in envelopes]),
         "provider": _strings([each.provider for each in envelopes]),
-        "job_id": _either([each.id for each in jobs], [each.record_id for each in envelopes]),
-        "remote_job_id": _either(
-            [each.remote_id for each in jobs], [each.record_remote_id for each in envelopes]
-        ),
+        "job_id": _ids([each.id for each in jobs]),
+        "remote_job_id": _ids([each.remote_id for each in jobs]),
         "legacy_status": _strings([each.status for each in jobs]),
         "created_at": _strings([each.created_at for each in jobs]),
         "updated_at": _strings([each.updated_at for each in jobs]),
     }
+    if columns["job_id"].null_count:
+        others = _ids([each.record_id for each in envelopes])
+        columns["job_id"] = pc.coalesce(columns["job_id"], others)
+    if columns["remote_job_id"].null_count:
+        others = _ids([each.record_remote_id for each in envelopes])
+        columns["remote_job_id"] = pc.coalesce(columns["remote_job_id"], others)
     for name in _CONTEXT_FIELDS:
         columns[name] = _with_context(columns[name], rows.contexts, name)
+    for field in PARSED:
+        if field.type == _SHARED and field.name in columns:
+            columns[field.name] = columns[field.name].dictionary_encode(null_encoding="encode")
     indices = pa.array(rows.status_indices, pa.int32())
     texts = rows.status_texts
-    columns["job_status_json"] = _strings([each.job_status_json for each in texts]).take(indices)
+    columns["job_status_json"] = pa.DictionaryArray.from_arrays(
+        indices, _strings([each.job_status_json for each in texts])
+    )
     columns["event_id"] = event_ids(columns, rows.payloads)
 
     unreadable = 0
@@ -287,11 +299,6 @@ def _ids(values: list[Any]) -> pa.StringArray:
         return pa.array(values, pa.string())
     except pa.ArrowTypeError:
         return pa.array([None if each is None else str(each) for each in values], pa.string())
-
-
-def _either(first: list[Any], second: list[Any]) -> pa.StringArray:
-    column = _ids(first)
-    return pc.coalesce(column, _ids(second)) if column.null_count else column
 
 
 def _with_context(column: pa.StringArray, contexts: list[Context], name: str) -> pa.StringArray:

@@ -66,7 +66,8 @@ def _batch(events: list[dict[str, Any]], *, repeat_statuses: bool = False) -> pa
         if field.name == "job_status":
             columns[field.name] = _status_column(values, repeat_statuses)
         elif pa.types.is_dictionary(field.type):
-            columns[field.name] = pa.array(["a"] * len(events)).dictionary_encode()
+            texts = pa.array(values, pa.string())
+            columns[field.name] = texts.dictionary_encode(null_encoding="encode")
         else:
             columns[field.name] = pa.array(values, field.type)
     return pa.RecordBatch.from_arrays(list(columns.values()), list(columns))

@@ -32,12 +32,19 @@ def _event_id(fields: list[str | None], payload: bytes) -> str:
 
 
 @settings(max_examples=150)
-@given(st.lists(st.tuples(st.lists(_TEXTS, min_size=10, max_size=10), st.binary(max_size=9))))
-def test_identity_is_what_is_specified(rows: list[tuple[list[str | None], bytes]]) -> None:
+@given(
+    st.lists(st.tuples(st.lists(_TEXTS, min_size=10, max_size=10), st.binary(max_size=9))),
+    st.sets(st.sampled_from(sorted({*IDENTITY_FIELDS} - {"job_id", "remote_job_id"}))),
+)
+def test_identity_is_what_is_specified(
+    rows: list[tuple[list[str | None], bytes]], shared: set[str]
+) -> None:
     columns = {
         name: pa.array([fields[number] for fields, _ in rows], pa.string())
         for number, name in enumerate(IDENTITY_FIELDS)
     }
+    for name in shared:
+        columns[name] = columns[name].dictionary_encode(null_encoding="encode")
     found = event_ids(columns, [payload for _, payload in rows]).to_pylist()
     assert found == [_event_id(fields, payload) for fields, payload in rows]
 

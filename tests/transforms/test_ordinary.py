@@ -72,6 +72,19 @@ def test_what_is_not_ordinary_is_left_alone(payload: bytes) -> None:
     assert rows.offsets == [0, 2]
 
 
+@pytest.mark.parametrize("place", [0, 31, 32, 1023, 1024, 2999])
+@pytest.mark.parametrize(
+    "payload",
+    [b'{"id":"x","title":"\xff"}', b'{"id":"x","custom_fields":' + b"[" * 201 + b"]" * 201 + b"}"],
+)
+def test_what_the_decoder_takes_wrongly_is_found_among_many(payload: bytes, place: int) -> None:
+    payloads = [b'{"id":"a","custom_fields":[{},{},{},{}]}'] * 3000
+    payloads[place] = payload
+    rows, others = _at_once(payloads, NO_CONTEXT)
+    assert others == [place]
+    assert rows.offsets == [each for each in range(3000) if each != place]
+
+
 def test_ordinary_shapes_are_taken() -> None:
     payloads = [
         b'{"event":"ats_jobs.updated","event_data":{"id":"x"}}',
