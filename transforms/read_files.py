@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import Any, BinaryIO, Literal, NamedTuple
 
@@ -92,10 +93,6 @@ def match_files(patterns: list[str]) -> storage.Matched:
     return storage.Matched(list(files.values()), sorted(directories))
 
 
-def _ignore(_: int) -> None:
-    pass
-
-
 def split_file(
     path: str, size: int, input_format: InputFormat, range_bytes: int = RANGE_BYTES
 ) -> list[FileRange]:
@@ -119,7 +116,7 @@ def split_file(
 
 
 def read_range(
-    piece: FileRange, limits: ReadLimits, on_read: Callable[[int], None] = _ignore
+    piece: FileRange, limits: ReadLimits, on_read: Callable[[int], None] | None = None
 ) -> Iterator[RawBlock]:
     """Reads a range as blocks whose spans tile it, each line and document exactly once.
 
@@ -140,8 +137,9 @@ def read_range(
         with storage.open_for_reading(piece.path) as file:
             position = piece.start
             for block in _blocks(file, piece, limits):
-                on_read(file.tell() - position)
-                position = file.tell()
+                if on_read is not None:
+                    on_read(file.tell() - position)
+                    position = file.tell()
                 if piece.whole and block.span is not None:
                     end = block.span.end
                 yield block
@@ -317,13 +315,12 @@ class _ReadRange(beam.DoFn):
         self._lifeline = lifeline
 
     def process(self, piece: FileRange) -> Iterator[RawBlock]:
-        if self._lifeline is None:
-            return read_range(FileRange(*piece), self._limits)
-        return read_range(FileRange(*piece), self._limits, self._tell)
+        on_read = None if self._lifeline is None else partial(_tell_bytes, self._lifeline)
+        return read_range(FileRange(*piece), self._limits, on_read)
 
-    def _tell(self, count: int) -> None:
-        assert self._lifeline is not None
-        self._lifeline.tell(Progress(bytes=count))
+
+def _tell_bytes(lifeline: Lifeline, count: int) -> None:
+    lifeline.tell(Progress(bytes=count))
 
 
 class ReadFiles(beam.PTransform):
