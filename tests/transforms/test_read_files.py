@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 
 from schemas.errors import InputError
 from transforms import compression, read_files, storage
-from transforms.blocks import PAYLOAD_HEAD_BYTES, InputNote, RawBlock, Rejection
+from transforms.blocks import BLOCK_BYTES, PAYLOAD_HEAD_BYTES, InputNote, RawBlock, Rejection
 from transforms.books import Books
 from transforms.read_files import (
     FileRange,
@@ -233,7 +233,7 @@ def test_a_line_of_20_mb_is_never_in_memory(suffix: str, tmp_path: Path) -> None
     assert (rejection.offset, rejection.full_size) == (8, 20_000_000)
     assert len(rejection.payload) == PAYLOAD_HEAD_BYTES
     assert got.tiled_to() == len(data)
-    assert peak < 5 * read_files.BLOCK_BYTES < len(data)
+    assert peak < 5 * BLOCK_BYTES < len(data)
 
 
 # Compressed files
