@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import fields
 from pathlib import Path
@@ -52,6 +53,10 @@ def test_beams_own_options_are_listed_on_demand() -> None:
     said = job_status("run", "--help").out
     assert "--help_beam" in said
     assert "--worker_machine_type" not in said
+
+
+def test_the_metadata_of_the_template_are_made_of_the_definitions() -> None:
+    assert json.loads((ROOT / "deploy" / "metadata.json").read_text()) == template()
 
 
 def test_a_template_asks_for_what_makes_sense_there() -> None:
