@@ -211,7 +211,11 @@ class RunOptions:
         at_most=64,
         only_for="messages",
     )
-    report: str | None = _option("Messages", "write the report to this file", metavar="FILE.json")
+    report: str | None = _option(
+        "Messages",
+        "write the report to this file: as JSON, or as a page to look at",
+        metavar="FILE.json|FILE.html",
+    )
     debug: bool = _option("Messages", "show tracebacks and the engine's log", default=False)
 
     @property
