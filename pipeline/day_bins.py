@@ -11,6 +11,9 @@ MOST_BINS = 60
 _FAR = 0.005
 """Share of events at either end that may be left out, where they alone make the range long."""
 
+_BESIDE = 0.1
+"""Share of the range of all others that these events have to be away from it; or 7 days."""
+
 _SHORTER = 0.5
 """How much shorter the range has to become for that."""
 
@@ -38,6 +41,11 @@ class DayBins:
     bins: list[Bin]
     before: int = 0
     after: int = 0
+
+    @property
+    def step(self) -> str:
+        """How long a step is, for people."""
+        return self.unit if self.unit[0].isdigit() else f"a {self.unit}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +121,15 @@ def _steps(unit: _Unit, days: list[tuple[date, int]]) -> int:
 def _near(days: list[tuple[date, int]]) -> list[tuple[date, int]]:
     """The days without the few far off: a single wrong year would hide all the others."""
     spare = _FAR * sum(count for _, count in days)
-    first, last = _dropped(days, spare), len(days) - _dropped(days[::-1], spare)
-    near = days[first:last]
-    length = (days[-1][0] - days[0][0]).days
-    return near if (near[-1][0] - near[0][0]).days <= length * _SHORTER else days
+    first = days[_dropped(days, spare)][0].toordinal()
+    last = days[-1 - _dropped(days[::-1], spare)][0].toordinal()
+    beside = max(_BESIDE * (last - first), 7)
+    near = [each for each in days if first - beside <= each[0].toordinal() <= last + beside]
+    return near if _length(near) <= _length(days) * _SHORTER else days
+
+
+def _length(days: list[tuple[date, int]]) -> int:
+    return (days[-1][0] - days[0][0]).days
 
 
 def _dropped(days: list[tuple[date, int]], spare: float) -> int:

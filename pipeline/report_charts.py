@@ -25,6 +25,8 @@ _GAP = 0.2
 _LEAST = 0.012
 """Share of the height that a column has at least, or a few events beside many would not be seen."""
 
+_COUNT = "Events"
+
 _WIDEST_COLUMN = 64
 """In pixels."""
 
@@ -102,30 +104,42 @@ def share_rows(caption: str, heading: str, rows: Sequence[Row], total: int) -> E
     return _rows(caption, heading, [(row, bar(row.parts, row.count)) for row in rows], total)
 
 
-def _rows(caption: str, heading: str, rows: Iterable[tuple[Row, Element]], total: int) -> Element:
+def _rows(caption: str, heading: str, rows: Sequence[tuple[Row, Element]], total: int) -> Element:
+    digits = max([len(f"{row.count:,}") for row, _ in rows] + [len(_COUNT)])
+    # A style sheet that breaks rows up, as on a phone, would take their roles away with it.
     head = element(
         "tr",
-        element("th", heading, scope="col"),
-        element("td", class_="chart"),
-        element("th", "Events", scope="col", class_="number"),
-        element("th", "Share", scope="col", class_="number"),
+        element("th", heading, scope="col", role="columnheader"),
+        element("td", class_="chart", role="cell"),
+        element("th", _COUNT, scope="col", class_="number", role="columnheader"),
+        element("th", "Share", scope="col", class_="number", role="columnheader"),
+        role="row",
     )
     body = [
         element(
             "tr",
-            element("th", row.name, row.note and element("small", row.note), scope="row"),
-            element("td", drawn, class_="chart"),
-            element("td", f"{row.count:,}", class_="number"),
-            element("td", share(row.count, total), class_="number muted"),
+            element(
+                "th",
+                row.name,
+                None if row.note is None else element("small", row.note),
+                scope="row",
+                role="rowheader",
+            ),
+            element("td", drawn, class_="chart", role="cell"),
+            element("td", f"{row.count:,}", class_="number", role="cell"),
+            element("td", share(row.count, total), class_="number muted", role="cell"),
+            role="row",
         )
         for row, drawn in rows
     ]
     return element(
         "table",
         element("caption", caption),
-        element("thead", head),
-        element("tbody", *body),
+        element("thead", head, role="rowgroup"),
+        element("tbody", *body, role="rowgroup"),
         class_="bars",
+        role="table",
+        style=f"--digits: {digits}",
     )
 
 
@@ -166,8 +180,8 @@ def columns(over_time: DayBins) -> Element:
         )
     busiest = next(each for each in bins if each.count == highest)
     span = (
-        f"{counted(len(bins), 'step')} of one {over_time.unit} from {bins[0].label} to "
-        f"{bins[-1].label}; the most are {highest:,} in {busiest.label}."
+        f"{counted(len(bins), 'column')} of {over_time.step} each, from {bins[0].label} to "
+        f"{bins[-1].label}; the most are {counted(highest, 'event')} in {busiest.label}."
     )
     chart = element(
         "svg",

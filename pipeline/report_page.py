@@ -5,8 +5,8 @@ from __future__ import annotations
 from importlib.resources import files
 from xml.etree.ElementTree import Element
 
-from pipeline.elements import document, element
-from pipeline.printable import counted, duration_text, moment, printable
+from pipeline.elements import document, element, style_sheet
+from pipeline.printable import counted, duration_text, moment
 from pipeline.report_charts import Part, bar, legend, share
 from pipeline.report_checks import checks, is_closed
 from pipeline.report_layout import Column, badge, code, folded, pair, section, table
@@ -21,6 +21,9 @@ from pipeline.report_statuses import (
 )
 from schemas.manifest import Manifest
 
+_LONG = 10_000_000
+"""From here on a number has less room than the others."""
+
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 """Even if a text became more than a text, a browser would load and run nothing."""
 
@@ -33,8 +36,8 @@ def page(report: Manifest) -> str:
         element("meta", charset="utf-8"),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
-        element("title", f"job-status run {printable(report.run_id)}"),
-        element("style", style),
+        element("title", f"job-status run {report.run_id}"),
+        style_sheet(style),
     )
     main = element(
         "main",
@@ -72,7 +75,7 @@ def _header(report: Manifest) -> Element:
     return element(
         "header",
         element("h1", "job-status run"),
-        element("p", code(printable(report.run_id)), committed, class_="muted"),
+        element("p", code(report.run_id), committed, class_="muted"),
         element("div", *badges),
     )
 
@@ -83,13 +86,13 @@ def _unmapped_count(report: Manifest) -> int:
 
 def _tiles(report: Manifest) -> Element:
     unmapped = _unmapped_count(report)
-    sources = counted(len(report.inputs), "input") if report.inputs else "events"
+    read, written = report.read, report.written
     tiles = (
-        ("Read", report.read, f"from {sources}" if report.inputs else "events"),
-        ("Written", report.written, share(report.written, report.read)),
-        ("Dead letters", report.dead_lettered, share(report.dead_lettered, report.read)),
-        ("Ignored", report.ignored, f"{share(report.ignored, report.read)}, of other types"),
-        ("Unmapped", unmapped, f"{share(unmapped, report.written)} of written"),
+        ("Read", read, f"from {counted(len(report.inputs), 'input')}" if report.inputs else ""),
+        ("Written", written, share(written, read)),
+        ("Dead letters", report.dead_lettered, share(report.dead_lettered, read)),
+        ("Ignored", report.ignored, share(report.ignored, read)),
+        ("Unmapped", unmapped, f"{share(unmapped, written)} of written" if written else ""),
         ("Events a second", report.events_per_second, duration_text(report.duration_seconds)),
     )
     return element(
@@ -98,7 +101,11 @@ def _tiles(report: Manifest) -> Element:
             element(
                 "div",
                 element("dt", name),
-                element("dd", f"{count:,}", element("small", about)),
+                element(
+                    "dd",
+                    element("span", f"{count:,}", class_="long" if count >= _LONG else None),
+                    element("small", about),
+                ),
             )
             for name, count, about in tiles
         ),
@@ -123,8 +130,8 @@ def _books(report: Manifest) -> Element:
         "Where every event went",
         "Each event that was read ends in exactly one place.",
         element("p", f"{report.read:,} read = {places}", class_="equation"),
-        element("div", bar(parts, sum(part.count for part in parts)), class_="flow"),
-        legend(parts),
+        element("div", bar(parts, report.read), class_="flow") if report.read else None,
+        legend(parts) if report.read else None,
         folded(f"{hold} of {len(found)} checks hold", table("Checks", heads, rows)),
     )
 

@@ -6,9 +6,9 @@ from typing import Final
 from xml.etree.ElementTree import Element
 
 from pipeline.elements import Child, element
-from pipeline.printable import counted, duration_text, moment, printable, shortened, size_text
+from pipeline.printable import counted, duration_text, moment, shortened, size_text
 from pipeline.report_charts import Part, Row, bar_rows
-from pipeline.report_layout import Column, badge, code, facts, folded, long_table, muted, section
+from pipeline.report_layout import Column, badge, facts, folded, long_table, muted, section
 from schemas.manifest import Manifest
 
 _LONGEST_NAME = 80
@@ -33,7 +33,7 @@ def dead_letters(report: Manifest) -> Element:
     if not report.by_error_code:
         return section(title, None, muted("There are none."))
     rows = [
-        Row(printable(name), [Part(name, count, "fill-bad")], _ERROR_CODES.get(name))
+        Row(name, [Part(name, count, "fill-bad")], _ERROR_CODES.get(name))
         for name, count in report.by_error_code.items()
     ]
     chart = bar_rows("Dead letters by error code", "Error code", rows, report.dead_lettered)
@@ -46,7 +46,7 @@ def ignored(report: Manifest) -> Element:
     if not report.ignored_by_type:
         return section(title, None, muted("There are no events of other types."))
     rows = [
-        Row(shortened(name, _LONGEST_NAME), [Part(printable(name), count, "fill-muted")])
+        Row(shortened(name, _LONGEST_NAME), [Part(name, count, "fill-muted")])
         for name, count in report.ignored_by_type.items()
     ]
     caption = "Ignored events by type"
@@ -60,7 +60,8 @@ def ignored(report: Manifest) -> Element:
 def inputs(report: Manifest) -> Element:
     """The inputs, damaged ones first."""
     if not report.inputs:
-        return section("Inputs", None, muted("No files: the events came as messages."))
+        text = "No file: the events came as messages." if report.read else "There are none."
+        return section("Inputs", None, muted(text))
     rows = [
         (
             _path(each.path),
@@ -78,7 +79,7 @@ def inputs(report: Manifest) -> Element:
 def output_files(report: Manifest) -> Element:
     """The files that were committed."""
     if not report.files:
-        return section("Files", None, muted("None was committed."))
+        return section("Files", None, muted("There are none."))
     rows = [
         (_path(each.path), each.output, f"{each.records:,}", size_text(each.bytes))
         for each in report.files
@@ -95,18 +96,22 @@ def output_files(report: Manifest) -> Element:
 
 
 def _path(path: str) -> Element:
-    return element("span", printable(path), class_="text")
+    return element("span", path, class_="text")
 
 
 def run_facts(report: Manifest) -> Element:
     """What made the output."""
     rows: list[tuple[str, Child]] = [
-        ("Run", code(printable(report.run_id))),
+        ("Run", report.run_id),
         ("Committed at", moment(report.committed_at)),
         ("Duration", duration_text(report.duration_seconds)),
         ("job-status", report.pipeline_version),
-        ("Schema", f"version {report.schema_version}, {report.schema_fingerprint}"),
-        ("Mapping", code(report.mapping_fingerprint)),
+        (
+            "Schema",
+            report.schema_fingerprint
+            and f"version {report.schema_version}, {report.schema_fingerprint}",
+        ),
+        ("Mapping", report.mapping_fingerprint),
         ("Unreadable timestamps", f"{report.unreadable_timestamps:,}"),
     ]
     for name, paths in (
@@ -115,7 +120,7 @@ def run_facts(report: Manifest) -> Element:
     ):
         if paths:
             rows.append((name, folded(counted(len(paths), "file"), *map(_line, paths))))
-    return section("The run", None, facts(rows))
+    return section("The run", None, facts([row for row in rows if row[1]]))
 
 
 def _line(path: str) -> Element:

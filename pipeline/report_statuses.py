@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element
 
 from pipeline.day_bins import day_bins
 from pipeline.elements import Child, element
-from pipeline.printable import counted, printable, shortened
+from pipeline.printable import counted, shortened
 from pipeline.report_charts import Part, Row, bar_rows, columns, legend, share_rows
 from pipeline.report_layout import SHOWN, Column, folded, long_table, muted, section, table
 from schemas.manifest import Manifest
@@ -38,7 +38,7 @@ def _value_parts(counts: Counts) -> list[Part]:
     known = [(name, counts[name]) for name in (*_VALUES, _NULL) if name in counts]
     others = [(name, count) for name, count in counts.items() if name not in (*_VALUES, _NULL)]
     return [
-        Part("no value" if name == _NULL else printable(name), count, _style(name))
+        Part("no value" if name == _NULL else name, count, _style(name))
         for name, count in known + others
     ]
 
@@ -47,13 +47,19 @@ def _style(value: str) -> str:
     return value if value in _VALUES else "none" if value == _NULL else "more"
 
 
+def _chart(report: Manifest, title: str, about: str | None, *content: Child) -> Element:
+    """A section on what was written, or that nothing was."""
+    if not report.written:
+        return section(title, None, muted("No event was written."))
+    return section(title, about, *content)
+
+
 def by_value(report: Manifest) -> Element:
     """What the statuses came to."""
     rows = [Row(part.name, [part]) for part in _value_parts(report.by_value)]
     about = "What the statuses of the jobs came to."
-    return section(
-        "Values", about, bar_rows("Events by value", "Value", _ranked(rows), report.written)
-    )
+    chart = bar_rows("Events by value", "Value", _ranked(rows), report.written)
+    return _chart(report, "Values", about, chart)
 
 
 def _ranked(rows: list[Row]) -> list[Row]:
@@ -75,11 +81,8 @@ def by_provider(report: Manifest) -> Element:
         more = share_rows(f"{caption}, continued", "Provider", rows[SHOWN:], report.written)
         content.append(folded(counted(len(rows) - SHOWN, "more provider"), more))
     content.append(folded("The figures", *_value_matrix(report)))
-    return section(
-        "Values by provider",
-        "Each bar is all of a provider's events; names as they came.",
-        *content,
-    )
+    about = "Each bar is all of a provider's events; names as they came."
+    return _chart(report, "Values by provider", about, *content)
 
 
 def _provider(name: str, report: Manifest) -> str:
@@ -109,27 +112,27 @@ def _value_matrix(report: Manifest) -> list[Element]:
 def by_derivation(report: Manifest) -> Element:
     """How the values were found."""
     rows = [
-        Row(printable(name), [Part(name, count, _DERIVATION_STYLES.get(name, "accent"))], about)
+        Row(name, [Part(name, count, _DERIVATION_STYLES.get(name, "accent"))], about)
         for name, count in report.by_derivation.items()
         for about in [_DERIVATIONS.get(name)]
     ]
     chart = bar_rows("Events by derivation", "Derivation", rows, report.written)
-    return section("How values were found", None, chart)
+    return _chart(report, "How values were found", None, chart)
 
 
 def by_type(report: Manifest) -> Element:
     """What the source values were."""
     rows = [
-        Row(printable(name), [Part(name, count, "accent")])
+        Row(name, [Part(name, count, "accent")])
         for name, count in report.by_source_value_type.items()
     ]
     chart = bar_rows("Events by type of source value", "JSON type", rows, report.written)
-    return section("Types of source values", None, chart)
+    return _chart(report, "Types of source values", None, chart)
 
 
 def over_time(report: Manifest) -> Element:
     """When the events were."""
-    about = "Written events by the day of their time, in UTC."
+    title, about = "Events over time", "Written events by the day of their time, in UTC."
     bins = day_bins(report.by_day)
     left = []
     if without := report.by_day.get(_NULL, 0):
@@ -137,17 +140,17 @@ def over_time(report: Manifest) -> Element:
     if others := report.by_day.get(OTHER, 0):
         left.append(f"{counted(others, 'event')} on further days than are counted one by one")
     if bins is None:
-        text = "No event has a time." if report.written else "There are no events."
-        return section("Events over time", about, muted(text))
+        return _chart(report, title, about, muted("No event has a time."))
     if bins.before:
         left.append(f"{counted(bins.before, 'event')} before {bins.bins[0].label}")
     if bins.after:
         left.append(f"{counted(bins.after, 'event')} after {bins.bins[-1].label}")
     rows = [(each.label, f"{each.count:,}") for each in bins.bins if each.count]
     heads = [Column(bins.unit.capitalize()), Column("Events", "number")]
-    return section(
-        "Events over time",
-        about if bins.unit == "day" else f"{about} A column is one {bins.unit}.",
+    return _chart(
+        report,
+        title,
+        about if bins.unit == "day" else f"{about} A column is {bins.step}.",
         columns(bins),
         muted(f"Not drawn: {'; '.join(left)}.") if left else None,
         folded("The figures", table("Events over time", heads, rows)),
@@ -162,7 +165,7 @@ def unmapped(report: Manifest) -> Element:
     rows = [
         (
             "no provider" if row.provider is None else shortened(row.provider, _LONGEST_NAME),
-            element("span", printable(row.source_value), class_="text"),
+            element("span", row.source_value, class_="text"),
             f"{row.count:,}",
         )
         for row in report.unmapped
