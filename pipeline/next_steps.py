@@ -86,14 +86,14 @@ def _unmapped(report: Manifest, options: RunOptions) -> NextStep | None:
     if not report.unmapped:
         return None
     count = report.by_derivation.get("unmapped", 0)
-    what = f"{counted(count, 'event')} without a rule for the status"
+    what = f"{counted(count, 'event')} without a rule"
     source = options.report
     if source is None or not source.lower().endswith(".json"):
         if options.reads_messages:
-            return NextStep(f"{what}: with --report FILE.json, the statuses are listed")
+            return NextStep(f"{what}: with --report FILE.json, they are listed")
         source = manifest_path(options.output, report.run_id)
     return NextStep(
-        f"{what}: make a mapping file, fill it in, run again with --mapping",
+        f"{what}: fill in a mapping file, then run again with --mapping",
         ("job-status", "mapping", "suggest", source),
         "my_mapping.yaml",
     )

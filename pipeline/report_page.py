@@ -116,9 +116,10 @@ def _tiles(report: Manifest) -> Element:
 def _books(report: Manifest) -> Element:
     parts = [
         Part("written", report.written, "fill-good"),
-        Part("dead letters", report.dead_lettered, "fill-bad"),
+        Part("dead-lettered", report.dead_lettered, "fill-bad"),
         Part("ignored", report.ignored, "fill-muted"),
     ]
+    whole = sum(part.count for part in parts)
     found = checks(report)
     hold = sum(each.holds for each in found)
     places = " + ".join(f"{part.count:,} {part.name}" for part in parts)
@@ -130,8 +131,8 @@ def _books(report: Manifest) -> Element:
         "Where every event went",
         "Each event that was read ends in exactly one place.",
         element("p", f"{report.read:,} read = {places}", class_="equation"),
-        element("div", bar(parts, report.read), class_="flow") if report.read else None,
-        legend(parts) if report.read else None,
+        element("div", bar(parts, whole), class_="flow") if whole else None,
+        legend(parts) if whole else None,
         folded(f"{hold} of {len(found)} checks hold", table("Checks", heads, rows)),
     )
 

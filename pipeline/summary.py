@@ -11,7 +11,7 @@ from rich.table import Table
 
 from pipeline.next_steps import next_steps
 from pipeline.options import RunOptions
-from pipeline.printable import counted, duration_text, shortened, size_text
+from pipeline.printable import counted, duration_text, printable, shortened, size_text
 from pipeline.shell_lines import shell_lines
 from schemas.manifest import Manifest
 
@@ -49,7 +49,7 @@ def _figures(report: Manifest, options: RunOptions, width: int, with_data: bool)
     table.add_column(style="dim", overflow="fold")
 
     def row(name: str, count: int | None, text: str) -> None:
-        table.add_row(name, "" if count is None else f"{count:,}", escape(text))
+        table.add_row(name, "" if count is None else f"{count:,}", escape(printable(text)))
 
     speed = f"{duration_text(report.duration_seconds)}, {report.events_per_second:,} events/s"
     row("read", report.read, speed)
