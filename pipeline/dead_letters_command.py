@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from pipeline.arguments import CommandParser
+from pipeline.printable import printable
 from schemas.errors import InputError
 from transforms.compression import DamagedInputError
 from transforms.dead_letter_files import (
@@ -196,8 +197,3 @@ def _payload_text(letter: Letter) -> str:
         return f"({size:,} bytes, not kept)"
     text = printable(payload.decode("utf-8", "backslashreplace"))
     return text if len(payload) == size else f"{text} … ({size:,} bytes)"
-
-
-def printable(text: str) -> str:
-    """Text without characters that do something to a terminal: strangers wrote it."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -226,7 +226,11 @@ class RunOptions:
         at_most=64,
         only_for="messages",
     )
-    report: str | None = _option("Messages", "write the report to this file", metavar="FILE.json")
+    report: str | None = _option(
+        "Messages",
+        "what the run did, as JSON or as a page",
+        metavar="FILE.json|.html",
+    )
     log_format: Literal["text", "json"] = _option(
         "Messages", "how messages look", default="text", choices=("text", "json"), in_template=False
     )

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 
 from pipeline.graph import GraphSettings, MessageSettings
 from pipeline.options import RunOptions
+from pipeline.report import check_report
 from schemas.errors import InputError, OutputError, UsageError
 from schemas.mapping import Mapping, load_mapping
 from transforms import storage
@@ -47,8 +48,11 @@ def prepare(options: RunOptions) -> GraphSettings:
     """Settles what a run will do, without touching its output.
 
     Raises:
-        UsageError: The mapping or the run id cannot be used, or a path's scheme is not known.
+        UsageError: The mapping, the run id or the report cannot be used, or a path's scheme is
+            not known.
     """
+    if options.report is not None:
+        check_report(options.report)
     for path in (*options.input, options.output, options.dead_letter_output):
         if path is not None:
             storage.check_scheme(path)

@@ -16,8 +16,9 @@ from pipeline.logs import set_run
 from pipeline.options import RunOptions
 from pipeline.preflight import Preflight
 from pipeline.prepare import check_output, is_committed
-from pipeline.report import print_summary, report_of, write_report
+from pipeline.report import report_of, write_report
 from pipeline.stream import read_messages
+from pipeline.summary import print_summary
 from schemas.errors import InputError, JobStatusError, TooManyDeadLettersError
 from schemas.manifest import Manifest
 from transforms import storage
@@ -116,7 +117,7 @@ def say(options: RunOptions, report: Manifest, console: Console) -> None:
     """Writes the report file, if one is wanted, and prints the summary."""
     if options.report is not None:
         write_report(options.report, report)
-    print_summary(report, console)
+    print_summary(report, options, console)
 
 
 def judge(report: Manifest, max_dead_letter_fraction: float) -> None:

@@ -7,6 +7,15 @@ from collections import Counter
 import msgspec
 from msgspec import Struct, field
 
+from schemas.tallies import (
+    MAX_DAYS,
+    MAX_IGNORED_TYPES,
+    MAX_PROVIDERS,
+    Counts,
+    add_counts,
+    add_tables,
+)
+
 
 class Unmapped(Struct):
     """A source text that no rule maps, and how often it came."""
@@ -57,6 +66,8 @@ class Manifest(Struct, kw_only=True):
     """What a run did. Counts are of events; `read = written + dead_lettered + ignored`.
 
     Attributes:
+        by_provider: Written ones by provider, then by their value; `null` for none.
+        by_day: Written ones by the day of their time, in UTC; `null` for none.
         committed_at: RFC 3339, UTC.
         replaces: Paths of the manifests that this run took the place of, as those of files. They
             and their files go before the intent of this run; while it is there, readers leave
@@ -73,6 +84,8 @@ class Manifest(Struct, kw_only=True):
     by_value: dict[str, int] = field(default_factory=dict)
     by_source_value_type: dict[str, int] = field(default_factory=dict)
     by_derivation: dict[str, int] = field(default_factory=dict)
+    by_provider: dict[str, Counts] = field(default_factory=dict)
+    by_day: dict[str, int] = field(default_factory=dict)
     by_error_code: dict[str, int] = field(default_factory=dict)
     ignored_by_type: dict[str, int] = field(default_factory=dict)
     unmapped: list[Unmapped] = field(default_factory=list)
@@ -97,15 +110,13 @@ class Manifest(Struct, kw_only=True):
         self.ignored += other.ignored
         self.conserved = self.conserved and other.conserved
         self.unreadable_timestamps += other.unreadable_timestamps
-        for mine, theirs in (
-            (self.by_value, other.by_value),
-            (self.by_source_value_type, other.by_source_value_type),
-            (self.by_derivation, other.by_derivation),
-            (self.by_error_code, other.by_error_code),
-            (self.ignored_by_type, other.ignored_by_type),
-        ):
-            for key, count in theirs.items():
-                mine[key] = mine.get(key, 0) + count
+        add_counts(self.by_value, other.by_value)
+        add_counts(self.by_source_value_type, other.by_source_value_type)
+        add_counts(self.by_derivation, other.by_derivation)
+        add_counts(self.by_error_code, other.by_error_code)
+        add_tables(self.by_provider, other.by_provider, MAX_PROVIDERS)
+        add_counts(self.by_day, other.by_day, MAX_DAYS)
+        add_counts(self.ignored_by_type, other.ignored_by_type, MAX_IGNORED_TYPES)
         self.unmapped = _added(self.unmapped, other.unmapped)
         self.files += other.files
 

@@ -7,20 +7,24 @@ there, and the run commits only if they close.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct, field
 
+from schemas.tallies import (
+    MAX_DAYS,
+    MAX_IGNORED_TYPES,
+    MAX_PROVIDERS,
+    Counts,
+    add_counts,
+    add_tables,
+    total,
+)
 from transforms.blocks import InputNote, Receipt, Span
 from transforms.unmapped import UnmappedState, UnmappedTally
 
 Value = TypeVar("Value")
-
-MAX_IGNORED_TYPES: Final = 100
-"""Distinct types of ignored events that are counted one by one; the rest is counted together."""
-
-OTHER_TYPES: Final = "other"
 
 
 class InputBooks(Struct):
@@ -90,6 +94,8 @@ class Books(Struct):
         by_value: Written ones by their value; `null` for none.
         by_source_value_type: Written ones by the type of their source value.
         by_derivation: Written ones by how their value was found.
+        by_provider: Written ones by provider, then by their value; `null` for none.
+        by_day: Written ones by the day of their time, in UTC; `null` for none.
         by_error_code: Dead letters by code.
         unmapped: What no rule mapped.
         unreadable_timestamps: Timestamps that were given and could not be read.
@@ -105,6 +111,8 @@ class Books(Struct):
     by_value: dict[str, int] = field(default_factory=dict)
     by_source_value_type: dict[str, int] = field(default_factory=dict)
     by_derivation: dict[str, int] = field(default_factory=dict)
+    by_provider: dict[str, Counts] = field(default_factory=dict)
+    by_day: dict[str, int] = field(default_factory=dict)
     by_error_code: dict[str, int] = field(default_factory=dict)
     unmapped: UnmappedTally = field(default_factory=UnmappedTally)
     unreadable_timestamps: int = 0
@@ -118,18 +126,13 @@ class Books(Struct):
         self.written += other.written
         self.dead_lettered += other.dead_lettered
         self.unreadable_timestamps += other.unreadable_timestamps
-        for event_type, count in other.ignored_by_type.items():
-            if event_type not in self.ignored_by_type and self._has_all_types():
-                event_type = OTHER_TYPES
-            _add(self.ignored_by_type, event_type, count)
-        for mine, theirs in (
-            (self.by_value, other.by_value),
-            (self.by_source_value_type, other.by_source_value_type),
-            (self.by_derivation, other.by_derivation),
-            (self.by_error_code, other.by_error_code),
-        ):
-            for key, count in theirs.items():
-                _add(mine, key, count)
+        add_counts(self.by_value, other.by_value)
+        add_counts(self.by_source_value_type, other.by_source_value_type)
+        add_counts(self.by_derivation, other.by_derivation)
+        add_counts(self.by_error_code, other.by_error_code)
+        add_tables(self.by_provider, other.by_provider, MAX_PROVIDERS)
+        add_counts(self.by_day, other.by_day, MAX_DAYS)
+        add_counts(self.ignored_by_type, other.ignored_by_type, MAX_IGNORED_TYPES)
         self.unmapped.merge(other.unmapped)
         for path, books in other.inputs.items():
             self._merge_input(path, books)
@@ -143,9 +146,6 @@ class Books(Struct):
         if note is not None:
             mine = self.inputs.setdefault(note.path, InputBooks())
             mine.end, mine.damage = note.end, note.damage
-
-    def _has_all_types(self) -> bool:
-        return len(self.ignored_by_type.keys() - {OTHER_TYPES}) >= MAX_IGNORED_TYPES
 
     def _merge_input(self, path: str, theirs: InputBooks) -> None:
         mine = self.inputs.setdefault(path, InputBooks())
@@ -169,19 +169,24 @@ class Books(Struct):
                 f"{self.read} events were read, but {self.written} written, "
                 f"{self.dead_lettered} dead-lettered and {self.ignored} ignored"
             )
-        for output, count, counters in (
+        for output, count, tallies in (
             (
                 "job_status_event",
                 self.written,
-                (self.by_value, self.by_source_value_type, self.by_derivation),
+                (
+                    sum(self.by_value.values()),
+                    sum(self.by_source_value_type.values()),
+                    sum(self.by_derivation.values()),
+                    total(self.by_provider),
+                    sum(self.by_day.values()),
+                ),
             ),
-            ("dead_letter", self.dead_lettered, (self.by_error_code,)),
+            ("dead_letter", self.dead_lettered, (sum(self.by_error_code.values()),)),
         ):
             in_files = sum(file.records for file in self.files if file.output == output)
             if in_files != count:
                 faults.append(f"{output}: {count} records were made, but {in_files} are in files")
-            for counter in counters:
-                counted = sum(counter.values())
+            for counted in tallies:
                 if counted != count:
                     faults.append(f"{output}: {count} records were made, but {counted} counted")
         for path, books in sorted(self.inputs.items()):
@@ -206,10 +211,6 @@ class Books(Struct):
         for record in records:
             books.merge(Books.from_bytes(record))
         return books
-
-
-def _add(counts: dict[str, int], key: str, count: int) -> None:
-    counts[key] = counts.get(key, 0) + count
 
 
 def packed(value: Any) -> bytes:

@@ -17,6 +17,7 @@ import msgspec
 from schemas.avro import RecordName, record_schema
 from schemas.errors import InputError, JobStatusError, OutputError
 from schemas.manifest import Input, Manifest, OutputFile, Unmapped
+from schemas.tallies import Counts
 from schemas.version import PIPELINE_VERSION
 from transforms import storage
 from transforms.avro_files import AvroFile
@@ -235,6 +236,8 @@ def _manifest(
         by_value=_sorted(books.by_value),
         by_source_value_type=_sorted(books.by_source_value_type),
         by_derivation=_sorted(books.by_derivation),
+        by_provider=_sorted_table(books.by_provider),
+        by_day=dict(sorted(books.by_day.items())),
         by_error_code=_sorted(books.by_error_code),
         ignored_by_type=_sorted(books.ignored_by_type),
         unmapped=[
@@ -268,6 +271,11 @@ def _consumed(settings: CommitSettings, books: Books) -> list[str]:
 
 def _sorted(counts: dict[str, int]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _sorted_table(table: dict[str, Counts]) -> dict[str, Counts]:
+    by_total = sorted(table.items(), key=lambda item: (-sum(item[1].values()), item[0]))
+    return {name: _sorted(counts) for name, counts in by_total}
 
 
 def finish(output: str, intent: Intent) -> None:

@@ -6,7 +6,6 @@ good: a value that breaks a writer half-way leaves the whole file unreadable.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -19,10 +18,10 @@ from isal import isal_zlib
 
 from schemas.avro import listed_values, record_schema
 from transforms.avro_columns import encode_records
+from transforms.block_books import books_of
 from transforms.blocks import EventBlock, isolating
 from transforms.books import Books
 from transforms.dead_letters import PayloadPolicy, dead_letters, encoded_dead_letters
-from transforms.derive import Derived, unmapped_key
 from transforms.progress import Progress
 
 STEP = "EncodeAvro"
@@ -160,57 +159,6 @@ def _rows(is_meant: pa.BooleanArray, indices: pa.Array | None) -> list[int]:
         return []
     rows = is_meant if indices is None else is_meant.take(indices)
     return np.flatnonzero(rows.to_numpy(zero_copy_only=False)).tolist()
-
-
-def books_of(block: EventBlock) -> Books:
-    """The books of a block: what it read and what it says, before anything is written."""
-    books = Books(
-        read=block.read,
-        ignored_by_type=block.ignored,
-        by_error_code=dict(Counter(each.code for each in block.rejections)),
-        unreadable_timestamps=block.unreadable_timestamps,
-        receipts=[] if block.receipt is None else [block.receipt],
-    )
-    books.account_for(block.input or block.source, block.span, block.note)
-    if not block.events.num_rows:
-        return books
-    status = block.events.column("job_status")
-    counts = np.bincount(status.indices, minlength=len(status.dictionary)).tolist()
-    for counter, name in (
-        (books.by_value, "value"),
-        (books.by_source_value_type, "source_value_type"),
-        (books.by_derivation, "derivation"),
-    ):
-        for key, count in zip(status.dictionary.field(name).to_pylist(), counts, strict=True):
-            if count:
-                counter[key or "null"] = counter.get(key or "null", 0) + count
-    if "unmapped" in books.by_derivation:
-        _tally_unmapped(books, block)
-    return books
-
-
-def _tally_unmapped(books: Books, block: EventBlock) -> None:
-    status = block.events.column("job_status")
-    distinct = status.dictionary
-    is_unmapped = pc.equal(distinct.field("derivation"), "unmapped").take(status.indices)
-    rows = block.events.select(["provider", "legacy_status"]).filter(is_unmapped)
-    said = [
-        distinct.field(name).to_pylist()
-        for name in ("value", "source_value", "derived_from", "derivation", "given_value")
-    ]
-    counts = Counter(
-        zip(
-            status.indices.filter(is_unmapped).to_pylist(),
-            rows.column("provider").to_pylist(),
-            rows.column("legacy_status").to_pylist(),
-            strict=True,
-        )
-    )
-    for (index, provider, legacy_status), count in counts.items():
-        *derived, given_value = (column[index] for column in said)
-        key = unmapped_key(Derived(*derived), provider, given_value, legacy_status)
-        if key is not None:
-            books.unmapped.add(*key, count)
 
 
 class _EncodeAvro(beam.DoFn):

@@ -15,8 +15,8 @@ from typing import NamedTuple
 import msgspec
 from msgspec import UNSET, Raw
 
+from schemas.tallies import MAX_IGNORED_TYPES, OTHER
 from transforms.blocks import Context, Rejection
-from transforms.books import MAX_IGNORED_TYPES, OTHER_TYPES
 from transforms.faulty_text import LONE_SURROGATE, Cover, Fault, fault_of
 from transforms.json_text import kind_of, spans_of
 from transforms.lines import too_large
@@ -182,7 +182,7 @@ class Rows:
         if is_new and (
             len(self.ignored) >= MAX_IGNORED_TYPES or len(event_type) > _MAX_TYPE_LENGTH
         ):
-            event_type = OTHER_TYPES
+            event_type = OTHER
         self.ignored[event_type] = self.ignored.get(event_type, 0) + 1
 
 

@@ -64,7 +64,7 @@ class UnmappedTally:
 
     def add(self, provider: str | None, text: str, count: int = 1) -> None:
         """Counts a text of a provider's."""
-        key = _Key(None if provider is None else _cut(provider), _cut(text))
+        key = _Key(None if provider is None else cut(provider), cut(text))
         if key in self._counts:
             self._counts[key] += count
         elif len(self._counts) < MAX_TEXTS:
@@ -122,5 +122,6 @@ def _rows(ranked: Iterable[tuple[_Key, int]]) -> list[UnmappedRow]:
     return [UnmappedRow(key.provider, key.text, count) for key, count in ranked]
 
 
-def _cut(text: str) -> str:
+def cut(text: str) -> str:
+    """Returns a text, or the head of a long one with an ellipsis."""
     return text if len(text) <= MAX_LENGTH else text[: MAX_LENGTH - 1] + "…"

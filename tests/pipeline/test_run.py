@@ -525,8 +525,8 @@ def _broken_reader(
 ) -> None:
     real = transforms.read_files.read_range
 
-    def broken(piece: FileRange, limits: ReadLimits) -> Iterator[RawBlock]:
-        blocks = real(piece, limits)
+    def broken(piece: FileRange, limits: ReadLimits, *more: Any) -> Iterator[RawBlock]:
+        blocks = real(piece, limits, *more)
         return change(blocks) if piece.path == str(path) else blocks
 
     monkeypatch.setattr(transforms.read_files, "read_range", broken)

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from schemas.tallies import MAX_DAYS, MAX_IGNORED_TYPES, MAX_PROVIDERS, OTHER, Counts
 from transforms.blocks import InputNote, Span
-from transforms.books import MAX_IGNORED_TYPES, OTHER_TYPES, Books, InputBooks, StagedFile
+from transforms.books import Books, InputBooks, StagedFile
 
 
 def _books_of(spans: list[Span], source: str = "a") -> Books:
@@ -34,6 +35,8 @@ def _closed_books() -> Books:
         by_value={"open": 2, "null": 1},
         by_source_value_type={"string": 3},
         by_derivation={"given": 3},
+        by_provider={"lever": {"open": 2}, "null": {"null": 1}},
+        by_day={"2025-05-01": 2, "null": 1},
         by_error_code={"INVALID_JSON": 2},
         inputs={"a": InputBooks(10, 10, None, [(0, 4), (4, 10)])},
         files=[_file("job_status_event", 2), _file("job_status_event", 1), _file("dead_letter", 2)],
@@ -144,6 +147,8 @@ def test_closed_books_have_no_faults() -> None:
         (lambda books: books.by_value.clear(), "job_status_event: 3 records were made, but 0 cou"),
         (lambda books: books.by_source_value_type.update(array=1), "but 4 counted"),
         (lambda books: books.by_derivation.update(given=2), "but 2 counted"),
+        (lambda books: books.by_provider["lever"].update(open=3), "but 4 counted"),
+        (lambda books: books.by_day.pop("null"), "but 2 counted"),
         (lambda books: books.by_error_code.update(INTERNAL=1), "dead_letter: 2 records were made"),
         (lambda books: books.inputs.update(b=InputBooks(1, 1)), "b: bytes 0 to 1 were not read"),
     ],
@@ -163,6 +168,8 @@ def test_merging_adds_everything() -> None:
     assert books.by_value == {"open": 4, "null": 2}
     assert books.by_source_value_type == {"string": 6}
     assert books.by_derivation == {"given": 6}
+    assert books.by_provider == {"lever": {"open": 4}, "null": {"null": 2}}
+    assert books.by_day == {"2025-05-01": 4, "null": 2}
     assert books.by_error_code == {"INVALID_JSON": 4}
     assert books.unreadable_timestamps == 6
     assert [(row.source_value, row.count) for row in books.unmapped.top()] == [("?", 2)]
@@ -183,7 +190,30 @@ def test_many_types_of_ignored_events_are_counted_together() -> None:
     books = Books()
     for bundle in range(10):
         types = {f"type {bundle} {number}": 1 for number in range(MAX_IGNORED_TYPES)}
-        books.merge(Books(ignored_by_type=types | {OTHER_TYPES: 5}))
+        books.merge(Books(ignored_by_type=types | {OTHER: 5}))
     assert books.ignored == 10 * (MAX_IGNORED_TYPES + 5)
     assert len(books.ignored_by_type) == MAX_IGNORED_TYPES + 1
     assert books.ignored_by_type["type 0 0"] == 1
+
+
+def test_many_providers_are_counted_together() -> None:
+    books = Books()
+    for bundle in range(10):
+        names = [f"provider {bundle} {number}" for number in range(MAX_PROVIDERS)]
+        table: dict[str, Counts] = {name: {"open": 1, "closed": 2} for name in names}
+        books.merge(Books(by_provider=table | {OTHER: {"draft": 5}}))
+    assert len(books.by_provider) == MAX_PROVIDERS + 1
+    assert books.by_provider["provider 0 0"] == {"open": 1, "closed": 2}
+    assert books.by_provider[OTHER] == {
+        "draft": 50,
+        "open": 9 * MAX_PROVIDERS,
+        "closed": 18 * MAX_PROVIDERS,
+    }
+
+
+def test_many_days_are_counted_together() -> None:
+    books = Books()
+    for bundle in range(3):
+        books.merge(Books(by_day={f"day {bundle} {number}": 1 for number in range(MAX_DAYS)}))
+    assert len(books.by_day) == MAX_DAYS + 1
+    assert books.by_day[OTHER] == 2 * MAX_DAYS

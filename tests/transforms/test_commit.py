@@ -516,7 +516,8 @@ def test_a_manifest_that_cannot_be_opened_is_an_error_of_the_output(tmp_path: Pa
 
 REPORT_KEYS = [
     *("run_id", "read", "written", "dead_lettered", "ignored", "conserved"),
-    *("by_value", "by_source_value_type", "by_derivation", "by_error_code", "ignored_by_type"),
+    *("by_value", "by_source_value_type", "by_derivation", "by_provider", "by_day"),
+    *("by_error_code", "ignored_by_type"),
     *("unmapped", "unreadable_timestamps", "inputs", "files"),
     *("duration_seconds", "events_per_second"),
 ]
@@ -623,8 +624,8 @@ def test_ten_thousand_files_commit_in_seconds(tmp_path: Path) -> None:
         path = f"{file.path}-{number}"
         Path(path).write_bytes(data)
         books.files.append(replace_struct(file, path=path))
-    counters = (books.by_value, books.by_source_value_type, books.by_derivation)
-    for counter in counters:
+    counters = (books.by_value, books.by_source_value_type, books.by_derivation, books.by_day)
+    for counter in (*counters, *books.by_provider.values()):
         counter.update(dict.fromkeys(counter, 10_000))
     books.read = books.written = 10_000
     start = time.monotonic()

@@ -282,6 +282,8 @@ def test_books_say_what_was_read_and_what_it_says() -> None:
     assert books.by_value == {"open": 1, "unmapped_value": 1, "null": 1}
     assert books.by_source_value_type == {"string": 2, "missing": 1}
     assert books.by_derivation == {"given": 1, "unmapped": 1, "absent": 1}
+    assert books.by_provider == {"null": {"open": 1, "unmapped_value": 1, "null": 1}}
+    assert books.by_day == {"null": 3}
     assert books.by_error_code == {"INVALID_JSON": 1, "NOT_AN_EVENT": 1}
     assert books.unreadable_timestamps == 1
     assert books.inputs["/in/events.jsonl"].spans == [(0, 99)]

@@ -1,0 +1,245 @@
+"""The report page shows what was counted, needs nothing else, and trusts no text."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.report_page import page
+from schemas.manifest import Input, Manifest, OutputFile, Unmapped
+from schemas.tallies import MAX_PROVIDERS, OTHER
+
+VOID = {"meta", "wbr", "br"}
+HOSTILE = "</title><script>alert('1')</script><img src=x onerror=\"alert(1)\"> & \x1b\u202e]]>"
+
+
+class _Page(HTMLParser):
+    """Tags with their attributes in their order, texts, and texts by tag."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[tuple[str, str]] = []
+        self._open: list[str] = []
+        self.feed(text)
+        self.close()
+        assert not self._open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self._open:
+            self.texts.append((self._open[-1], data))
+
+    def of(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for each, attributes in self.tags if each == tag]
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(data for tag, data in self.texts if tag != "style").split())
+
+
+def _report(text: str) -> Manifest:
+    """A report with a text in every place that a text can have, and the same counts always."""
+    return Manifest(
+        run_id=text,
+        read=10,
+        written=7,
+        dead_lettered=2,
+        ignored=1,
+        by_value={"open": 4, "unmapped_value": 2, f"{text}v": 1},
+        by_source_value_type={f"{text}s": 7},
+        by_derivation={"given": 5, "unmapped": 2},
+        by_provider={f"{text}p": {"open": 4, f"{text}v": 1}, "null": {"unmapped_value": 2}},
+        by_day={"2025-05-01": 4, "2025-05-03": 2, "null": 1, f"{text}d": 0},
+        by_error_code={f"{text}e": 1, "TOO_LARGE": 1},
+        ignored_by_type={f"{text}t": 1},
+        unmapped=[Unmapped(f"{text}p", f"{text}u", 2), Unmapped(None, f"{text}n", 1)],
+        inputs=[Input(f"/{text}i", 5_000, True), Input("/x", 1)],
+        files=[
+            OutputFile(f"/{text}f", 7, 12_000, f"{text}h", "job_status"),
+            OutputFile("/dead", 2, 100, "", "dead_letter"),
+        ],
+        pipeline_version=f"{text}v",
+        schema_fingerprint=f"{text}f",
+        mapping_fingerprint=f"{text}m",
+        committed_at=f"{text}c",
+        replaces=[f"{text}r"],
+        consumed=[f"{text}c"],
+    )
+
+
+PLAIN = _Page(page(_report("plain")))
+
+
+@settings(max_examples=60)
+@given(
+    st.text(min_size=1, max_size=20)
+    | st.text("<>&\"'/!-[]=;`x", min_size=1, max_size=20)
+    | st.just(HOSTILE)
+)
+def test_no_text_becomes_an_element_or_an_attribute(text: str) -> None:
+    shown = _Page(page(_report(text)))
+    assert [(tag, attributes.keys()) for tag, attributes in shown.tags] == [
+        (tag, attributes.keys()) for tag, attributes in PLAIN.tags
+    ]
+
+
+def test_every_text_is_shown_as_it_came() -> None:
+    text = "<b>\"bold\"</b> & 'quoted'"
+    shown = _Page(page(_report(text))).text
+    for mark in "vspetuif":
+        assert f"{text}{mark}" in shown
+
+
+def test_what_turns_or_hides_a_text_is_shown_as_an_escape() -> None:
+    text = page(_report("a\u202eb\x1bc\x00d"))
+    assert r"a\u202eb\x1bc\x00d" in text
+    assert not set("\u202e\x1b\x00") & set(text)
+
+
+def test_the_page_needs_nothing_else_and_runs_nothing() -> None:
+    text = page(_report("x"))
+    assert "script" not in {tag for tag, _ in PLAIN.tags}
+    assert not re.search(r"url\(|@import|https?:|//[a-z]", text)
+    for _, attributes in PLAIN.tags:
+        assert not {"src", "href"} & attributes.keys()
+        assert not any(name.startswith("on") for name in attributes)
+    policies = [each["content"] for each in PLAIN.of("meta") if "http-equiv" in each]
+    assert policies == ["default-src 'none'; style-src 'unsafe-inline'"]
+
+
+def test_every_drawing_has_a_text_beside_it_or_one_of_its_own() -> None:
+    drawings = PLAIN.of("svg")
+    assert len(drawings) > 10
+    ids = {attributes.get("id") for _, attributes in PLAIN.tags}
+    for each in drawings:
+        if each.get("aria-hidden") != "true":
+            assert each["role"] == "img"
+            assert set(str(each["aria-labelledby"]).split()) <= ids
+    described = [data for tag, data in PLAIN.texts if tag == "desc"]
+    assert described == [
+        "3 columns of a day each, from 2025-05-01 to 2025-05-03; "
+        "the most are 4 events in 2025-05-01."
+    ]
+
+
+def test_ids_are_given_once() -> None:
+    ids = [attributes["id"] for _, attributes in PLAIN.tags if "id" in attributes]
+    assert len(ids) == len(set(ids)) > 0
+
+
+def test_tables_have_captions_and_their_headings_say_what_they_are_of() -> None:
+    assert len(PLAIN.of("table")) == len(PLAIN.of("caption")) > 0
+    assert all(each.get("scope") in ("col", "row") for each in PLAIN.of("th"))
+
+
+def test_headings_and_language_are_those_of_a_page() -> None:
+    assert [tag for tag, _ in PLAIN.tags if re.fullmatch(r"h\d", tag)] == [
+        "h1",
+        *["h2"] * len(PLAIN.of("section")),
+    ]
+    assert PLAIN.of("html") == [{"lang": "en"}]
+    assert {each.get("name") for each in PLAIN.of("meta")} >= {"viewport"}
+
+
+def _percent(each: dict[str, str | None], name: str) -> float:
+    return float(str(each[name]).removesuffix("%"))
+
+
+_counts = st.dictionaries(st.sampled_from(["open", "null", "x", "closed"]), st.integers(0, 10**12))
+
+
+@settings(max_examples=60)
+@given(
+    st.builds(
+        Manifest,
+        run_id=st.just("run"),
+        read=st.integers(0, 10**12),
+        written=st.integers(0, 10**12),
+        ignored=st.just(0),
+        by_value=_counts,
+        by_provider=st.dictionaries(st.text(max_size=3), _counts, max_size=30),
+        by_derivation=_counts,
+        by_source_value_type=_counts,
+        by_day=st.dictionaries(st.dates().map(str), st.integers(0, 10**9), max_size=9),
+        by_error_code=_counts,
+        ignored_by_type=_counts,
+        unmapped=st.just([]),
+        inputs=st.just([]),
+        files=st.just([]),
+    )
+)
+def test_whatever_was_counted_is_drawn_within_the_charts(report: Manifest) -> None:
+    for each in _Page(page(report)).of("rect"):
+        if "x" in each:
+            assert 0 <= _percent(each, "x") <= 100
+            assert _percent(each, "x") + _percent(each, "width") <= 100.01
+        if "y" in each:
+            assert _percent(each, "y") >= 0
+            assert _percent(each, "y") + _percent(each, "height") <= 100.01
+
+
+def test_an_empty_run_has_a_page() -> None:
+    shown = _Page(page(Manifest(run_id="none"))).text
+    assert "✓ the books close" in shown
+    assert "No event was written." in shown
+
+
+def test_the_figures_are_those_of_the_report() -> None:
+    assert "10 read = 7 written + 2 dead-lettered + 1 ignored" in PLAIN.text
+    assert "10 of 10 checks hold" in PLAIN.text
+    assert "✗ 1 damaged input" in PLAIN.text
+    assert "Not drawn: 1 event without a time." in PLAIN.text
+
+
+def _closed(**changes: Any) -> str:
+    report = _report("x")
+    report.by_day.pop("xd")
+    for name, value in changes.items():
+        setattr(report, name, value)
+    return _Page(page(report)).text
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"conserved": False},
+        {"read": 11},
+        {"by_value": {"open": 6}},
+        {"by_provider": {"x": {"open": 6}}},
+        {"by_day": {"null": 6}},
+        {"by_error_code": {}},
+        {"files": []},
+    ],
+)
+def test_books_that_do_not_close_are_seen_at_once(changes: dict[str, Any]) -> None:
+    assert "✓ the books close" in _closed()
+    assert "✗ the books do not close" in _closed(**changes)
+
+
+def test_providers_that_were_counted_together_are_called_so() -> None:
+    providers = {f"p{number}": {"open": 1} for number in range(MAX_PROVIDERS)}
+    many = Manifest(run_id="r", written=1, by_provider={**providers, OTHER: {"open": 9}})
+    assert "all others" in _Page(page(many)).text
+    few = Manifest(run_id="r", written=1, by_provider={OTHER: {"open": 9}})
+    assert "all others" not in _Page(page(few)).text
+
+
+def test_a_run_over_very_many_files_still_has_a_page_that_opens() -> None:
+    inputs = [Input(f"/in/{number}", 1, number == 9_999) for number in range(10_000)]
+    text = page(Manifest(run_id="r", inputs=inputs))
+    assert len(text) < 200_000
+    assert "/in/9999" in text
+    assert "9,500 more inputs: see the manifest of the run." in text

@@ -1,0 +1,45 @@
+"""A command in narrow lines is, to a shell, the command as it was."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from pipeline.shell_lines import shell_lines
+
+_printable = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=8)
+_words = st.lists(
+    st.lists(_printable | st.sampled_from([" ", "'", '"', "\\", "$(x)", "é中", "-", "/a" * 30]))
+    .map("".join)
+    .filter(bool),
+    min_size=1,
+    max_size=6,
+)
+
+
+@settings(max_examples=60)
+@given(_words, st.integers(20, 80))
+def test_a_shell_reads_the_same_words(words: list[str], width: int) -> None:
+    lines = shell_lines(["printf", r"%s\0", *words], None, width)
+    said = subprocess.run(["sh", "-c", "\n".join(lines)], capture_output=True, check=True)
+    assert said.stdout.decode().split("\0")[:-1] == words
+    assert all(cell_len(line) <= width for line in lines)
+
+
+@pytest.mark.parametrize("name", ["plain.yaml", "a b.yaml", "long" * 40 + ".yaml"])
+def test_a_shell_writes_to_the_same_file(name: str) -> None:
+    lines = shell_lines(["printf", "%s", "x"], name, 40)
+    assert all(cell_len(line) <= 40 for line in lines)
+    script = "\n".join(lines).replace(">", "'>'")
+    said = subprocess.run(["sh", "-c", script], capture_output=True, check=True)
+    assert said.stdout.decode() == f"x>{name}"
+
+
+def test_a_short_command_is_one_line() -> None:
+    assert shell_lines(["job-status", "inspect", "my out"], "a.txt", 80) == [
+        "  job-status inspect 'my out' > a.txt"
+    ]

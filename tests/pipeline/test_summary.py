@@ -1,0 +1,250 @@
+"""The end of a run fits a terminal, keeps the data off logs, and says what to do next."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace as replace_struct
+from rich.cells import cell_len
+from rich.console import Console
+
+from pipeline.next_steps import NextStep, next_steps
+from pipeline.options import RunOptions
+from pipeline.summary import print_summary
+from schemas.manifest import Input, Manifest, OutputFile, Unmapped
+from tests.pipeline.command import job_status, run, write_events
+
+OPTIONS = RunOptions(input=["in/*"], output="out")
+
+MANY = Manifest(
+    run_id="run",
+    read=6_000,
+    written=3_000,
+    dead_lettered=2_000,
+    ignored=1_000,
+    by_value={"open": 2_990, "null": 10},
+    by_derivation={"unmapped": 7, "given": 2_993},
+    by_error_code={"INVALID_JSON": 1_500, "TOO_LARGE": 500},
+    ignored_by_type={f"canary.{number}": 100 for number in range(10)},
+    unmapped=[Unmapped("canary", "canary text", 5), Unmapped(None, "canary alone", 2)],
+    unreadable_timestamps=3,
+    files=[OutputFile("/a/job_status/x.avro", 3_000, 12_345, "", "job_status")],
+    duration_seconds=2.0,
+    events_per_second=3_000,
+)
+
+
+def _printed(
+    report: Manifest, options: RunOptions = OPTIONS, terminal: bool = False, width: int = 80
+) -> str:
+    file = io.StringIO()
+    console = Console(
+        file=file, force_terminal=terminal, width=width, color_system=None, highlight=False
+    )
+    print_summary(report, options, console)
+    return file.getvalue()
+
+
+_text = st.text(max_size=30) | st.sampled_from(["中" * 60, "/long" * 40, "[red]", "a b " * 30])
+_counts = st.dictionaries(_text, st.integers(0, 10**12), max_size=30)
+
+
+@given(
+    st.builds(
+        Manifest,
+        run_id=_text,
+        by_value=_counts,
+        by_error_code=_counts | st.just({"TOO_LARGE": 1}),
+        ignored_by_type=_counts,
+        dead_lettered=st.integers(0, 3),
+        unreadable_timestamps=st.integers(0, 3),
+        unmapped=st.lists(st.builds(Unmapped, st.none() | _text, _text, st.just(1)), max_size=9),
+        inputs=st.lists(st.builds(Input, _text, st.just(1), st.booleans()), max_size=3),
+        files=st.lists(
+            st.builds(
+                OutputFile,
+                _text,
+                st.just(1),
+                st.just(1),
+                st.just(""),
+                st.sampled_from(["job_status", "dead_letter"]),
+            ),
+            max_size=3,
+        ),
+        read=st.integers(0, 10**13),
+    ),
+    st.builds(
+        RunOptions,
+        input=st.just(["x"]),
+        output=_text,
+        report=st.none() | _text,
+        mapping=st.none() | _text,
+    ),
+    st.booleans(),
+)
+def test_no_line_is_wider_than_80_columns(
+    report: Manifest, options: RunOptions, terminal: bool
+) -> None:
+    for line in _printed(report, options, terminal, 200).splitlines():
+        assert cell_len(line) <= 80
+
+
+def test_a_narrow_terminal_is_not_overrun() -> None:
+    text = _printed(MANY, terminal=True, width=50)
+    assert all(cell_len(line.rstrip()) <= 50 for line in text.splitlines())
+
+
+def test_what_stands_in_the_data_is_shown_on_a_terminal_only() -> None:
+    assert "canary" not in _printed(MANY)
+    shown = _printed(MANY, terminal=True)
+    assert "canary text of canary 5" in " ".join(shown.split())
+    assert "canary.0 100" in shown
+
+
+def test_data_does_nothing_to_a_terminal() -> None:
+    name = "\x1b]0;title\x07\u202e"
+    report = Manifest(
+        run_id="run",
+        ignored=1,
+        ignored_by_type={name: 1},
+        by_derivation={"unmapped": 1},
+        unmapped=[Unmapped(name, name, 1)],
+    )
+    shown = _printed(report, terminal=True)
+    assert r"\x1b]0;title\x07\u202e" in "".join(shown.split())
+    options = replace(OPTIONS, output=name, report=name)
+    files = [OutputFile(f"/{name}/x.avro", 1, 1, "", "job_status")]
+    shown += _printed(replace_struct(report, files=files, dead_lettered=1), options, terminal=True)
+    assert not {"\x07", "\u202e"} & set(shown)
+
+
+def test_many_names_are_cut_and_the_rest_is_counted() -> None:
+    codes = {f"CODE_{number}": 100 - number for number in range(20)}
+    assert "CODE_11 89, and 8 more" in " ".join(
+        _printed(Manifest(run_id="run", by_error_code=codes)).split()
+    )
+
+
+def test_colours_are_left_out_where_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def printed() -> str:
+        file = io.StringIO()
+        print_summary(MANY, OPTIONS, Console(file=file, force_terminal=True, width=80))
+        return file.getvalue()
+
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert "\x1b[36m" in printed()
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[36m" not in printed()
+
+
+def test_where_the_files_are_and_how_fast_it_was_is_said() -> None:
+    text = " ".join(_printed(MANY).split())
+    assert "read 6,000 2.0 s, 3,000 events/s" in text
+    assert "job_status 1 file, 12.3 kB, in /a/job_status" in text
+
+
+def test_a_run_without_trouble_leaves_nothing_to_do() -> None:
+    fine = Manifest(run_id="run", read=1, written=1, by_value={"open": 1})
+    assert next_steps(fine, OPTIONS) == []
+    assert "next" not in _printed(fine)
+
+
+def _steps(options: RunOptions = OPTIONS, **changes: object) -> list[NextStep]:
+    report = Manifest(run_id="run")
+    for name, value in changes.items():
+        setattr(report, name, value)
+    return next_steps(report, options)
+
+
+UNMAPPED = [Unmapped("lever", "?", 1)]
+
+
+def test_of_what_is_unmapped_a_mapping_is_made_from_the_report() -> None:
+    (step,) = _steps(replace(OPTIONS, report="r.json"), unmapped=UNMAPPED)
+    assert (step.command, step.target) == (
+        ("job-status", "mapping", "suggest", "r.json"),
+        "my_mapping.yaml",
+    )
+
+
+@pytest.mark.parametrize("report", [None, "r.html"])
+def test_where_no_such_report_was_written_it_is_made_from_the_manifest(report: str | None) -> None:
+    (step,) = _steps(replace(OPTIONS, report=report), unmapped=UNMAPPED)
+    assert step.command == ("job-status", "mapping", "suggest", "out/_manifest/run.json")
+
+
+def test_of_messages_there_is_no_one_manifest_so_a_report_is_asked_for() -> None:
+    options = RunOptions(input_subscription="projects/p/subscriptions/s", drain=True, output="out")
+    (step,) = _steps(options, unmapped=UNMAPPED)
+    assert not step.command
+    assert "--report FILE.json" in step.text
+
+
+def test_what_was_too_large_is_replayed_with_the_rules_of_the_run() -> None:
+    options = replace(OPTIONS, mapping="m.yaml", dead_letter_output="d", event_types=["a.*", "b"])
+    *_, step = _steps(options, dead_lettered=1, by_error_code={"TOO_LARGE": 1})
+    assert step.command == [
+        *("job-status", "replay", "out", "--output", "out", "--max_event_bytes", "100000000"),
+        *("--mapping", "m.yaml", "--dead_letter_output", "d", "--event_types", "a.*", "b"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        replace(OPTIONS, dead_letter_payload="none"),
+        RunOptions(input_subscription="projects/p/subscriptions/s", drain=True, output="out"),
+    ],
+)
+def test_what_nothing_can_bring_back_is_not_replayed(options: RunOptions) -> None:
+    steps = _steps(options, dead_lettered=1, by_error_code={"TOO_LARGE": 1})
+    assert [step.command for step in steps] == [("job-status", "dead-letters", "out")]
+
+
+@pytest.mark.parametrize(
+    ("mode", "told"), [("error", "--write_mode overwrite"), ("append", "run again over them")]
+)
+def test_damaged_inputs_come_first(mode: str, told: str) -> None:
+    options = replace(OPTIONS, write_mode=mode)  # type: ignore[arg-type]
+    inputs = [Input("a", 1), Input("b.gz", 1, damaged=True), Input("c.gz", 1, damaged=True)]
+    first, *_ = _steps(options, inputs=inputs, dead_lettered=1)
+    assert "2 inputs damaged (the first: b.gz)" in first.text
+    assert told in first.text
+
+
+def test_a_path_that_cannot_be_shown_gives_no_command() -> None:
+    assert "job-status dead-letters" not in _printed(
+        Manifest(run_id="run", dead_lettered=1), replace(OPTIONS, output="a\x1b[2Jb")
+    )
+
+
+def test_the_commands_work_as_they_are_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = write_events(tmp_path / "in.jsonl", 0, 3, bad=1)
+    text = path.read_text()
+    strange = text.splitlines()[0].replace("published", "no such status").replace("2025", "soon")
+    path.write_text(f"{text}{strange}\n{'x' * 2_000}\n")
+    arguments = ("--input", "in.jsonl", "--output", "my out", "--max_event_bytes", "1000")
+    said = run(*arguments, "--report", "r.json")
+    assert said.code == 0
+    lines = said.err.partition("what to do next")[2].replace("\\\n", " ").splitlines()
+    commands = [line.strip() for line in lines if line.startswith("  ")]
+    assert commands == [
+        "job-status dead-letters 'my out'",
+        "job-status replay 'my out' --output 'my out' --max_event_bytes 10000",
+        "job-status mapping suggest r.json > my_mapping.yaml",
+        "job-status inspect 'my out' --rows 100",
+    ]
+    for step in next_steps(
+        Manifest.from_json(Path("r.json").read_bytes()),
+        RunOptions(input=["in.jsonl"], output="my out", max_event_bytes=1000, report="r.json"),
+    ):
+        assert job_status(*step.command[1:]).code == 0

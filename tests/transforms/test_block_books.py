@@ -1,0 +1,77 @@
+"""The tallies of a block are those of its rows, counted one by one."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+
+import pyarrow as pa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.transforms.event_cases import derived, parsed
+from transforms.block_books import books_of
+from transforms.blocks import EventBlock
+from transforms.timestamps import TIMESTAMP
+from transforms.unmapped import MAX_LENGTH
+
+_START = datetime(1, 1, 1, tzinfo=timezone.utc)
+
+_rows = st.lists(
+    st.tuples(
+        st.sampled_from([None, "", "lever", "Lever", "null", "x" * 300]),
+        st.sampled_from([None, "open", "closed"]),
+        st.none()
+        | st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31), timezones=st.just(timezone.utc))
+        | st.sampled_from([0, 1]).map(
+            lambda minute: datetime(1969, 12, 31, 23, 59 * minute, tzinfo=timezone.utc)
+        ),
+    ),
+    min_size=1,
+    max_size=12,
+)
+Row = tuple[str | None, str | None, datetime | None]
+
+
+def _block(rows: list[Row]) -> EventBlock:
+    lines = [b'{"id":1,"job_status":{"source_value":"x"}}'] * len(rows)
+    block = derived(
+        parsed(*lines),
+        *({"value": value, "derivation": "absent"} for _, value, _ in rows),
+    )
+    events = block.events
+    micros = [None if at is None else (at - _START) // timedelta(microseconds=1) for *_, at in rows]
+    offset = (datetime(1970, 1, 1, tzinfo=timezone.utc) - _START) // timedelta(microseconds=1)
+    times = pa.array([None if each is None else each - offset for each in micros], pa.int64())
+    for name, column in (
+        ("provider", pa.array([provider for provider, *_ in rows], pa.string())),
+        ("event_time", times.cast(TIMESTAMP)),
+    ):
+        events = events.set_column(events.schema.get_field_index(name), name, column)
+    return replace(block, events=events)
+
+
+@given(_rows)
+def test_providers_are_counted_with_their_values(rows: list[Row]) -> None:
+    expected: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for provider, value, _ in rows:
+        name = "null" if provider is None else provider
+        name = name if len(name) <= MAX_LENGTH else name[: MAX_LENGTH - 1] + "…"
+        expected[name][value or "null"] += 1
+    assert books_of(_block(rows)).by_provider == expected
+
+
+@given(_rows)
+def test_days_are_those_of_the_event_times_in_utc(rows: list[Row]) -> None:
+    days = Counter("null" if at is None else at.date().isoformat() for *_, at in rows)
+    assert books_of(_block(rows)).by_day == days
+
+
+@given(_rows)
+def test_values_are_counted_by_themselves_as_by_provider(rows: list[Row]) -> None:
+    books = books_of(_block(rows))
+    counted: Counter[str] = Counter()
+    for counts in books.by_provider.values():
+        counted.update(counts)
+    assert books.by_value == counted

@@ -1,0 +1,121 @@
+"""The books of a block: how many of its events said what, counted from its columns."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from schemas.tallies import Counts, add_counts
+from transforms.blocks import EventBlock
+from transforms.books import Books
+from transforms.derive import Derived, unmapped_key
+from transforms.unmapped import cut
+
+_MICROSECONDS_OF_DAY = 24 * 3600 * 1_000_000
+
+
+def books_of(block: EventBlock) -> Books:
+    """The books of a block: what it read and what it says, before anything is written."""
+    books = Books(
+        read=block.read,
+        ignored_by_type=block.ignored,
+        by_error_code=dict(Counter(each.code for each in block.rejections)),
+        unreadable_timestamps=block.unreadable_timestamps,
+        receipts=[] if block.receipt is None else [block.receipt],
+    )
+    books.account_for(block.input or block.source, block.span, block.note)
+    if not block.events.num_rows:
+        return books
+    status = block.events.column("job_status")
+    value, kind, derivation = (
+        _named(status.dictionary.field(name)).through(status.indices.to_numpy())
+        for name in ("value", "source_value_type", "derivation")
+    )
+    books.by_value = value.counts()
+    books.by_source_value_type = kind.counts()
+    books.by_derivation = derivation.counts()
+    books.by_provider = _named(block.events.column("provider")).table(value)
+    books.by_day = _by_day(block.events.column("event_time"))
+    if "unmapped" in books.by_derivation:
+        _tally_unmapped(books, block)
+    return books
+
+
+class _Names(NamedTuple):
+    """A column of names: the distinct ones, and which of them each row has."""
+
+    names: list[str]
+    rows: np.ndarray
+
+    def through(self, indices: np.ndarray) -> _Names:
+        """The names of a dictionary's values become those of its rows."""
+        return _Names(self.names, self.rows[indices])
+
+    def counts(self) -> Counts:
+        """How many rows have each name."""
+        counts: Counts = {}
+        numbers = np.bincount(self.rows, minlength=len(self.names)).tolist()
+        for name, number in zip(self.names, numbers, strict=True):
+            if number:
+                add_counts(counts, {name: number})
+        return counts
+
+    def table(self, other: _Names) -> dict[str, Counts]:
+        """How many rows have each name, and of these each name of another column."""
+        width = len(other.names)
+        # One number says which two names a row has.
+        counts = np.bincount(self.rows * width + other.rows)
+        found = np.flatnonzero(counts)
+        table: dict[str, Counts] = {}
+        for code, count in zip(found.tolist(), counts[found].tolist(), strict=True):
+            name, column = self.names[code // width], other.names[code % width]
+            add_counts(table.setdefault(name, {}), {column: count})
+        return table
+
+
+def _named(column: pa.Array) -> _Names:
+    encoded = column if isinstance(column, pa.DictionaryArray) else column.dictionary_encode()
+    names = ["null" if each is None else cut(each) for each in encoded.dictionary.to_pylist()]
+    rows = encoded.indices
+    if rows.null_count:
+        rows, names = rows.fill_null(len(names)), [*names, "null"]
+    return _Names(names, rows.to_numpy().astype(np.int64))
+
+
+def _by_day(times: pa.Array) -> Counts:
+    given = times.drop_null() if times.null_count else times
+    days, counts = np.unique(
+        given.cast(pa.int64()).to_numpy() // _MICROSECONDS_OF_DAY, return_counts=True
+    )
+    by_day = dict(
+        zip(days.astype("datetime64[D]").astype(str).tolist(), counts.tolist(), strict=True)
+    )
+    return by_day | {"null": times.null_count} if times.null_count else by_day
+
+
+def _tally_unmapped(books: Books, block: EventBlock) -> None:
+    status = block.events.column("job_status")
+    distinct = status.dictionary
+    is_unmapped = pc.equal(distinct.field("derivation"), "unmapped").take(status.indices)
+    rows = block.events.select(["provider", "legacy_status"]).filter(is_unmapped)
+    said = [
+        distinct.field(name).to_pylist()
+        for name in ("value", "source_value", "derived_from", "derivation", "given_value")
+    ]
+    counts = Counter(
+        zip(
+            status.indices.filter(is_unmapped).to_pylist(),
+            rows.column("provider").to_pylist(),
+            rows.column("legacy_status").to_pylist(),
+            strict=True,
+        )
+    )
+    for (index, provider, legacy_status), count in counts.items():
+        *derived, given_value = (column[index] for column in said)
+        key = unmapped_key(Derived(*derived), provider, given_value, legacy_status)
+        if key is not None:
+            books.unmapped.add(*key, count)
