@@ -107,7 +107,7 @@ def add_option(group: argparse._ActionsContainer, option: Field[Any]) -> None:
         shown = " ".join(default) if isinstance(default, list) else default
         text += f" (default: {shown})"
     text = text.replace("%", "%%")
-    kind = str(option.type)
+    kind = str(option.type).removesuffix(" | None")
     if kind == "bool":
         group.add_argument(f"--{option.name}", action="store_true", default=None, help=text)
         return

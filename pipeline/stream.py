@@ -56,13 +56,12 @@ def read_messages(
 
         def work(run: Run) -> None:
             if options.drain:
+                console.print("draining the subscription")
                 _drain(run, settings, messages, options.max_seconds)
             else:
+                console.print("reading until stopped (Ctrl-C)")
                 run(replace(settings, commit=replace(settings.commit, run_id=mark, started_at=0.0)))
 
-        console.print(
-            "draining the subscription" if options.drain else "reading until stopped (Ctrl-C)"
-        )
         try:
             supervise(work, engine, options.debug, stop_file)
         except StoppedBySignal as signal:
