@@ -45,7 +45,7 @@ def supervise(
     work: Callable[[Run], None],
     options: PipelineOptions,
     debug: bool,
-    stop_file: str | None = None,
+    stop: Callable[[], None] | None = None,
 ) -> None:
     """Does the work in a thread on one engine: the main thread keeps the signals.
 
@@ -53,8 +53,8 @@ def supervise(
         work: Runs graphs, one after the other.
         options: Beam's.
         debug: Whether to show what the engine says.
-        stop_file: Is made at the first signal, for the work to come to a good end by itself. The
-            second signal ends it at once, as the first one does where there is no such file.
+        stop: Is called at the first signal, for the work to come to a good end by itself. The
+            second signal ends it at once, as the first one does where this is missing.
 
     Raises:
         StoppedBySignal: SIGINT or SIGTERM ended it.
@@ -71,7 +71,7 @@ def supervise(
             relax_collector()
             work(run)
 
-        failure = _in_thread(guarded, lifeline, debug, stop_file)
+        failure = _in_thread(guarded, lifeline, debug, stop)
     if failure is None:
         return
     if isinstance(failure, JobStatusError | StoppedBySignal):
@@ -109,7 +109,10 @@ def _lifeline(options: PipelineOptions) -> Iterator[Lifeline | None]:
 
 
 def _in_thread(
-    work: Callable[[], None], lifeline: Lifeline | None, debug: bool, stop_file: str | None
+    work: Callable[[], None],
+    lifeline: Lifeline | None,
+    debug: bool,
+    stop: Callable[[], None] | None,
 ) -> BaseException | None:
     """Does the work and returns what it raised, or that it was stopped."""
     failures: list[BaseException] = []
@@ -127,17 +130,17 @@ def _in_thread(
     with _signals() as caught:
         thread.start()
         _wait(thread, caught, 1)
-        if caught and stop_file is not None:
-            _make(stop_file)
+        if caught and stop is not None:
+            stop()
             _wait(thread, caught, 2)
             if not thread.is_alive():
                 outcome = "what was pulled is committed and acknowledged"
                 return failures[0] if failures else StoppedBySignal(caught[0], outcome)
         if caught:
             if lifeline is not None:
-                _make(lifeline.stop_file)
+                make_empty(lifeline.stop_file)
             thread.join(_STOP_SECONDS)
-            if stop_file is not None:
+            if stop is not None:
                 return StoppedBySignal(caught[-1], "what was not committed will come again")
             # A commit that was under way may have come to its end: that run is done.
             if thread.is_alive() or failures:
@@ -152,7 +155,8 @@ def _wait(thread: threading.Thread, caught: list[int], signals: int) -> None:
         thread.join(0.1)
 
 
-def _make(path: str) -> None:
+def make_empty(path: str) -> None:
+    """Makes a file of nothing, for others to see that it is there."""
     with open(path, "wb"):
         pass
 

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from pipeline.engines import beam_options
 from pipeline.graph import GraphSettings, MessageSettings
-from pipeline.launch import Run, supervise
+from pipeline.launch import Run, make_empty, supervise
 from pipeline.options import RunOptions
 from pipeline.prepare import check_output
 from schemas.errors import StoppedBySignal
@@ -62,8 +62,12 @@ def read_messages(
                 console.print("reading until stopped (Ctrl-C)")
                 run(replace(settings, commit=replace(settings.commit, run_id=mark, started_at=0.0)))
 
+        def stop() -> None:
+            make_empty(stop_file)
+            console.print("stopping once what was pulled is committed; a second signal ends it now")
+
         try:
-            supervise(work, engine, options.debug, stop_file)
+            supervise(work, engine, options.debug, stop)
         except StoppedBySignal as signal:
             stopped = signal
         finally:
