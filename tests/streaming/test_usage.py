@@ -1,4 +1,4 @@
-"""What cannot be asked for is refused before anything is pulled or written, with what to do instead."""
+"""What cannot be asked for is refused before anything is pulled, with what to do instead."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Messages as they come: in disorder, twice, bad, empty, of other types, a hundred events in one.
 
-Beside each message stands the line of a file that says the same in its text, attributes included, so
-that a run over such a file tells what a run over the messages has to find.
+Beside each message stands the line of a file that says the same in its text, attributes included:
+a run over such a file tells what a run over the messages has to find.
 """
 
 from __future__ import annotations
@@ -55,9 +55,7 @@ def traffic(messages: int, seed: int = 1) -> Sequence[Sent]:
 def envelopes(count: int, seed: int, bad_fraction: float = 0.0) -> list[bytes]:
     """Webhook envelopes of one event each."""
     with tempfile.TemporaryDirectory() as directory:
-        write_samples(
-            directory, events=count, seed=seed, bad_fraction=bad_fraction, shapes="lines"
-        )
+        write_samples(directory, events=count, seed=seed, bad_fraction=bad_fraction, shapes="lines")
         return Path(directory, "events.jsonl").read_bytes().split(b"\n")[:-1]
 
 
