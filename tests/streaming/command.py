@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,12 +103,16 @@ class Place:
 
     def wait_until_staged(self, job: Job) -> None:
         """Waits until something is staged: by then it is pulling, or about to commit."""
+        self.wait_for_new("_staging/*/*.avro", job, set())
 
-        def is_staged() -> bool:
+    def wait_for_new(self, pattern: str, job: Job, before: AbstractSet[Path]) -> None:
+        """Waits for a file in the output that was not there before."""
+
+        def is_there() -> bool:
             assert job.is_running, self.log()
-            return any(self.output.glob("_staging/*/*.avro"))
+            return not set(self.output.glob(pattern)) <= before
 
-        assert wait_for(is_staged, SECONDS_TO_COME), self.log()
+        assert wait_for(is_there, SECONDS_TO_COME), self.log()
 
     def pull_until_all_are_seen(self, sent: Sequence[str], seconds: float) -> set[str]:
         """Pulls until every message was in an output or came again; returns those that came."""

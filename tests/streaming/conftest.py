@@ -10,6 +10,12 @@ from tests.pubsub import Server
 from tests.streaming.command import Place
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--backlog", type=int, help="messages of the long backlog that is drained in one test"
+    )
+
+
 @pytest.fixture
 def place(server: Server, tmp_path: Path) -> Place:
     """A subscription of its own, and an empty directory."""
