@@ -136,7 +136,7 @@ def _add_option(group: argparse._ActionsContainer, option: Field[Any]) -> None:
         shown = " ".join(default) if isinstance(default, list) else default
         text += f" (default: {shown})"
     text = text.replace("%", "%%")
-    kind = str(option.type)
+    kind = str(option.type).removesuffix(" | None")
     if kind == "bool":
         group.add_argument(f"--{option.name}", action="store_true", default=None, help=text)
         return

@@ -135,7 +135,7 @@ def engine(options: PipelineOptions, debug: bool) -> Iterator[PipelineRunner | N
     elif name == _STREAMING_RUNNER:
         from pipeline.prism_engine import PrismEngine
 
-        prism = PrismEngine(options)
+        prism = PrismEngine(options, debug)
         try:
             yield prism
         finally:

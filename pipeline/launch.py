@@ -49,7 +49,7 @@ def supervise(
     options: PipelineOptions,
     debug: bool,
     display: Display,
-    stop_file: str | None = None,
+    stop: Callable[[], None] | None = None,
 ) -> None:
     """Does the work in a thread on one engine: the main thread keeps the signals.
 
@@ -58,8 +58,8 @@ def supervise(
         options: Beam's.
         debug: Whether to show what the engine says.
         display: Shows how far it is.
-        stop_file: Is made at the first signal, for the work to come to a good end by itself. The
-            second signal ends it at once, as the first one does where there is no such file.
+        stop: Is called at the first signal, for the work to come to a good end by itself. The
+            second signal ends it at once, as the first one does where this is missing.
 
     Raises:
         StoppedBySignal: SIGINT or SIGTERM ended it.
@@ -76,7 +76,7 @@ def supervise(
             relax_collector()
             work(run)
 
-        failure = _in_thread(guarded, lifeline, debug, display, stop_file)
+        failure = _in_thread(guarded, lifeline, debug, display, stop)
     if failure is None:
         return
     if isinstance(failure, JobStatusError | StoppedBySignal):
@@ -118,7 +118,7 @@ def _in_thread(
     lifeline: Lifeline | None,
     debug: bool,
     display: Display,
-    stop_file: str | None,
+    stop: Callable[[], None] | None,
 ) -> BaseException | None:
     """Does the work and returns what it raised, or that it was stopped."""
     failures: list[BaseException] = []
@@ -144,17 +144,17 @@ def _in_thread(
     with _signals() as caught, display:
         thread.start()
         wait(1)
-        if caught and stop_file is not None:
-            _make(stop_file)
+        if caught and stop is not None:
+            stop()
             wait(2)
             if not thread.is_alive():
                 outcome = "what was pulled is committed and acknowledged"
                 return failures[0] if failures else StoppedBySignal(caught[0], outcome)
         if caught:
             if lifeline is not None:
-                _make(lifeline.stop_file)
+                make_empty(lifeline.stop_file)
             thread.join(_STOP_SECONDS)
-            if stop_file is not None:
+            if stop is not None:
                 return StoppedBySignal(caught[-1], "what was not committed will come again")
             # A commit that was under way may have come to its end: that run is done.
             if thread.is_alive() or failures:
@@ -163,7 +163,8 @@ def _in_thread(
     return failures[0] if failures else None
 
 
-def _make(path: str) -> None:
+def make_empty(path: str) -> None:
+    """Makes a file of nothing, for others to see that it is there."""
     with open(path, "wb"):
         pass
 

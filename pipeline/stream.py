@@ -16,7 +16,7 @@ from rich.console import Console
 
 from pipeline.display import Display
 from pipeline.graph import GraphSettings, MessageSettings
-from pipeline.launch import Run, supervise
+from pipeline.launch import Run, make_empty, supervise
 from pipeline.options import RunOptions
 from pipeline.prepare import check_output
 from schemas.errors import StoppedBySignal
@@ -56,15 +56,18 @@ def read_messages(
 
         def work(run: Run) -> None:
             if options.drain:
+                console.print("draining the subscription")
                 _drain(run, settings, messages, options.max_seconds)
             else:
+                console.print("reading until stopped (Ctrl-C)")
                 run(replace(settings, commit=replace(settings.commit, run_id=mark, started_at=0.0)))
 
-        console.print(
-            "draining the subscription" if options.drain else "reading until stopped (Ctrl-C)"
-        )
+        def stop() -> None:
+            make_empty(stop_file)
+            console.print("stopping once what was pulled is committed; a second signal ends it now")
+
         try:
-            supervise(work, engine, options.debug, Display(console), stop_file)
+            supervise(work, engine, options.debug, Display(console), stop)
         except StoppedBySignal as signal:
             stopped = signal
         finally:

@@ -32,7 +32,11 @@ def _added(mine: list[Unmapped], theirs: list[Unmapped]) -> list[Unmapped]:
     counts: Counter[tuple[str | None, str]] = Counter()
     for row in [*mine, *theirs]:
         counts[row.provider, row.source_value] += row.count
-    return [Unmapped(*key, count) for key, count in counts.most_common(_MOST_UNMAPPED)]
+    # Those of one count by provider and text: the same whichever commit came first.
+    rows = sorted(
+        counts.items(), key=lambda row: (-row[1], row[0][0] or "", row[0][1], row[0][0] is not None)
+    )
+    return [Unmapped(*key, count) for key, count in rows[:_MOST_UNMAPPED]]
 
 
 class Input(Struct):

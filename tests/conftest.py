@@ -112,6 +112,20 @@ def read_records() -> ReadRecords:
     return records_of
 
 
+@pytest.fixture(scope="session")
+def server() -> Iterator[pubsub.Server]:
+    """A Pub/Sub server."""
+    with pubsub.running_server() as running:
+        yield running
+
+
+@pytest.fixture
+def published(server: pubsub.Server, monkeypatch: pytest.MonkeyPatch) -> pubsub.Published:
+    """A topic and a subscription of their own, on the server that every client asks."""
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", server.address)
+    return server.create()
+
+
 @pytest.fixture(scope="module")
 def no_sync() -> Iterator[None]:
     """Does not wait for the disk: in these tests runs die, but the machine does not."""

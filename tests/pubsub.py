@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
@@ -96,16 +96,22 @@ class Server:
     def publish(
         self, topic: str, payloads: Sequence[bytes], attributes: Mapping[str, str] | None = None
     ) -> list[str]:
-        """Publishes messages, and returns their ids."""
+        """Publishes messages that share their attributes, and returns their ids."""
+        return self.publish_each(topic, [(payload, attributes or {}) for payload in payloads])
+
+    def publish_each(
+        self, topic: str, messages: Iterable[tuple[bytes, Mapping[str, str]]]
+    ) -> list[str]:
+        """Publishes messages, each a payload with its attributes, and returns their ids."""
         ids: list[str] = []
         batch: list[dict[str, Any]] = []
         size = 0
-        for payload in payloads:
+        for payload, attributes in messages:
             if batch and (len(batch) >= _BATCH or size + len(payload) > _BATCH_BYTES):
                 ids += self._publish(topic, batch)
                 batch, size = [], 0
             # A message with neither is refused by the service.
-            batch.append({"data": payload, "attributes": attributes or {}})
+            batch.append({"data": payload, "attributes": attributes})
             size += len(payload)
         return ids + self._publish(topic, batch)
 
@@ -117,14 +123,18 @@ class Server:
 
     def left(self, subscription: str) -> int:
         """Pulls and counts what is there and not leased now."""
-        count = 0
+        return len(self.pull(subscription))
+
+    def pull(self, subscription: str) -> list[str]:
+        """Pulls what is there and not leased now, and returns the ids of the messages."""
+        ids: list[str] = []
         while True:
             response = self._subscriber.pull(
                 request={"subscription": subscription, "max_messages": _BATCH}, timeout=10
             )
             if not response.received_messages:
-                return count
-            count += len(response.received_messages)
+                return ids
+            ids += [each.message.message_id for each in response.received_messages]
 
 
 class Line:

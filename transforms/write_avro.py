@@ -52,13 +52,17 @@ class _Stage(beam.DoFn):
 
 
 class _Commit(beam.DoFn):
-    def __init__(self, settings: CommitSettings) -> None:
+    def __init__(self, settings: CommitSettings, lifeline: Lifeline | None) -> None:
         self._settings = settings
+        self._lifeline = lifeline
 
     def process(self, grouped: tuple[None, Iterable[bytes]]) -> Iterator[Any]:
         books = Books.merged(grouped[1])
         if self._settings.from_messages and not books.receipts:
             return
+        if self._lifeline is not None:
+            # Whoever stopped the run may be removing what it staged.
+            self._lifeline.check()
         with carried_to_launcher():
             yield commit(self._settings, books)
         for receipt in books.receipts:
@@ -103,5 +107,7 @@ class WriteAvro(beam.PTransform):
             | "Together" >> beam.Map(lambda books: (None, books))
             | beam.GroupByKey()
             | "Commit"
-            >> beam.ParDo(_Commit(self._settings)).with_outputs("receipts", main="manifest")
+            >> beam.ParDo(_Commit(self._settings, self._lifeline)).with_outputs(
+                "receipts", main="manifest"
+            )
         )

@@ -73,15 +73,22 @@ def pane_id(window: Any, pane: PaneInfo, shard: int, run_id: str, elements: list
     return f"{start}-{pane.index}-{shard}-{run_id}-{digest.hexdigest()[:_DIGEST_CHARACTERS]}"
 
 
-def commit_pane(settings: CommitSettings, elements: list[bytes], meters: EventMeters) -> None:
+def commit_pane(
+    settings: CommitSettings,
+    elements: list[bytes],
+    meters: EventMeters,
+    lifeline: Lifeline | None = None,
+) -> None:
     """Stages and commits a pane; one that is committed, or about to be, is not staged again.
 
     Args:
         settings: Where and how; the run id is the pane's.
         elements: What is in it.
         meters: Are told of the pane.
+        lifeline: Is looked at before every step, up to the commit itself.
 
     Raises:
+        StoppedError: The run is to end; nothing of it stays.
         JobStatusError: It cannot be committed; nothing of it stays.
     """
     begun = (manifest_path, pending_path)
@@ -91,8 +98,12 @@ def commit_pane(settings: CommitSettings, elements: list[bytes], meters: EventMe
         if not any(storage.exists(path(settings.output, settings.run_id)) for path in begun):
             for element in sorted(elements):
                 for block in unpacked(element, list[EncodedBlock]):
+                    if lifeline is not None:
+                        lifeline.check()
                     stager.add(block)
         books = stager.finish()
+        if lifeline is not None:
+            lifeline.check()
         commit(settings, books)
     finally:
         # Of a try that failed, or that another try of the same pane was ahead of.
@@ -147,14 +158,13 @@ class _CommitPane(beam.DoFn):
         window: Any = beam.DoFn.WindowParam,
         pane: Any = beam.DoFn.PaneInfoParam,
     ) -> Iterator[Receipt]:
-        if self._lifeline is not None:
-            self._lifeline.check()
         shard, elements = grouped[0], list(grouped[1])
         if not elements:
             return
         run_id = pane_id(window, pane, shard, self._settings.run_id, elements)
         with carried_to_launcher():
-            commit_pane(replace(self._settings, run_id=run_id), elements, self._meters)
+            settings = replace(self._settings, run_id=run_id)
+            commit_pane(settings, elements, self._meters, self._lifeline)
         for element in elements:
             for block in unpacked(element, list[EncodedBlock]):
                 yield from block.books.receipts

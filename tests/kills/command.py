@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -36,10 +36,17 @@ class Job:
         log: Where stderr goes.
         slowed: Whether the commit takes its time.
         preexec: Runs in the child before the command.
+        environment: Variables beside those of this process.
     """
 
     def __init__(
-        self, arguments: list[str], log: Path, *, slowed: bool = False, preexec: Any = None
+        self,
+        arguments: list[str],
+        log: Path,
+        *,
+        slowed: bool = False,
+        preexec: Any = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.log = log
         # Its children carry the mark on, whatever group or parent they end up with.
@@ -53,7 +60,7 @@ class Job:
                 stderr=stderr,
                 start_new_session=True,
                 preexec_fn=preexec,
-                env={**os.environ, name: value},
+                env={**os.environ, **(environment or {}), name: value},
             )
 
     @property

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from schemas.manifest import Manifest, Unmapped
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.manifest import Manifest, OutputFile, Unmapped
 from schemas.tallies import MAX_DAYS, MAX_IGNORED_TYPES, MAX_PROVIDERS, OTHER
 
 
@@ -66,3 +69,42 @@ def test_names_that_never_end_take_no_more_room() -> None:
     assert len(sum_of.by_day) == MAX_DAYS + 1
     assert sum_of.by_day[OTHER] == 10
     assert len(sum_of.ignored_by_type) == MAX_IGNORED_TYPES + 1
+
+
+rows = st.lists(
+    st.builds(
+        Unmapped, st.sampled_from([None, "", "lever"]), st.sampled_from("abcdef"), st.integers(1, 3)
+    ),
+    unique_by=lambda row: (row.provider, row.source_value),
+)
+
+
+def _of(*, unmapped: list[Unmapped]) -> Manifest:
+    return Manifest(run_id="", unmapped=unmapped)
+
+
+@given(rows, rows)
+def test_unmapped_texts_add_up_to_the_same_in_either_order(
+    one: list[Unmapped], two: list[Unmapped]
+) -> None:
+    first, second = _of(unmapped=one), _of(unmapped=two)
+    first.add(_of(unmapped=two))
+    second.add(_of(unmapped=one))
+    assert first.unmapped == second.unmapped
+    counts = [row.count for row in first.unmapped]
+    assert counts == sorted(counts, reverse=True)
+    assert sum(counts) == sum(row.count for row in (*one, *two))
+
+
+def test_files_add_up_and_the_run_stays_the_first() -> None:
+    file = OutputFile("job_status/a.avro", 2, 9, "", "job_status")
+    total = Manifest(run_id="a", files=[file])
+    total.add(Manifest(run_id="b"))
+    assert total.files == [file]
+    assert total.run_id == "a"
+
+
+def test_one_commit_whose_books_do_not_close_is_enough() -> None:
+    total = Manifest(run_id="a")
+    total.add(Manifest(run_id="b", conserved=False))
+    assert not total.conserved

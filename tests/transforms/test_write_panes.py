@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -29,6 +30,7 @@ from transforms.blocks import Receipt
 from transforms.books import Books, packed
 from transforms.commit import CommitSettings
 from transforms.encode_avro import EncodedBlock
+from transforms.lifeline import Lifeline, StoppedError
 from transforms.manifests import manifests, pending_path
 from transforms.meters import EventMeters
 from transforms.write_panes import PaneSettings, WriteAvroPanes, commit_pane, pane_id
@@ -280,3 +282,14 @@ def test_a_large_pane_is_several_files(run: CommitSettings) -> None:
     (manifest,) = [each for _, each in manifests(run.output)]
     assert len(manifest.files) == 4
     assert sum(events_of(run.output).values()) == 12
+
+
+def test_a_pane_of_a_run_that_is_stopped_leaves_nothing(
+    run: CommitSettings, tmp_path: Path
+) -> None:
+    stop = tmp_path / "stop"
+    stop.touch()
+    with pytest.raises(StoppedError):
+        commit_pane(run, _elements(1), EventMeters(), Lifeline(str(stop), os.getpid()))
+    assert not manifests(run.output)
+    assert not Path(run.output, "_staging").exists()

@@ -1,0 +1,121 @@
+"""A stream that is killed again and again loses nothing, and shows nothing that is not whole."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from tests.kills.command import Job, Watcher, left_over
+from tests.pipeline.command import run
+from tests.pubsub import Server, wait_for
+from tests.streaming.command import SECONDS_TO_COME, Place, events_in, streaming
+from tests.streaming.traffic import envelopes
+
+pytestmark = [
+    pytest.mark.needs("pubsub_emulator"),
+    pytest.mark.needs("prism"),
+    pytest.mark.skipif(
+        not Path("/proc/self/environ").exists(), reason="finds processes by their environment"
+    ),
+]
+
+SHORT = 3
+SECONDS_TO_GO = 60  # an engine that lost its launcher ends after ten idle ones
+WAVE = 200
+
+MOMENTS = (("_staging/*/*.avro", 4.0), ("_manifest/*.pending.json", 0.8))
+"""At most so many seconds after there is such a file: any moment, and one of a commit."""
+
+
+@pytest.fixture
+def kills(request: pytest.FixtureRequest) -> int:
+    """How many times to kill."""
+    return int(request.config.getoption("--kills", None) or SHORT)
+
+
+@contextmanager
+def publishing(place: Place) -> Iterator[dict[str, bytes]]:
+    """Publishes a wave every moment; gives what was sent by the ids of the messages."""
+    sent: dict[str, bytes] = {}
+    stop = threading.Event()
+    lines = envelopes(20_000, 1)
+    starts = itertools.cycle(range(0, len(lines), WAVE))
+
+    def publish() -> None:
+        while not stop.wait(0.5):
+            wave = lines[next(starts) :][:WAVE]
+            ids = place.server.publish(place.published.topic, wave)
+            sent.update(zip(ids, wave, strict=True))
+
+    thread = threading.Thread(target=publish, daemon=True)
+    thread.start()
+    try:
+        yield sent
+    finally:
+        stop.set()
+        thread.join()
+
+
+def kill(job: Job, number: int) -> None:
+    """Kills the command, its engine, or both; ends when no process is left of either."""
+    launcher = {job.process.pid}
+    engine = set(job.processes()) - launcher
+    assert engine
+    for pid in (launcher | engine, engine, launcher)[number % 3]:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    code = job.wait(SECONDS_TO_COME)
+    assert code == (1 if number % 3 == 1 else -signal.SIGKILL)
+    assert job.seconds_until_gone(SECONDS_TO_GO) is not None
+
+
+def test_a_stream_that_is_killed_at_any_moment_loses_nothing(
+    kills: int, server: Server, tmp_path: Path
+) -> None:
+    place = Place(server, server.create(), tmp_path)
+    # Commits in slow motion, so that many of the kills hit one.
+    arguments = streaming("--lease_seconds", "10", "--target_file_bytes", "1")
+    watcher = Watcher(place.output)
+    with watcher.looking():
+        with publishing(place) as sent:
+            for number in range(kills):
+                pattern, longest = MOMENTS[number % len(MOMENTS)]
+                before = set(place.output.glob(pattern))
+                job = place.start(arguments, slowed=True)
+                place.wait_for_new(pattern, job, before)
+                time.sleep(random.Random(number).uniform(0, longest))
+                assert job.is_running, place.log()
+                kill(job, number)
+        job = place.start(arguments)
+        assert wait_for(lambda: place.message_ids() >= set(sent), SECONDS_TO_COME), place.log()
+        job.process.send_signal(signal.SIGTERM)
+        assert job.wait(SECONDS_TO_COME) == 128 + signal.SIGTERM, place.log()
+    rows = Counter(row["message_id"] for row in place.rows())
+    print(
+        f"{kills} kills: {len(sent):,} events, {len(sent) - len(rows):,} lost, "
+        f"{rows.total() - len(rows):,} of {rows.total():,} rows are duplicates; "
+        f"{len(place.manifests()):,} commits, {len(watcher.files):,} files were looked at"
+    )
+    assert set(rows) == set(sent)
+    assert set(events_in(place.output)) == set(events_of(sent, tmp_path / "file"))
+    assert watcher.partial == []
+    assert not [path for path in left_over(place.output) if not path.startswith("_staging")]
+
+
+def events_of(sent: dict[str, bytes], directory: Path) -> Counter[str]:
+    """What a run over a file finds in the same payloads."""
+    directory.mkdir()
+    (directory / "in.jsonl").write_bytes(b"".join(line + b"\n" for line in sent.values()))
+    said = run("--input", directory / "in.jsonl", "--output", directory / "out")
+    assert said.code == 0, said.err
+    return events_in(directory / "out")

@@ -1,0 +1,61 @@
+"""SIGTERM: the first ends a command well, a second at once; nothing uncommitted is acknowledged."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from tests.kills.command import Job, left_over
+from tests.pubsub import wait_for
+from tests.streaming.command import DRAIN, SECONDS_TO_COME, Place, streaming
+from tests.streaming.traffic import envelopes
+
+pytestmark = pytest.mark.needs("pubsub_emulator")
+
+STOPPED = 128 + signal.SIGTERM
+LONGEST_LEASE = 30
+
+
+def publish(place: Place, events: int) -> list[str]:
+    """Publishes events, one a message; returns the ids of the messages."""
+    return place.server.publish(place.published.topic, envelopes(events, 1))
+
+
+def assert_ended(job: Job, place: Place) -> None:
+    """Waits for the end: nothing is left of the command, neither processes nor staged files."""
+    assert job.wait(SECONDS_TO_COME) == STOPPED, place.log()
+    assert job.seconds_until_gone(30) is not None
+    assert left_over(place.output) == []
+
+
+def test_the_first_sigterm_commits_and_acknowledges_what_was_drained(place: Place) -> None:
+    sent = publish(place, 20_000)
+    job = place.start([*DRAIN, "--lease_seconds", str(LONGEST_LEASE)])
+    place.wait_until_staged(job)
+    job.process.send_signal(signal.SIGTERM)
+    assert_ended(job, place)
+    assert "what was pulled is committed and acknowledged" in place.log()
+    committed = [row["message_id"] for row in place.rows()]
+    assert committed and place.report()["read"] == len(committed)
+    # Those that were under way were given back, or come again after the server's ten seconds.
+    came = place.pull_until_all_are_seen(sent, 2 * LONGEST_LEASE)
+    assert not came & set(committed)
+
+
+@pytest.mark.parametrize("way", ["drain", pytest.param("stream", marks=pytest.mark.needs("prism"))])
+def test_a_second_sigterm_ends_at_once_and_what_is_not_committed_comes_again(
+    way: str, place: Place
+) -> None:
+    sent = publish(place, 5000)
+    # Every block is a file of its own: a commit in slow motion takes seconds.
+    small = ("--target_file_bytes", "1", "--lease_seconds", "10")
+    job = place.start([*(DRAIN if way == "drain" else streaming()), *small], slowed=True)
+    place.wait_until_staged(job)
+    job.process.send_signal(signal.SIGTERM)
+    # Two that come in the same moment would be one.
+    assert wait_for(lambda: "a second signal ends it now" in place.log(), SECONDS_TO_COME)
+    job.process.send_signal(signal.SIGTERM)
+    assert_ended(job, place)
+    assert "what was not committed will come again" in place.log()
+    place.pull_until_all_are_seen(sent, 2 * LONGEST_LEASE)
