@@ -73,12 +73,11 @@ class Preflight:
     @property
     def before_output(self) -> list[Check]:
         """What is looked at before the output is touched, in this order."""
-        return [
-            Check("mapping", self._mapping),
-            Check("schemas", self._schemas),
-            Check("input", self._input),
-            Check("engine", lambda: look_at_engine(self.engine)),
-        ]
+        source = Check("input", self._input)
+        engine = Check("engine", lambda: look_at_engine(self.engine))
+        # The size of files decides about the engine; a subscription is asked for over the network.
+        last = [engine, source] if self.options.reads_messages else [source, engine]
+        return [Check("mapping", self._mapping), Check("schemas", self._schemas), *last]
 
     @property
     def checks(self) -> list[Check]:
