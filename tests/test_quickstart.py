@@ -1,0 +1,32 @@
+"""The way from a clone to one's own statuses, walked as docs/quickstart.md has it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.conftest import records_of
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = (ROOT / "docs" / "quickstart.md").read_text("utf-8")
+
+
+def test_every_step_works_one_after_the_other(tmp_path: Path) -> None:
+    first, *steps = re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    assert first.startswith("git clone ") and "./run_local.sh" in first
+    script = "".join(steps)
+    command = Path(sys.executable).with_name("job-status")
+    script = script.replace("./run_local.sh", str(command))
+    script = script.replace(".venv/bin/python", sys.executable)
+    done = subprocess.run(
+        ["sh", "-eux", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    records = records_of(tmp_path / "out")
+    values = {(record["job_id"], record["job_status"]["value"]) for record in records}
+    assert values == {("1", "published"), ("2", "on_hold")}
+    offsets = {record["source_offset"] for record in records_of(tmp_path / "out", "dead_letter")}
+    assert [f"at byte {offset}" in PAGE for offset in offsets] == [True]
+    assert (tmp_path / "report.html").stat().st_size > 1000
