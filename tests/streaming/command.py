@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -125,14 +124,3 @@ class Place:
 
         assert wait_for(all_seen, seconds), f"{len(missing - came)} messages are lost"
         return came
-
-
-def events_in(output: Path) -> Counter[str]:
-    """How often each event is in an output, by its id."""
-    return Counter(record["event_id"] for record in records_of(output))
-
-
-def dead_letters_in(output: Path) -> Counter[tuple[str, str]]:
-    """How often each payload is among the dead letters, by its error code and digest."""
-    letters = records_of(output, "dead_letter")
-    return Counter((each["error_code"], each["payload_sha256"]) for each in letters)
