@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -124,3 +125,8 @@ class Place:
 
         assert wait_for(all_seen, seconds), f"{len(missing - came)} messages are lost"
         return came
+
+    def pull_until(self, moment: float) -> set[str]:
+        """Pulls until a moment of the monotonic clock; returns the messages that came."""
+        time.sleep(max(0.0, moment - time.monotonic()))
+        return set(self.server.pull(self.published.subscription))
