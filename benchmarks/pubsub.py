@@ -4,9 +4,9 @@
 
 Each way reads the same events from a server on this machine, one a message and a hundred a message.
 It is measured from outside, from its start to the moment at which the last row is visible in its
-output, and given up when no more has come for long. What a way takes for a single message, its
-start-up, is taken off. The server is the emulator of the tests, or the one that is named by
-PUBSUB_EMULATOR_HOST.
+output, and given up when no more has come for long. What a way takes for a single message (the
+shorter of two times) is its start-up and taken off. The server is the emulator of the tests, or the
+one that PUBSUB_EMULATOR_HOST names.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     with running_server() as server:
         for way in ways():
-            startup = measured(way, server, lines[:1], 1).seconds
+            startup = min(measured(way, server, lines[:1], 1).seconds for _ in range(2))
             for size in (1, 100):
                 result = measured(way, server, messages_of(lines, size), len(lines))
                 seconds = max(result.seconds - startup, 0.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+import time
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -126,13 +126,7 @@ class Place:
         assert wait_for(all_seen, seconds), f"{len(missing - came)} messages are lost"
         return came
 
-
-def events_in(output: Path) -> Counter[str]:
-    """How often each event is in an output, by its id."""
-    return Counter(record["event_id"] for record in records_of(output))
-
-
-def dead_letters_in(output: Path) -> Counter[tuple[str, str]]:
-    """How often each payload is among the dead letters, by its error code and digest."""
-    letters = records_of(output, "dead_letter")
-    return Counter((each["error_code"], each["payload_sha256"]) for each in letters)
+    def pull_until(self, moment: float) -> set[str]:
+        """Pulls until a moment of the monotonic clock; returns the messages that came."""
+        time.sleep(max(0.0, moment - time.monotonic()))
+        return set(self.server.pull(self.published.subscription))

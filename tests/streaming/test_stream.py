@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from tests.streaming.traffic import envelopes
 
 pytestmark = [pytest.mark.needs("pubsub_emulator"), pytest.mark.needs("prism")]
 
+LEASE_SECONDS = 30
+
 
 @dataclass(frozen=True)
 class Lived:
@@ -28,6 +31,7 @@ class Lived:
         sent: The ids of the messages that were published.
         outlived: Whether it was still running when the server had been away for seconds.
         code: Its exit code.
+        ended: When, on the monotonic clock.
         is_gone: Whether its engine had ended soon after.
     """
 
@@ -35,6 +39,7 @@ class Lived:
     sent: list[str]
     outlived: bool
     code: int
+    ended: float
     is_gone: bool
 
 
@@ -43,7 +48,8 @@ def lived(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Lived:
     """A stream of three waves and three shards, whose server was away for a while."""
     place = Place(server, server.create(), tmp_path_factory.mktemp("lived"))
     line = Line(server.address)
-    job = place.start(streaming("--shards", "3", "--lease_seconds", "30"), address=line.address)
+    arguments = streaming("--shards", "3", "--lease_seconds", str(LEASE_SECONDS))
+    job = place.start(arguments, address=line.address)
     sent = publish(place, 4000, 1)
     place.wait_until_read(len(sent), job)
     line.cut()
@@ -56,9 +62,10 @@ def lived(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Lived:
     # As a terminal does it: to the command and to whatever it has started.
     os.killpg(job.process.pid, signal.SIGINT)
     code = job.wait(SECONDS_TO_COME)
+    ended = time.monotonic()
     is_gone = job.seconds_until_gone(30) is not None
     line.cut()
-    return Lived(place, sent, outlived, code, is_gone)
+    return Lived(place, sent, outlived, code, ended, is_gone)
 
 
 def publish(place: Place, events: int, seed: int) -> list[str]:
@@ -83,15 +90,6 @@ def test_windows_and_shards_are_commits_of_their_own(lived: Lived) -> None:
     names = [each["run_id"].split("-")[:3] for each in lived.place.manifests()]
     assert len({start for start, _, _ in names}) >= 3
     assert {shard for _, _, shard in names} == {"0", "1", "2"}
-
-
-def test_what_was_pulled_is_there_once_and_the_rest_comes_again(lived: Lived) -> None:
-    place = lived.place
-    committed = Counter(row["message_id"] for row in place.rows())
-    assert set(committed.values()) == {1}
-    assert committed.total() == place.report()["read"]
-    came = place.pull_until_all_are_seen(lived.sent, 60)
-    assert not came & set(committed)
 
 
 def stream(published: Published, output: Path, *more: str) -> Said:
@@ -121,3 +119,14 @@ def test_a_subscription_that_does_not_exist_ends_a_stream(
     assert said.code == 3, said.err
     assert "Traceback" not in said.err
     assert f"there is no subscription {missing.subscription}" in said.err
+
+
+# Behind all others: by then its leases are over.
+def test_what_was_pulled_is_there_once_and_the_rest_comes_again(lived: Lived) -> None:
+    place = lived.place
+    committed = Counter(row["message_id"] for row in place.rows())
+    assert set(committed.values()) == {1}
+    assert committed.total() == place.report()["read"]
+    came = place.pull_until_all_are_seen(lived.sent, SECONDS_TO_COME)
+    came |= place.pull_until(lived.ended + LEASE_SECONDS + 1)
+    assert not came & set(committed)

@@ -52,11 +52,12 @@ def traffic(messages: int, seed: int = 1) -> Sequence[Sent]:
     return made
 
 
-def envelopes(count: int, seed: int, bad_fraction: float = 0.0) -> list[bytes]:
+@cache
+def envelopes(count: int, seed: int, bad_fraction: float = 0.0) -> tuple[bytes, ...]:
     """Webhook envelopes of one event each."""
     with tempfile.TemporaryDirectory() as directory:
         write_samples(directory, events=count, seed=seed, bad_fraction=bad_fraction, shapes="lines")
-        return Path(directory, "events.jsonl").read_bytes().split(b"\n")[:-1]
+        return tuple(Path(directory, "events.jsonl").read_bytes().split(b"\n")[:-1])
 
 
 def page_of(lines: Iterable[bytes]) -> bytes:
