@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from pipeline.report_page import page
+from pipeline.page.page import page
 from schemas.errors import OutputError, UsageError
 from schemas.manifest import Manifest
 from transforms import storage

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
-from pipeline.day_bins import DayBins
-from pipeline.elements import element
+from pipeline.page.day_bins import DayBins
+from pipeline.page.elements import element
 from pipeline.printable import counted
 
 _HEIGHT = 160

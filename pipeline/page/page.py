@@ -5,13 +5,12 @@ from __future__ import annotations
 from importlib.resources import files
 from xml.etree.ElementTree import Element
 
-from pipeline.elements import document, element, style_sheet
-from pipeline.printable import counted, duration_text, moment
-from pipeline.report_charts import Part, bar, legend, share
-from pipeline.report_checks import checks, is_closed
-from pipeline.report_layout import Column, badge, code, folded, pair, section, table
-from pipeline.report_sources import dead_letters, ignored, inputs, output_files, run_facts
-from pipeline.report_statuses import (
+from pipeline.page.charts import Part, bar, legend, share
+from pipeline.page.checks import checks, is_closed
+from pipeline.page.elements import document, element, style_sheet
+from pipeline.page.layout import Column, badge, code, folded, pair, section, table
+from pipeline.page.sources import dead_letters, ignored, inputs, output_files, run_facts
+from pipeline.page.statuses import (
     by_derivation,
     by_provider,
     by_type,
@@ -19,6 +18,7 @@ from pipeline.report_statuses import (
     over_time,
     unmapped,
 )
+from pipeline.printable import counted, duration_text, moment
 from schemas.manifest import Manifest
 
 _LONG = 10_000_000
@@ -30,7 +30,7 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 def page(report: Manifest) -> str:
     """The whole page, as the text of one HTML file."""
-    style = files(__package__).joinpath("report.css").read_text("utf-8")
+    style = files(__package__).joinpath("page.css").read_text("utf-8")
     head = element(
         "head",
         element("meta", charset="utf-8"),

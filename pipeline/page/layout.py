@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
-from pipeline.elements import Child, element
+from pipeline.page.elements import Child, element
 from pipeline.printable import counted
 
 SHOWN = 20
