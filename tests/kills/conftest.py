@@ -11,7 +11,7 @@ from pipeline.sample import write_samples
 from tests.kills.command import records_in
 from tests.pipeline.command import run
 
-SHORT = 5
+SHORT = 3
 EVENTS = 4000
 
 
