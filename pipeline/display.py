@@ -12,6 +12,7 @@ from rich.progress import Progress as Bar
 from transforms.progress import Progress
 
 _LINE_SECONDS = 10.0
+_PER_SECOND = 4  # each drawing of the bar takes most of a millisecond
 _MEGABYTE = 1_000_000
 
 
@@ -35,7 +36,9 @@ class Display:
             columns: list[ProgressColumn] = [TextColumn("{task.description}")]
             if self._total is not None:
                 columns.insert(0, BarColumn(bar_width=20))
-            self._bar = Bar(*columns, console=self._console, transient=True)
+            self._bar = Bar(
+                *columns, console=self._console, transient=True, refresh_per_second=_PER_SECOND
+            )
             self._task = self._bar.add_task("", total=self._total)
             self._bar.start()
         return self
