@@ -1,0 +1,41 @@
+"""The commands of the pages that no other test runs."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tests.pipeline.command import job_status, run, write_events
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+
+
+def commands(name: str) -> list[str]:
+    """What is typed in a page, without `job-status`."""
+    text = (DOCS / name).read_text("utf-8")
+    blocks = re.findall(r"^```(?:sh)?\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    return [line.removeprefix("job-status ") for line in lines if line.startswith("job-status ")]
+
+
+@pytest.mark.usefixtures("no_sync")
+def test_the_commands_on_dead_letters_work(tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    events = write_events(tmp_path / "events.jsonl", 0, 3, bad=2)
+    assert run("--input", events, "--output", output).code == 0
+    lines = commands("operations.md")
+    assert len(lines) >= 4
+    for line in lines:
+        words = [str(output) if word == "OUTPUT" else word for word in shlex.split(line, True)]
+        done = job_status(*words)
+        assert done.code == 0, (line, done.err)
+
+
+def test_the_commands_on_pubsub_are_those_of_the_readme() -> None:
+    readme = (DOCS.parent / "README.md").read_text("utf-8")
+    lines = commands("streaming.md")
+    assert len(lines) == 2
+    assert all(f"./run_local.sh {line}\n" in readme for line in lines)
