@@ -7,14 +7,7 @@ from collections import Counter
 import msgspec
 from msgspec import Struct, field
 
-from schemas.tallies import (
-    MAX_DAYS,
-    MAX_IGNORED_TYPES,
-    MAX_PROVIDERS,
-    Counts,
-    add_counts,
-    add_tables,
-)
+from schemas.tallies import Counts, add_tallies
 
 
 class Unmapped(Struct):
@@ -108,19 +101,9 @@ class Manifest(Struct, kw_only=True):
 
     def add(self, other: Manifest) -> None:
         """Adds what another commit of the same run did; the time it took is the run's to say."""
-        self.read += other.read
-        self.written += other.written
-        self.dead_lettered += other.dead_lettered
+        add_tallies(self, other)
         self.ignored += other.ignored
         self.conserved = self.conserved and other.conserved
-        self.unreadable_timestamps += other.unreadable_timestamps
-        add_counts(self.by_value, other.by_value)
-        add_counts(self.by_source_value_type, other.by_source_value_type)
-        add_counts(self.by_derivation, other.by_derivation)
-        add_counts(self.by_error_code, other.by_error_code)
-        add_tables(self.by_provider, other.by_provider, MAX_PROVIDERS)
-        add_counts(self.by_day, other.by_day, MAX_DAYS)
-        add_counts(self.ignored_by_type, other.ignored_by_type, MAX_IGNORED_TYPES)
         self.unmapped = _added(self.unmapped, other.unmapped)
         self.files += other.files
 

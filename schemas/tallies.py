@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Protocol
 
 Counts = dict[str, int]
 
@@ -39,6 +39,37 @@ def add_tables(mine: dict[str, Counts], theirs: dict[str, Counts], most: int) ->
         if not _has_room(mine, name, most):
             name = OTHER
         add_counts(mine.setdefault(name, {}), counts)
+
+
+class Tallied(Protocol):
+    """What is counted of events, in books and in manifests."""
+
+    read: int
+    written: int
+    dead_lettered: int
+    unreadable_timestamps: int
+    by_value: Counts
+    by_source_value_type: Counts
+    by_derivation: Counts
+    by_error_code: Counts
+    by_provider: dict[str, Counts]
+    by_day: Counts
+    ignored_by_type: Counts
+
+
+def add_tallies(mine: Tallied, theirs: Tallied) -> None:
+    """Adds all that is counted of events to what was counted before."""
+    mine.read += theirs.read
+    mine.written += theirs.written
+    mine.dead_lettered += theirs.dead_lettered
+    mine.unreadable_timestamps += theirs.unreadable_timestamps
+    add_counts(mine.by_value, theirs.by_value)
+    add_counts(mine.by_source_value_type, theirs.by_source_value_type)
+    add_counts(mine.by_derivation, theirs.by_derivation)
+    add_counts(mine.by_error_code, theirs.by_error_code)
+    add_tables(mine.by_provider, theirs.by_provider, MAX_PROVIDERS)
+    add_counts(mine.by_day, theirs.by_day, MAX_DAYS)
+    add_counts(mine.ignored_by_type, theirs.ignored_by_type, MAX_IGNORED_TYPES)
 
 
 def total(table: dict[str, Counts]) -> int:

@@ -12,15 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct, field
 
-from schemas.tallies import (
-    MAX_DAYS,
-    MAX_IGNORED_TYPES,
-    MAX_PROVIDERS,
-    Counts,
-    add_counts,
-    add_tables,
-    total,
-)
+from schemas.tallies import Counts, add_tallies, total
 from transforms.blocks import InputNote, Receipt, Span
 from transforms.unmapped import UnmappedState, UnmappedTally
 
@@ -122,17 +114,7 @@ class Books(Struct):
 
     def merge(self, other: Books) -> None:
         """Adds other books to these."""
-        self.read += other.read
-        self.written += other.written
-        self.dead_lettered += other.dead_lettered
-        self.unreadable_timestamps += other.unreadable_timestamps
-        add_counts(self.by_value, other.by_value)
-        add_counts(self.by_source_value_type, other.by_source_value_type)
-        add_counts(self.by_derivation, other.by_derivation)
-        add_counts(self.by_error_code, other.by_error_code)
-        add_tables(self.by_provider, other.by_provider, MAX_PROVIDERS)
-        add_counts(self.by_day, other.by_day, MAX_DAYS)
-        add_counts(self.ignored_by_type, other.ignored_by_type, MAX_IGNORED_TYPES)
+        add_tallies(self, other)
         self.unmapped.merge(other.unmapped)
         for path, books in other.inputs.items():
             self._merge_input(path, books)
