@@ -26,7 +26,7 @@ from transforms.books import packed, unpacked
 from transforms.commit import CommitSettings, commit
 from transforms.encode_avro import EncodedBlock
 from transforms.lifeline import Lifeline
-from transforms.manifests import manifest_path, pending_path
+from transforms.manifests import manifest_path, pending_path, read_intent
 from transforms.meters import EventMeters
 from transforms.recovery import clear_staging
 from transforms.refusals import carried_to_launcher
@@ -78,7 +78,7 @@ def commit_pane(
     elements: list[bytes],
     meters: EventMeters,
     lifeline: Lifeline | None = None,
-) -> None:
+) -> list[Receipt]:
     """Stages and commits a pane; one that is committed, or about to be, is not staged again.
 
     Args:
@@ -87,20 +87,30 @@ def commit_pane(
         meters: Are told of the pane.
         lifeline: Is looked at before every step, up to the commit itself.
 
+    Returns:
+        The receipts of all messages in it.
+
     Raises:
         StoppedError: The run is to end; nothing of it stays.
         JobStatusError: It cannot be committed; nothing of it stays.
     """
-    begun = (manifest_path, pending_path)
+    output, run_id = settings.output, settings.run_id
+    # An intent that was cut off is none: whoever takes it for one would commit nothing.
+    is_begun = storage.exists(manifest_path(output, run_id)) or (
+        read_intent(pending_path(output, run_id)) is not None
+    )
+    receipts: list[Receipt] = []
     # Two tries at the same time commit the same files, whichever of them is ahead.
     stager = Stager(settings, repeatable=True)
     try:
-        if not any(storage.exists(path(settings.output, settings.run_id)) for path in begun):
-            for element in sorted(elements):
-                for block in unpacked(element, list[EncodedBlock]):
-                    if lifeline is not None:
-                        lifeline.check()
-                    stager.add(block)
+        for element in sorted(elements):
+            for block in unpacked(element, list[EncodedBlock]):
+                receipts += block.books.receipts
+                if is_begun:
+                    continue
+                if lifeline is not None:
+                    lifeline.check()
+                stager.add(block)
         books = stager.finish()
         if lifeline is not None:
             lifeline.check()
@@ -109,6 +119,7 @@ def commit_pane(
         # Of a try that failed, or that another try of the same pane was ahead of.
         clear_staging(settings)
     meters.count(books)
+    return receipts
 
 
 class _Pack(beam.DoFn):
@@ -164,10 +175,8 @@ class _CommitPane(beam.DoFn):
         run_id = pane_id(window, pane, shard, self._settings.run_id, elements)
         with carried_to_launcher():
             settings = replace(self._settings, run_id=run_id)
-            commit_pane(settings, elements, self._meters, self._lifeline)
-        for element in elements:
-            for block in unpacked(element, list[EncodedBlock]):
-                yield from block.books.receipts
+            receipts = commit_pane(settings, elements, self._meters, self._lifeline)
+        yield from receipts
 
 
 class WriteAvroPanes(beam.PTransform):

@@ -17,7 +17,7 @@ from tests.transforms.runs import SOURCE, encoded, lines, message_block, setting
 from transforms.books import Books, InputBooks, packed
 from transforms.commit import CommitSettings, commit
 from transforms.encode_avro import EncodedBlock
-from transforms.manifests import manifests
+from transforms.manifests import manifests, pending_path
 from transforms.meters import EventMeters
 from transforms.stage import Stager
 from transforms.write_avro import WriteAvro
@@ -122,6 +122,16 @@ def test_panes_at_the_same_time_are_one(run: CommitSettings, attempt: int) -> No
     assert len(records_of(run.output)) == 12
     assert len(manifests(run.output)) == 1
     assert not Path(run.output, "_staging").exists()
+
+
+def test_an_intent_that_was_cut_off_does_not_stand_for_a_pane(run: CommitSettings) -> None:
+    pane = settings(run.output, "pane", write_mode="append", from_messages=True)
+    intent = Path(pending_path(pane.output, pane.run_id))
+    intent.parent.mkdir(parents=True)
+    intent.write_bytes(b'{"renames":[')
+    receipts = commit_pane(pane, [packed([message_block(1, events=3)])], EventMeters())
+    assert len(receipts) == 1
+    assert len(records_of(pane.output)) == 3
 
 
 def test_every_try_of_a_pane_makes_the_same_files(tmp_path: Path) -> None:
