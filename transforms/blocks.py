@@ -17,6 +17,8 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import pyarrow as pa
 
+from transforms.block_coder import crosses_steps
+
 Result = TypeVar("Result")
 
 _LOGGER = logging.getLogger(__name__)
@@ -128,6 +130,7 @@ class Receipt(NamedTuple):
     oldest: int
 
 
+@crosses_steps
 @dataclass(frozen=True, slots=True)
 class RawBlock:
     """Payloads as they were read.
@@ -154,7 +157,13 @@ class RawBlock:
     input: str | None = None
     receipt: Receipt | None = None
 
+    @property
+    def size(self) -> int:
+        """Bytes of the payloads."""
+        return sum(map(len, self.payloads))
 
+
+@crosses_steps
 @dataclass(frozen=True, slots=True)
 class EventBlock:
     """The job events of a block as columns, one row an event, and what was not an event.
@@ -186,6 +195,11 @@ class EventBlock:
     note: InputNote | None = None
     input: str | None = None
     receipt: Receipt | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of the payloads and of the columns."""
+        return sum(map(len, self.payloads)) + self.events.nbytes
 
     def one_by_one(self) -> Iterator[EventBlock]:
         """Yields a block for each row, then what belongs to the block as a whole, without rows."""

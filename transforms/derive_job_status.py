@@ -123,4 +123,4 @@ class DeriveJobStatus(beam.PTransform):
         self._do_fn = _DeriveJobStatus(mapping)
 
     def expand(self, blocks: beam.PCollection) -> beam.PCollection:
-        return blocks | beam.ParDo(self._do_fn)
+        return blocks | beam.ParDo(self._do_fn).with_output_types(EventBlock)

@@ -19,6 +19,7 @@ from isal import isal_zlib
 from schemas.avro import listed_values, record_schema
 from transforms.avro_columns import encode_records
 from transforms.block_books import books_of
+from transforms.block_coder import crosses_steps
 from transforms.blocks import EventBlock, isolating
 from transforms.books import Books
 from transforms.dead_letters import PayloadPolicy, dead_letters, encoded_dead_letters
@@ -44,6 +45,7 @@ class AvroBlock:
     data: bytes
 
 
+@crosses_steps
 @dataclass(frozen=True, slots=True)
 class EncodedBlock:
     """What a block has become.
@@ -57,6 +59,11 @@ class EncodedBlock:
     records: AvroBlock | None
     dead_letters: AvroBlock | None
     books: Books
+
+    @property
+    def size(self) -> int:
+        """Bytes of the encoded records and dead letters."""
+        return sum(len(each.data) for each in (self.records, self.dead_letters) if each)
 
     @property
     def progress(self) -> Progress:
@@ -192,4 +199,4 @@ class EncodeAvro(beam.PTransform):
         self._do_fn = _EncodeAvro(codec, payload_policy, max_payload_bytes)
 
     def expand(self, blocks: beam.PCollection) -> beam.PCollection:
-        return blocks | beam.ParDo(self._do_fn)
+        return blocks | beam.ParDo(self._do_fn).with_output_types(EncodedBlock)

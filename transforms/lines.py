@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from itertools import accumulate, compress
+from itertools import compress
+
+import numpy as np
 
 from transforms.blocks import PAYLOAD_HEAD_BYTES, RawBlock, Rejection, Span
 
@@ -46,13 +48,16 @@ def blocks_of_lines(
             yield _block_of_long_line(source, long_line, Span(start, stop), max_event_bytes)
             start, long_line = stop, None
             chunk = chunk[end + 1 :]
-        end = chunk.rfind(b"\n") + 1
-        if end:
-            text = b"".join((*held, memoryview(chunk)[:end]))
-            yield from _blocks(source, text, start, max_event_bytes)
-            start += len(text)
+        lines, has_cr = chunk.split(b"\n"), b"\r" in chunk
+        chunk = lines.pop()
+        if lines:
+            has_cr = has_cr or any(b"\r" in piece for piece in held)
+            size = held_bytes + sum(map(len, lines)) + len(lines)
+            lines[0] = b"".join((*held, lines[0]))
             held, held_bytes = [], 0
-            chunk = chunk[end:]
+            span = Span(start, start + size)
+            yield from _blocks(source, lines, span, has_cr, max_event_bytes)
+            start = span.end
         if chunk:
             held.append(chunk)
             held_bytes += len(chunk)
@@ -64,7 +69,8 @@ def blocks_of_lines(
         span = Span(start, start + long_line.size)
         yield _block_of_long_line(source, long_line, span, max_event_bytes)
     elif held:
-        yield from _blocks(source, b"".join(held), start, max_event_bytes)
+        span = Span(start, start + held_bytes)
+        yield from _blocks(source, [b"".join(held)], span, True, max_event_bytes)
 
 
 class _LongLine:
@@ -123,18 +129,27 @@ def _block_of_long_line(source: str, line: _LongLine, span: Span, limit: int) ->
     return RawBlock(source, [], [], span, rejections)
 
 
-def _blocks(source: str, text: bytes, start: int, max_event_bytes: int) -> Iterator[RawBlock]:
-    lines = text.split(b"\n")
-    if not lines[-1]:
-        lines.pop()
-    starts = list(accumulate([len(line) + 1 for line in lines], initial=start))
-    starts[-1] = start + len(text)
-    if b"\r" in text:
-        lines = [line.removesuffix(b"\r") for line in lines]
+def _blocks(
+    source: str, lines: list[bytes], span: Span, has_cr: bool, max_event_bytes: int
+) -> Iterator[RawBlock]:
+    """The lines as blocks.
+
+    Args:
+        source: Where they come from.
+        lines: Without their line ends.
+        span: What they take up, their line ends included; the last line may have none.
+        has_cr: Whether any may end with a CR.
+        max_event_bytes: The longest line that is kept.
+    """
+    start = span.start
     for first in range(0, len(lines), BLOCK_LINES):
-        last = min(first + BLOCK_LINES, len(lines))
-        span = Span(starts[first], starts[last])
-        yield _block(source, lines[first:last], starts[first:last], span, max_event_bytes)
+        some = lines[first : first + BLOCK_LINES]
+        ends = start + np.cumsum(np.fromiter(map(len, some), np.int64, len(some)) + 1)
+        starts = [start, *ends.tolist()]
+        start = min(starts.pop(), span.end)
+        if has_cr:
+            some = [line.removesuffix(b"\r") for line in some]
+        yield _block(source, some, starts, Span(starts[0], start), max_event_bytes)
 
 
 def _block(

@@ -18,7 +18,7 @@ from transforms.blocks import Context
 from transforms.faulty_text import MAX_DEPTH
 from transforms.payload_fields import Job, Payload
 from transforms.payloads import Rows
-from transforms.status_text import WrongTypeError, status_text
+from transforms.status_text import WrongTypeError
 
 _decode = msgspec.json.Decoder(Payload).decode
 
@@ -78,8 +78,7 @@ def _add_part(
         others.append(position)
         jobs[position] = None
     taken = [job is not None for job in jobs]
-    rows.envelopes.extend(filter(None, compress(envelopes, taken)))
-    rows.jobs.extend(filter(None, jobs))
+    rows.texts.add_part(list(filter(None, compress(envelopes, taken))), list(filter(None, jobs)))
     rows.status_indices.extend(map(rows.statuses.__getitem__, compress(raws, taken)))
     rows.payloads.extend(compress(payloads, taken))
     rows.offsets.extend(compress(offsets, taken))
@@ -138,21 +137,18 @@ def _unwanted(
     accepts: Callable[[str], bool],
 ) -> list[tuple[int, str]]:
     """The positions of events of other types, with their types."""
-    types = [None if each is None else each.event for each in envelopes]
-    distinct = set(types)
-    if None in distinct:
-        types = [
-            context.event_type if each is None else each
-            for each, context in zip(types, contexts, strict=True)
-        ]
-        distinct = set(types)
-    unwanted = {each for each in distinct if each is not None and not accepts(each)}
+    types = {each.event for each in envelopes if each is not None}
+    if None in types:
+        types.update({context.event_type for context in contexts})
+    unwanted = {each for each in types if each is not None and not accepts(each)}
     if not unwanted:
         return []
     return [
-        (position, each)
-        for position, each in enumerate(types)
-        if each in unwanted and each is not None and jobs[position] is not None
+        (position, event_type)
+        for position, (each, job, context) in enumerate(zip(envelopes, jobs, contexts, strict=True))
+        if each is not None
+        and job is not None
+        and (event_type := context.event_type if each.event is None else each.event) in unwanted
     ]
 
 
@@ -162,12 +158,9 @@ def _with_wrong_status(raws: Sequence[bytes], rows: Rows) -> list[int]:
     for raw in dict.fromkeys(raws):
         if raw not in rows.statuses:
             try:
-                text = status_text(raw)
+                rows.add_status(raw)
             except WrongTypeError:
                 wrong.add(raw)
-                continue
-            rows.statuses[raw] = len(rows.status_texts)
-            rows.status_texts.append(text)
     if not wrong:
         return []
     return [position for position, raw in enumerate(raws) if raw in wrong]

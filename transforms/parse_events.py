@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import partial
-from typing import Any
 
 import apache_beam as beam
 import numpy as np
@@ -22,6 +21,7 @@ from transforms.event_id import event_ids
 from transforms.ordinary import add_ordinary
 from transforms.payload_fields import filled
 from transforms.payloads import STEP, EventFinder, Rows
+from transforms.text_columns import strings
 from transforms.timestamps import TIMESTAMP, parse_timestamps
 
 DEFAULT_EVENT_TYPES = ("ats_jobs.*",)
@@ -125,7 +125,7 @@ class EventParser:
         for rows in self._rows(block, contexts):
             rows.rejections += rejections
             rejections = []
-            for parsed in _with_columns(block.source, rows):
+            for parsed in self._with_columns(block.source, rows):
                 if held is not None:
                     yield held
                 held = parsed
@@ -166,6 +166,30 @@ class EventParser:
             log_bug(STEP, error)
             return Rows(), list(range(len(payloads)))
 
+    def _with_columns(self, source: str, rows: Rows) -> Iterator[EventBlock]:
+        """The rows as a block; should a bug meet one of them, only that row is lost to INTERNAL."""
+        try:
+            block = _block(source, rows)
+        except Exception as error:
+            log_bug(STEP, error)
+        else:
+            yield block
+            return
+        yield _block(source, Rows(rejections=rows.rejections, ignored=rows.ignored))
+        for payload, offset, context in zip(
+            rows.payloads, rows.offsets, rows.contexts, strict=True
+        ):
+            # What a row was made of is an event by itself.
+            one = Rows()
+            try:
+                self._finder.find(payload, offset, context, one)
+                block = _block(source, one)
+            except Exception as error:
+                one = Rows()
+                one.reject("INTERNAL", type(error).__name__, payload, offset, context)
+                block = _block(source, one)
+            yield block
+
 
 def _guarded(
     work: Callable[[], None], payload: bytes, offset: int, context: Context, rows: Rows
@@ -175,32 +199,6 @@ def _guarded(
         work()
     except Exception as error:
         rows.reject("INTERNAL", type(error).__name__, payload, offset, context)
-
-
-def _with_columns(source: str, rows: Rows) -> Iterator[EventBlock]:
-    """The rows as a block; should a bug meet one of them, only that row is lost to INTERNAL."""
-    try:
-        block = _block(source, rows)
-    except Exception as error:
-        log_bug(STEP, error)
-    else:
-        yield block
-        return
-    yield _block(source, Rows(rejections=rows.rejections, ignored=rows.ignored))
-    for index in range(len(rows.payloads)):
-        try:
-            block = _block(source, rows.only(index))
-        except Exception as error:
-            failed = Rows()
-            failed.reject(
-                "INTERNAL",
-                type(error).__name__,
-                rows.payloads[index],
-                rows.offsets[index],
-                rows.contexts[index],
-            )
-            block = _block(source, failed)
-        yield block
 
 
 def _block(source: str, rows: Rows) -> EventBlock:
@@ -223,25 +221,7 @@ def columns_of(source: str, rows: Rows) -> tuple[pa.RecordBatch, int]:
     Returns:
         A batch of PARSED, and how many timestamps were given but could not be read.
     """
-    envelopes, jobs = rows.envelopes, rows.jobs
-    columns: dict[str, pa.Array] = {
-        "event_type": _strings([each.event for each in envelopes]),
-        "event_date": _strings([each.event_date for each in envelopes]),
-        "project_id": _ids([each.project_id for each in envelopes]),
-        "account_id": _ids([each.account_id for each in envelopes]),
-        "provider": _strings([each.provider for each in envelopes]),
-        "job_id": _ids([each.id for each in jobs]),
-        "remote_job_id": _ids([each.remote_id for each in jobs]),
-        "legacy_status": _strings([each.status for each in jobs]),
-        "created_at": _strings([each.created_at for each in jobs]),
-        "updated_at": _strings([each.updated_at for each in jobs]),
-    }
-    if columns["job_id"].null_count:
-        others = _ids([each.record_id for each in envelopes])
-        columns["job_id"] = pc.coalesce(columns["job_id"], others)
-    if columns["remote_job_id"].null_count:
-        others = _ids([each.record_remote_id for each in envelopes])
-        columns["remote_job_id"] = pc.coalesce(columns["remote_job_id"], others)
+    columns: dict[str, pa.Array] = dict(rows.texts.columns())
     for name in _CONTEXT_FIELDS:
         columns[name] = _with_context(columns[name], rows.contexts, name)
     for field in PARSED:
@@ -250,7 +230,7 @@ def columns_of(source: str, rows: Rows) -> tuple[pa.RecordBatch, int]:
     indices = pa.array(rows.status_indices, pa.int32())
     texts = rows.status_texts
     columns["job_status_json"] = pa.DictionaryArray.from_arrays(
-        indices, _strings([each.job_status_json for each in texts])
+        indices, strings([each.job_status_json for each in texts])
     )
     columns["event_id"] = event_ids(columns, rows.payloads)
 
@@ -268,14 +248,14 @@ def columns_of(source: str, rows: Rows) -> tuple[pa.RecordBatch, int]:
         indices,
         pa.StructArray.from_arrays(
             [
-                _strings([each.given_value for each in texts]),
-                _strings([each.source_value_json for each in texts]),
-                _strings([each.source_value_type for each in texts]),
+                strings([each.given_value for each in texts]),
+                strings([each.source_value_json for each in texts]),
+                strings([each.source_value_type for each in texts]),
             ],
             fields=list(STATUS_TEXT),
         ),
     )
-    count = len(envelopes)
+    count = len(rows.payloads)
     columns["source"] = constant(source, count)
     columns["source_offset"] = pa.array(rows.offsets, pa.int64())
     columns |= _messages(rows.contexts)
@@ -289,25 +269,13 @@ def constant(value: str, count: int) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(zeros, pa.array([value], pa.string()))
 
 
-def _strings(values: list[str | None]) -> pa.StringArray:
-    return pa.array(values, pa.string())
-
-
-def _ids(values: list[Any]) -> pa.StringArray:
-    """Ids as text; a number decodes exactly as it is written, see `payloads.Job`."""
-    try:
-        return pa.array(values, pa.string())
-    except pa.ArrowTypeError:
-        return pa.array([None if each is None else str(each) for each in values], pa.string())
-
-
 def _with_context(column: pa.StringArray, contexts: list[Context], name: str) -> pa.StringArray:
     if not column.null_count:
         return column
     if contexts.count(contexts[0]) == len(contexts):
         beside = getattr(contexts[0], name)
         return column if beside is None else column.fill_null(beside)
-    return pc.coalesce(column, _strings([getattr(each, name) for each in contexts]))
+    return pc.coalesce(column, strings([getattr(each, name) for each in contexts]))
 
 
 def _messages(contexts: list[Context]) -> dict[str, pa.Array]:
@@ -319,7 +287,7 @@ def _messages(contexts: list[Context]) -> dict[str, pa.Array]:
             "publish_time": pa.nulls(count, TIMESTAMP),
         }
     return {
-        "message_id": _strings([each and each.message_id for each in messages]),
+        "message_id": strings([each and each.message_id for each in messages]),
         "publish_time": pa.array([each and each.publish_time for each in messages], TIMESTAMP),
     }
 
@@ -361,4 +329,4 @@ class ParseEvents(beam.PTransform):
         self._do_fn = _ParseEvents(event_types, max_event_bytes, context)
 
     def expand(self, blocks: beam.PCollection) -> beam.PCollection:
-        return blocks | beam.ParDo(self._do_fn)
+        return blocks | beam.ParDo(self._do_fn).with_output_types(EventBlock)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -31,10 +32,15 @@ from transforms.payload_fields import (
     text_of,
 )
 from transforms.status_text import StatusText, WrongTypeError, status_text
+from transforms.text_columns import TextColumns
 
 STEP = "ParseEvents"
 
 _MAX_TYPE_LENGTH = 256
+
+# The same few statuses come in block after block.
+_LONGEST_REMEMBERED = 256
+_remembered_status_text = lru_cache(4096)(status_text)
 
 _decode_payload = msgspec.json.Decoder(Payload).decode
 _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
@@ -83,17 +89,17 @@ class Elements:
 
 @dataclass(slots=True)
 class Rows:
-    """What was found in the payloads of a block, one entry an event in the first six lists.
+    """What was found in the payloads of a block, one entry an event in the first five attributes.
 
     Attributes:
+        texts: What the events say, but for their statuses.
         statuses: The distinct statuses, each with its index in `status_texts`.
         pending: Arrays that were found and not yet looked into, the innermost last.
         whole: The payload that they all stand in, and where it begins in the source: arrays in
             arrays are cut out of it too, so that nesting costs no memory.
     """
 
-    envelopes: list[Payload] = field(default_factory=list)
-    jobs: list[Job] = field(default_factory=list)
+    texts: TextColumns = field(default_factory=TextColumns)
     status_indices: list[int] = field(default_factory=list)
     payloads: list[bytes] = field(default_factory=list)
     offsets: list[int] = field(default_factory=list)
@@ -116,28 +122,24 @@ class Rows:
         raw = bytes(job.job_status)
         index = self.statuses.get(raw)
         if index is None:
-            text = status_text(raw)
-            index = self.statuses[raw] = len(self.status_texts)
-            self.status_texts.append(text)
-        self.envelopes.append(envelope)
-        self.jobs.append(job)
+            index = self.add_status(raw)
+        self.texts.add(envelope, job)
         self.status_indices.append(index)
         self.payloads.append(payload)
         self.offsets.append(offset)
         self.contexts.append(context)
 
-    def only(self, index: int) -> Rows:
-        """One of the events, without anything else."""
-        one = slice(index, index + 1)
-        return Rows(
-            self.envelopes[one],
-            self.jobs[one],
-            [0],
-            self.payloads[one],
-            self.offsets[one],
-            self.contexts[one],
-            status_texts=[self.status_texts[self.status_indices[index]]],
-        )
+    def add_status(self, raw: bytes) -> int:
+        """Adds a status that is not among those of the block; returns its index.
+
+        Raises:
+            WrongTypeError: It is not of a type that a status can have.
+        """
+        short = len(raw) <= _LONGEST_REMEMBERED
+        text = _remembered_status_text(raw) if short else status_text(raw)
+        index = self.statuses[raw] = len(self.status_texts)
+        self.status_texts.append(text)
+        return index
 
     def continued(self) -> Rows:
         """Takes what is found after these, if they are enough for a block."""

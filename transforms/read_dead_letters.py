@@ -360,6 +360,9 @@ class ReadDeadLetters(beam.PTransform):
             root
             | "Files" >> beam.Create(self._files, reshuffle=False)
             | "SpreadFiles" >> beam.Reshuffle()
-            | "Read" >> beam.ParDo(self._read).with_outputs("inputs", main="blocks")
+            | "Read"
+            >> beam.ParDo(self._read)
+            .with_output_types(RawBlock)
+            .with_outputs("inputs", main="blocks")
         )
         return {"blocks": read.blocks, "inputs": read.inputs}

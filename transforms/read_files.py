@@ -364,7 +364,9 @@ class ReadFiles(beam.PTransform):
             | "Split" >> beam.ParDo(self._split).with_outputs("inputs", main="ranges")
         )
         blocks = (
-            ranges.ranges | "SpreadRanges" >> beam.Reshuffle() | "Read" >> beam.ParDo(self._read)
+            ranges.ranges
+            | "SpreadRanges" >> beam.Reshuffle()
+            | "Read" >> beam.ParDo(self._read).with_output_types(RawBlock)
         )
         inputs = (files.inputs, ranges.inputs) | "Inputs" >> beam.Flatten()
         return {"blocks": blocks, "inputs": inputs}

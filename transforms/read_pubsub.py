@@ -260,9 +260,10 @@ class ReadPubSub(beam.PTransform):
             )
         name = root | "Subscription" >> beam.Create([self._subscription], reshuffle=False)
         if self._limits is not None:
-            pull = _PullRound(self._settings, self._limits, self._lifeline)
-            return name | "PullRound" >> beam.ParDo(pull)
-        return name | "Pull" >> beam.ParDo(_PullForever(self._settings, self._lifeline))
+            pull_round = _PullRound(self._settings, self._limits, self._lifeline)
+            return name | "PullRound" >> beam.ParDo(pull_round).with_output_types(RawBlock)
+        pull = _PullForever(self._settings, self._lifeline)
+        return name | "Pull" >> beam.ParDo(pull).with_output_types(RawBlock)
 
     def _own_read(self, root: beam.pvalue.PBegin) -> beam.PCollection:
         from apache_beam.io.gcp.pubsub import ReadFromPubSub
@@ -272,7 +273,10 @@ class ReadPubSub(beam.PTransform):
         return (
             root
             | "Messages" >> read
-            | "Blocks" >> beam.ParDo(BlocksOfMessages(source, self._settings.max_event_bytes))
+            | "Blocks"
+            >> beam.ParDo(
+                BlocksOfMessages(source, self._settings.max_event_bytes)
+            ).with_output_types(RawBlock)
         )
 
 

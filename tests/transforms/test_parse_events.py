@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.transforms.event_cases import PAYLOADS, broken, outcomes_in, parsed, raw_block
-from transforms import ordinary, parse_events, payloads
+from transforms import parse_events, payloads
 from transforms.blocks import (
     BLOCK_BYTES,
     NO_CONTEXT,
@@ -241,7 +241,7 @@ def test_bug_in_the_finder_costs_only_its_payload(monkeypatch: pytest.MonkeyPatc
         return status_text(raw, path)
 
     monkeypatch.setattr(payloads, "status_text", buggy)
-    monkeypatch.setattr(ordinary, "status_text", buggy)
+    monkeypatch.setattr(payloads, "_remembered_status_text", buggy)
     bad = b'{"id":"b","job_status":"canary"}'
     block = parsed(b'{"id":"a"}', bad, b'{"data":[{"id":"c"},' + bad + b',{"id":"d"}]}')
     assert block.events.column("job_id").to_pylist() == ["a", "c", "d"]
