@@ -122,7 +122,8 @@ def _nullable_parts(union: list[Any], column: pa.Array) -> list[Part]:
     if not column.null_count:
         return [_constant(b"\x02"), *_parts(inner, column)]
     given = column.is_valid()
-    filled = column.fill_null(pa.scalar(0).cast(column.type))
+    # A null is left out in the end; a value that is as long as the others costs least until then.
+    filled = column.fill_null(pc.max(column))
     values = joined(_parts(inner, filled), len(column))
     return [_choose(given, b"\x02", b"\x00"), pc.if_else(given, values, _constant(b""))]
 
@@ -139,21 +140,52 @@ def _varints(column: pa.Array) -> pa.BinaryArray:
     """A column of whole numbers, zigzag and variable-length, all rows at once."""
     numbers = column.cast(pa.int64()).to_numpy(zero_copy_only=False)
     zigzag = ((numbers << 1) ^ (numbers >> 63)).view(np.uint64)
-    sizes = 1 + np.searchsorted(_SEVEN_BITS, zigzag, side="right")
-    longest = int(sizes.max())
-    octets = np.empty((len(numbers), longest), np.uint8)
-    for place in range(longest):
-        octets[:, place] = (zigzag >> np.uint64(7 * place)).astype(np.uint8) | 0x80
-    # The last octet of a number has no mark that another follows.
-    octets[np.arange(len(numbers)), sizes - 1] &= 0x7F
-    # Octets behind a number's last are no part of it.
-    data = octets[np.arange(longest) < sizes[:, None]] if sizes.min() < longest else octets
-    ends = np.zeros(len(numbers) + 1, np.int32)
-    np.cumsum(sizes, out=ends[1:])
+    shortest, longest = (_octets_of(each) for each in (zigzag.min(), zigzag.max()))
+    octets = _octets(zigzag, longest)
+    if shortest == longest:
+        # The last octet of a number has no mark that another follows.
+        octets[:, -1] &= 0x7F
+        data = octets.ravel()
+        ends = np.arange(0, (len(numbers) + 1) * longest, longest, dtype=np.int32)
+    else:
+        sizes = _octets_of(zigzag)
+        octets[np.arange(len(numbers)), sizes - 1] &= 0x7F
+        # Octets behind a number's last are no part of it.
+        data = octets[np.arange(longest) < sizes[:, None]]
+        ends = np.zeros(len(numbers) + 1, np.int32)
+        np.cumsum(sizes, out=ends[1:])
     return pa.Array.from_buffers(
         pa.binary(), len(numbers), [None, pa.py_buffer(ends), pa.py_buffer(data)]
     )
 
 
-_SEVEN_BITS = np.array([1 << bits for bits in range(7, 64, 7)], np.uint64)
+_LEAST_OF_OCTETS = np.array([1 << bits for bits in range(7, 64, 7)], np.uint64)
 """The smallest numbers that take two octets, three, and so on."""
+
+
+def _octets_of(zigzag: np.ndarray | np.uint64) -> Any:
+    """How many octets each number takes."""
+    return 1 + np.searchsorted(_LEAST_OF_OCTETS, zigzag, side="right")
+
+
+_HALVES = (
+    (0x0000_0000_0FFF_FFFF, 4),
+    (0x0000_3FFF_0000_3FFF, 2),
+    (0x007F_007F_007F_007F, 1),
+)
+"""The lower halves of the 56 bits, of their halves, of their quarters; how far the upper ones go."""
+
+
+_MARKS = 0x8080_8080_8080_8080
+
+
+def _octets(zigzag: np.ndarray, longest: int) -> np.ndarray:
+    """Seven bits of each number an octet, the lowest first, each marked as if another followed."""
+    bits = zigzag & ((1 << 56) - 1)
+    for lower, shift in _HALVES:
+        bits = (bits & lower) | ((bits & ~np.uint64(lower)) << shift)
+    octets = (bits | _MARKS).astype("<u8", copy=False).view(np.uint8).reshape(-1, 8)
+    if longest > 8:
+        ninth, tenth = ((zigzag >> bits).astype(np.uint8) | 0x80 for bits in (56, 63))
+        octets = np.column_stack([octets, ninth, tenth])
+    return octets[:, :longest]

@@ -98,24 +98,21 @@ def _by_day(times: pa.Array) -> Counts:
 
 
 def _tally_unmapped(books: Books, block: EventBlock) -> None:
-    status = block.events.column("job_status")
-    distinct = status.dictionary
-    is_unmapped = pc.equal(distinct.field("derivation"), "unmapped").take(status.indices)
-    rows = block.events.select(["provider", "legacy_status"]).filter(is_unmapped)
+    columns = [block.events.column(name) for name in ("job_status", "provider", "legacy_status")]
+    distinct, *words = (each.dictionary for each in columns)
+    indices = [each.indices.to_numpy() for each in columns]
+    is_unmapped = pc.equal(distinct.field("derivation"), "unmapped").to_numpy(zero_copy_only=False)
+    rows = is_unmapped[indices[0]]
     said = [
         distinct.field(name).to_pylist()
         for name in ("value", "source_value", "derived_from", "derivation", "given_value")
     ]
-    counts = Counter(
-        zip(
-            status.indices.filter(is_unmapped).to_pylist(),
-            rows.column("provider").to_pylist(),
-            rows.column("legacy_status").to_pylist(),
-            strict=True,
-        )
-    )
+    providers, legacy_statuses = (each.to_pylist() for each in words)
+    counts = Counter(zip(*(each[rows].tolist() for each in indices), strict=True))
     for (index, provider, legacy_status), count in counts.items():
         *derived, given_value = (column[index] for column in said)
-        key = unmapped_key(Derived(*derived), provider, given_value, legacy_status)
+        key = unmapped_key(
+            Derived(*derived), providers[provider], given_value, legacy_statuses[legacy_status]
+        )
         if key is not None:
             books.unmapped.add(*key, count)
