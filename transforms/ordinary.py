@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import compress
+from operator import not_
 
 import msgspec
 import numpy as np
@@ -98,25 +99,24 @@ def _decoded(payloads: Sequence[bytes]) -> list[Payload | None]:
 
 def _faulty_or_deep(payloads: Sequence[bytes]) -> Iterator[int]:
     """The positions of payloads with what the decoder does not look for, or possibly so."""
+    for position, payload in compress(enumerate(payloads), _not_ascii(payloads)):
+        if not _is_utf8(payload):
+            yield position
     for start in range(0, len(payloads), _RUN):
         run = payloads[start : start + _RUN]
-        # A line end between them keeps halves of a character in two payloads from making one.
-        whole = b"\n".join(run)
         # `[` and `{` differ in one bit; no third character becomes `{` with it.
-        is_opening = np.frombuffer(whole, np.uint8) | 0x20 == ord("{")
-        if not _is_utf8(whole) or np.count_nonzero(is_opening) > MAX_DEPTH:
+        is_opening = np.frombuffer(b"".join(run), np.uint8) | 0x20 == ord("{")
+        if np.count_nonzero(is_opening) > MAX_DEPTH:
             for position, payload in enumerate(run, start):
-                if not _is_utf8(payload) or _openings(payload) > MAX_DEPTH:
+                if payload.count(b"{") + payload.count(b"[") > MAX_DEPTH:
                     yield position
 
 
-def _openings(payload: bytes) -> int:
-    return payload.count(b"{") + payload.count(b"[")
+def _not_ascii(payloads: Sequence[bytes]) -> Iterator[bool]:
+    return map(not_, map(bytes.isascii, payloads))
 
 
 def _is_utf8(text: bytes) -> bool:
-    if text.isascii():
-        return True
     try:
         text.decode()
     except UnicodeDecodeError:
