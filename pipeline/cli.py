@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from pipeline.arguments import argv_or
+from pipeline.collector import relax_collector
 from pipeline.logs import Log, wanted_format
 from schemas.errors import JobStatusError, StoppedBySignal, UsageError
 from schemas.version import PIPELINE_VERSION
@@ -45,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0 done, 1 unexpected or a check failed, 2 usage, 3 input, 4 too many dead
         letters, 5 output.
     """
+    relax_collector()
     argv = argv_or(arguments)
     debug = "--debug" in argv
     console = Log(wanted_format(argv), debug).console()
@@ -126,7 +128,9 @@ def _run(arguments: list[str], console: Console) -> None:
     if _helped("run", arguments):
         return
     from pipeline.run import run
+    from pipeline.worker_template import make_template
 
+    make_template()
     run(arguments, console)
 
 
@@ -140,7 +144,9 @@ def _validate(arguments: list[str], console: Console) -> None:
 
 def _replay(arguments: list[str], console: Console) -> None:
     from pipeline.replay import replay
+    from pipeline.worker_template import make_template
 
+    make_template()
     replay(arguments, console)
 
 

@@ -17,10 +17,11 @@ from apache_beam.options.pipeline_options import (
 from apache_beam.runners.runner import PipelineRunner, create_runner
 
 from pipeline.local_engine import engine_with_processes
+from pipeline.worker_template import taken_template
 from schemas.errors import UsageError
 
-LARGE_INPUT_BYTES = 256 << 20
-"""From this size on, starting worker processes costs less than they save."""
+LARGE_INPUT_BYTES = 128 << 20
+"""From this size on, there is a range for each of two worker processes."""
 
 _DEFAULT_RUNNER = "FnApiRunner"
 _STREAMING_RUNNER = "PrismRunner"
@@ -100,9 +101,9 @@ def look_at_engine(options: PipelineOptions) -> str:
         return f"{name}, {PrismEngine(options).program}"
     if name == _FLINK_RUNNER:
         return f"{name}, {_job_server(options)}"
-    direct = options.view_as(DirectOptions)
-    if name == _DEFAULT_RUNNER and direct.direct_running_mode == "multi_processing":
-        return f"{name}, {direct.direct_num_workers} worker processes"
+    if _with_processes(options):
+        workers = options.view_as(DirectOptions).direct_num_workers
+        return f"{name}, {workers} worker processes"
     return name
 
 
@@ -129,19 +130,25 @@ def engine(options: PipelineOptions, debug: bool) -> Iterator[PipelineRunner | N
     Raises:
         UsageError: The engine's program cannot be had.
     """
-    name = runner_name(options)
-    if name == _DEFAULT_RUNNER:
-        yield engine_with_processes(options, debug)
-    elif name == _STREAMING_RUNNER:
-        from pipeline.prism_engine import PrismEngine
+    processes = _with_processes(options)
+    with taken_template(processes) as template:
+        if processes:
+            yield engine_with_processes(options, debug, template)
+        elif runner_name(options) == _STREAMING_RUNNER:
+            from pipeline.prism_engine import PrismEngine
 
-        prism = PrismEngine(options, debug)
-        try:
-            yield prism
-        finally:
-            prism.stop()
-    else:
-        yield None
+            prism = PrismEngine(options, debug)
+            try:
+                yield prism
+            finally:
+                prism.stop()
+        else:
+            yield None
+
+
+def _with_processes(options: PipelineOptions) -> bool:
+    mode = options.view_as(DirectOptions).direct_running_mode
+    return runner_name(options) == _DEFAULT_RUNNER and mode == "multi_processing"
 
 
 def _cores() -> int:

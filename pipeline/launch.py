@@ -16,10 +16,10 @@ from types import FrameType
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from pipeline.collector import keep_what_is_loaded
 from pipeline.display import Display
 from pipeline.engines import engine, is_local
 from pipeline.graph import GraphSettings, build
-from pipeline.local_engine import relax_collector
 from schemas.errors import JobStatusError, StoppedBySignal
 from transforms.lifeline import Lifeline
 from transforms.refusals import carried_error
@@ -73,7 +73,7 @@ def supervise(
             pipeline.run().wait_until_finish()
 
         def guarded() -> None:
-            relax_collector()
+            keep_what_is_loaded()
             work(run)
 
         failure = _in_thread(guarded, lifeline, debug, display, stop)

@@ -1,4 +1,4 @@
-"""What a worker process of a local run begins with: it ends with its launcher, come what may.
+"""What a worker process of a local run does: it ends with its launcher, come what may.
 
 The sink ties a worker to the run as well, but only once that has work. A worker whose launcher is
 gone while it still starts would wait for it for a minute.
@@ -7,25 +7,32 @@ gone while it still starts would wait for it for a minute.
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
+from pathlib import Path
 
+from pipeline.collector import keep_what_is_loaded, relax_collector
 from transforms.lifeline import Lifeline
 
+PROCESS_NAME = "job-status-work"
+"""What Linux shows of a worker beside its command; it has room for 15 characters."""
 
-def main(arguments: list[str]) -> None:
+
+def work(launcher: int) -> None:
     """Works for a launcher until that ends.
 
     Args:
-        arguments: The program, and the process id of the launcher.
+        launcher: Its process id. Where to reach it, Beam has put into the environment.
     """
-    Lifeline(stop_file="", launcher=int(arguments[1])).watch()
-    # After the watch has begun: this takes seconds.
+    with suppress(OSError):
+        Path("/proc/self/comm").write_text(PROCESS_NAME)
+    relax_collector()
+    Lifeline(stop_file="", launcher=launcher).watch()
+    # After the watch has begun: this takes seconds where nothing is loaded yet.
     from apache_beam.runners.worker import sdk_worker_main
 
-    from pipeline.local_engine import relax_collector
-
-    relax_collector()
-    sdk_worker_main.main(arguments[:1])
+    keep_what_is_loaded()
+    sdk_worker_main.main([])
 
 
 if __name__ == "__main__":
-    main(sys.argv)
+    work(int(sys.argv[1]))

@@ -17,6 +17,7 @@ from typing import Any
 
 import fastavro
 
+from pipeline.worker import PROCESS_NAME
 from transforms.inspection import content_of
 
 # As the console script does it, but in whichever interpreter runs the tests.
@@ -94,11 +95,7 @@ class Job:
 
     def workers(self) -> list[int]:
         """The worker processes that are alive."""
-        return [
-            pid
-            for pid in self.processes()
-            if pid != self.process.pid and b"pipeline.worker" in _command_line(pid)
-        ]
+        return [pid for pid in self.processes() if _name(pid) == PROCESS_NAME]
 
     def seconds_until_gone(self, at_most: float) -> float | None:
         """How long it takes until no process of the run is left, or None if some stay."""
@@ -110,11 +107,11 @@ class Job:
         return None
 
 
-def _command_line(pid: int) -> bytes:
+def _name(pid: int) -> str:
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
+        return Path(f"/proc/{pid}/comm").read_text().strip()
     except OSError:
-        return b""
+        return ""
 
 
 class Watcher:
