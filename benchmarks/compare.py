@@ -87,7 +87,7 @@ def compare(contenders: Sequence[Contender], events: int, rounds: int) -> list[M
 
 def _sample(work: str, count: int) -> str:
     directory = os.path.join(work, f"events-{count}")
-    counts = _elsewhere(
+    counts = elsewhere(
         write_samples, directory, events=count, seed=_SEED, bad_fraction=0.0, shapes="lines"
     )
     return os.path.join(directory, counts.files[0].name)
@@ -99,7 +99,7 @@ def _run(measured: Measured, number: int, count: int, source: str, work: str) ->
         usage = measure(contender.command(source, directory), ROOT)
         if number == 0:
             results = os.path.join(directory, contender.results)
-            measured.contents[count] = _elsewhere(content_of, results)
+            measured.contents[count] = elsewhere(content_of, results)
     measured.runs.setdefault(count, []).append(usage)
     print(
         f"round {number + 1}: ({contender.letter}) {contender.title}, {count:,} events: "
@@ -108,7 +108,7 @@ def _run(measured: Measured, number: int, count: int, source: str, work: str) ->
     )
 
 
-def _elsewhere(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+def elsewhere(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Calls a function in another process: this one must stay small, see `measure`."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(function, *args, **kwargs).result()

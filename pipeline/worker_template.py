@@ -108,21 +108,28 @@ def _serve(its: socket.socket, launcher: int) -> None:
     """Forks a worker for each request, until the launcher closes its side or ends."""
     # Ctrl-C is for the launcher, which then says what is to be done.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     # What the copies only read, the system keeps once for all of them.
     keep_what_is_loaded()
     for request in its.makefile():
+        _reap(os.WNOHANG)
         debug, environment = json.loads(request)
         process = os.fork()
         if process == 0:
             its.close()
             _end_with(partial(_work, debug, environment, launcher))
         its.sendall(b"%d\n" % process)
+    _reap(0)
+
+
+def _reap(flags: int) -> None:
+    """Lets workers that ended be gone; the system then adds what they took to what this one took."""
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, flags) != (0, 0):
+            pass
 
 
 def _work(debug: bool, environment: dict[str, str], launcher: int) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     if not debug:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         for stream in (1, 2):

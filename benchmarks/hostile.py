@@ -1,0 +1,112 @@
+"""Data that is meant to be slow, beside ordinary data: how many bytes a second of each.
+
+    python -m benchmarks.hostile --megabytes 200
+
+Start-up is left out: each kind runs at a quarter of the size as well, and the difference counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from benchmarks.compare import ROOT
+from benchmarks.contenders import CONTENDERS
+from benchmarks.measure import Usage, measure
+
+_MEGABYTE = 1_000_000
+_LINE_BYTES = 9_900_000
+"""Close to the limit of a line."""
+_ONE_PROCESS = next(each for each in CONTENDERS if each.letter == "d")
+
+_ENVELOPE = (
+    '{"event":"ats_jobs.updated","event_date":"2025-05-08T06:34:36.433Z","project_id":"prod",'
+    '"account_id":"45355976281015164504","provider":"%s","record_id":"%08x","event_data":'
+    '{"id":"%08x","remote_id":"%d","title":"%s","job_status":{"value":null,"source_value":%s},'
+    '"updated_at":"2025-05-08T06:34:36.433Z"}}'
+)
+
+
+def _envelope(number: int, provider: str, status: str, title: str) -> str:
+    return _ENVELOPE % (provider, number, number, number, title, status)
+
+
+def _ordinary(number: int) -> str:
+    status = ("published", "draft", "archived", "on hold", "closed")[number % 5]
+    return _envelope(number, "lever", f'"{status}"', "Interim Site Reliability Engineer " * 5)
+
+
+def _distinct_words(number: int) -> str:
+    return _envelope(number, "lever", f'"{number:x} on hold"', "Engineer " * 20)
+
+
+def _distinct_trees(number: int) -> str:
+    label = f'{{"status":{{"name":{{"value":{{"label":"\u00c4_h/{number}"}}}},"id":"{number}"}}}}'
+    return _envelope(number, "unknown", label, "Engineer " * 12)
+
+
+def _near_the_limit(number: int) -> str:
+    return _envelope(number, "lever", '"published"', "x" * _LINE_BYTES)
+
+
+def _broken(number: int) -> str:
+    return _ordinary(number)[:-2]
+
+
+def _lone_surrogates(number: int) -> str:
+    return _envelope(number, "lever", '"\\ud800"', "Engineer " * 20)
+
+
+KINDS: dict[str, Callable[[int], str]] = {
+    "ordinary": _ordinary,
+    "every status distinct": _distinct_words,
+    "every status a distinct tree": _distinct_trees,
+    "every line near the limit": _near_the_limit,
+    "every payload cut off": _broken,
+    "every status half a character": _lone_surrogates,
+}
+"""Makes line after line of each kind."""
+
+
+def write(path: Path, kind: str, size: int) -> int:
+    """Writes lines of a kind until the file has a size in bytes; returns its size."""
+    make, written, number = KINDS[kind], 0, 0
+    with path.open("wb") as file:
+        while written < size:
+            written += file.write(make(number).encode() + b"\n")
+            number += 1
+    return written
+
+
+def _run(kind: str, size: int) -> tuple[int, Usage]:
+    with tempfile.TemporaryDirectory(prefix="job-status-hostile-") as work:
+        source = Path(work) / "events.jsonl"
+        written = write(source, kind, size)
+        return written, measure(_ONE_PROCESS.command(str(source), f"{work}/out"), ROOT)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Prints a table of Markdown."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.hostile", description="Data that is meant to be slow."
+    )
+    parser.add_argument("--megabytes", type=int, default=200, help="of each kind (default: 200)")
+    options = parser.parse_args(arguments)
+    print("| kind | MB a second of processor time | of ordinary | peak MB |")
+    print("| --- | ---: | ---: | ---: |")
+    ordinary = None
+    for kind in KINDS:
+        small, less = _run(kind, options.megabytes * _MEGABYTE // 4)
+        large, more = _run(kind, options.megabytes * _MEGABYTE)
+        rate = (large - small) / (more.cpu_seconds - less.cpu_seconds) / _MEGABYTE
+        ordinary = ordinary or rate
+        peak = more.largest_bytes / _MEGABYTE
+        print(f"| {kind} | {rate:.1f} | {rate / ordinary:.2f} | {peak:.0f} |", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

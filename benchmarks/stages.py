@@ -1,0 +1,147 @@
+"""What each step costs an event: processor time of the pure functions, without the engine.
+
+    python -m benchmarks.stages --events 100000 --runs 9
+
+The steps are called block by block, as the engine does. Of several rounds the least counts: on a
+shared machine, time is only ever too long. The floor is to read the file and split it into lines.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from isal import isal_zlib
+
+from pipeline.collector import keep_what_is_loaded, relax_collector
+from pipeline.sample import write_samples
+from schemas.mapping import load_mapping
+from transforms.blocks import BLOCK_BYTES, NO_CONTEXT, RawBlock
+from transforms.commit import CommitSettings
+from transforms.derive import Deriver
+from transforms.derive_job_status import derive_batch
+from transforms.encode_avro import AvroBlock, BlockEncoder
+from transforms.parse_events import EventParser, EventTypes
+from transforms.read_files import ReadLimits, read_range, split_file
+from transforms.stage import Stager
+
+_SEED = 1
+_LIMIT = 10_000_000
+_STEPS = ("read", "parse", "derive", "encode", "deflate", "write")
+
+
+class Clock:
+    """Processor time by step, in seconds."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """What is done within is of this step."""
+        start = time.process_time()
+        yield
+        self.seconds[name] += time.process_time() - start
+
+
+def floor(source: Path) -> int:
+    """Reads a file and splits it into lines, and nothing else; returns how many there are."""
+    count, rest = 0, b""
+    with source.open("rb", buffering=0) as file:
+        while chunk := file.read(BLOCK_BYTES):
+            lines = (rest + chunk).split(b"\n")
+            rest = lines.pop()
+            count += len(lines)
+    return count
+
+
+def steps(source: Path, output: str, clock: Clock) -> int:
+    """Takes a file through all steps but the commit; returns how many events were read."""
+    mapping = load_mapping()
+    deriver = Deriver(mapping)
+    parser = EventParser(EventTypes(), _LIMIT, NO_CONTEXT)
+    # The codec is a step by itself here.
+    encoder = BlockEncoder("null", "full", _LIMIT)
+    stager = Stager(CommitSettings(output, "stages", mapping.fingerprint))
+    blocks = _blocks(source)
+    count = 0
+    while True:
+        with clock.step("read"):
+            block = next(blocks, None)
+        if block is None:
+            break
+        with clock.step("parse"):
+            parsed = list(parser.parse(block))
+        for each in parsed:
+            with clock.step("derive"):
+                derived = replace(each, events=derive_batch(each.events, deriver))
+            with clock.step("encode"):
+                encoded = encoder.encode(derived)
+            with clock.step("deflate"):
+                if encoded.records is not None:
+                    data = isal_zlib.compress(encoded.records.data, wbits=-15)
+                    records = AvroBlock(encoded.records.count, data)
+                    encoded = replace(encoded, records=records)
+            with clock.step("write"):
+                stager.add(encoded)
+            count += each.read
+    with clock.step("write"):
+        stager.finish()
+    return count
+
+
+def _blocks(source: Path) -> Iterator[RawBlock]:
+    for piece in split_file(str(source), source.stat().st_size, "auto"):
+        yield from read_range(piece, ReadLimits())
+
+
+def measure(events: int, rounds: int) -> dict[str, float]:
+    """Microseconds an event of each step and of the floor: the least of the rounds."""
+    least: dict[str, float] = {}
+    relax_collector()
+    with tempfile.TemporaryDirectory(prefix="job-status-stages-") as work:
+        written = write_samples(work, events=events, seed=_SEED, bad_fraction=0.0, shapes="lines")
+        source = Path(work) / written.files[0].name
+        keep_what_is_loaded()
+        for number in range(rounds):
+            clock = Clock()
+            with clock.step("floor"):
+                floor(source)
+            count = steps(source, f"{work}/{number}", clock)
+            for name, seconds in clock.seconds.items():
+                least[name] = min(least.get(name, seconds), seconds)
+    return {name: seconds / count * 1e6 for name, seconds in least.items()}
+
+
+def table(micros: dict[str, float]) -> str:
+    """Lays the figures out as a table of Markdown."""
+    whole = sum(micros[name] for name in _STEPS)
+    rows = [(name, micros[name], micros[name] / whole) for name in _STEPS]
+    lines = ["| step | µs an event | share |", "| --- | ---: | ---: |"]
+    lines += [f"| {name} | {cost:.2f} | {share:.0%} |" for name, cost, share in rows]
+    lines.append(f"| all | {whole:.2f} | |")
+    lines.append(f"| floor: read and split the lines | {micros['floor']:.2f} | |")
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.stages", description="What each step costs an event."
+    )
+    parser.add_argument("--events", type=int, default=100_000, help="how many (default: 100000)")
+    parser.add_argument("--runs", type=int, default=9, help="how often (default: 9)")
+    options = parser.parse_args(arguments)
+    print(table(measure(options.events, options.runs)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

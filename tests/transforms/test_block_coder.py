@@ -1,0 +1,53 @@
+"""Blocks tell Beam their size, and are encoded only where an engine has no other way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from tests.pipeline.command import run, write_events
+from tests.transforms.event_cases import parsed, raw_block
+from tests.transforms.runs import encoded_block
+from transforms.block_coder import BlockCoder
+from transforms.encode_avro import EncodedBlock
+
+_LINES = b'{"id":"1","job_status":"open"}', b'{"id":"2"}', b"no event"
+
+
+def _blocks() -> list[Any]:
+    raw = raw_block(*_LINES)
+    return [raw, parsed(*_LINES), *encoded_block(raw)]
+
+
+def test_no_block_is_encoded_by_a_local_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def encode(_: BlockCoder, value: Any) -> NoReturn:
+        raise AssertionError(f"a {type(value).__name__} was encoded")
+
+    monkeypatch.setattr(BlockCoder, "encode", encode)
+    events = write_events(tmp_path / "events.jsonl", 1, 10, bad=1)
+    said = run("--input", events, "--output", tmp_path / "out", "--direct_num_workers", "1")
+    assert said.code == 0, said.err
+
+
+def test_the_size_of_a_block_is_that_of_what_it_holds() -> None:
+    raw, events, encoded = _blocks()
+    coder = BlockCoder()
+    assert coder.estimate_size(raw) == sum(map(len, _LINES))
+    assert coder.estimate_size(events) > len(_LINES[0]) + len(_LINES[1])
+    assert coder.estimate_size(encoded) == len(encoded.records.data) + len(
+        encoded.dead_letters.data
+    )
+
+
+def test_an_engine_that_has_to_encode_blocks_gets_them_back() -> None:
+    *blocks, encoded = _blocks()
+    for block in blocks:
+        assert BlockCoder().decode(BlockCoder().encode(block)) == block
+    again = BlockCoder().decode(BlockCoder().encode(encoded))
+    assert isinstance(again, EncodedBlock)
+    assert (again.records, again.dead_letters) == (encoded.records, encoded.dead_letters)
+    assert again.books.to_bytes() == encoded.books.to_bytes()

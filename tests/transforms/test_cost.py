@@ -1,0 +1,94 @@
+"""What one more event may cost: calls and instructions of the interpreter, counted and not timed.
+
+The counts are the same on any machine at any load. A change that touches each event once more shows
+in them. A native function that became slower does not; for that there is `benchmarks.stages`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from pipeline.sample import write_samples
+from tests.transforms.runs import encoded_block
+from transforms.lines import blocks_of_lines
+
+_FEWER, _MORE = 2000, 4000
+
+
+@pytest.fixture(scope="module")
+def lines(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+    """Events of all providers, as many for each status as real ones have."""
+    directory = tmp_path_factory.mktemp("events")
+    made = write_samples(str(directory), events=_MORE, seed=1, bad_fraction=0.0, shapes="lines")
+    return (directory / made.files[0].name).read_bytes().splitlines(keepends=True)
+
+
+def _all_steps(lines: list[bytes]) -> None:
+    for block in blocks_of_lines("events.jsonl", [b"".join(lines)], 0, 10_000_000):
+        encoded_block(block)
+
+
+def _of_one_event(lines: list[bytes], counted: Callable[[Callable[[], None]], int]) -> float:
+    """What is counted of an event more, without what a block costs by itself."""
+    # What the steps remember of earlier blocks, they know by now.
+    _all_steps(lines)
+    fewer = counted(lambda: _all_steps(lines[:_FEWER]))
+    return (counted(lambda: _all_steps(lines)) - fewer) / (_MORE - _FEWER)
+
+
+def _calls(kind: str) -> Callable[[Callable[[], None]], int]:
+    def counted(work: Callable[[], None]) -> int:
+        count = 0
+
+        def profile(_frame: FrameType, event: str, _argument: Any) -> None:
+            nonlocal count
+            count += event == kind
+
+        before = sys.getprofile()
+        sys.setprofile(profile)
+        try:
+            work()
+        finally:
+            sys.setprofile(before)
+        return count
+
+    return counted
+
+
+def _instructions(work: Callable[[], None]) -> int:
+    count = 0
+
+    def trace(frame: FrameType, event: str, _argument: Any) -> Any:
+        nonlocal count
+        frame.f_trace_opcodes = True
+        frame.f_trace_lines = False
+        count += event == "opcode"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        work()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+def test_an_event_costs_hardly_any_call_of_a_function_in_python(lines: list[bytes]) -> None:
+    # 0.61 of rules for distinct statuses, once for each of a block.
+    assert _of_one_event(lines, _calls("call")) < 0.75
+
+
+def test_an_event_costs_few_calls_of_native_functions(lines: list[bytes]) -> None:
+    # 7.1: decoding, the bytes of its status, its identity.
+    assert _of_one_event(lines, _calls("c_call")) < 8
+
+
+def test_an_event_costs_few_instructions(lines: list[bytes]) -> None:
+    # 175 with Python 3.11; each loop over the events takes some ten.
+    assert _of_one_event(lines, _instructions) < 210
