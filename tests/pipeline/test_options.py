@@ -63,14 +63,53 @@ def test_a_template_asks_for_what_makes_sense_there() -> None:
     parameters = {each["name"]: each for each in template()["parameters"]}
     hidden = {each.name for each in fields(RunOptions) if not each.metadata["in_template"]}
     assert parameters.keys() == set(NAMES) - hidden
-    assert hidden == {"log_format", "debug"}
+    # Nobody waits for the end of the job there, and Dataflow pulls and acknowledges by itself.
+    at_the_end = {"report", "max_dead_letter_fraction", "drain", "idle_seconds", "max_seconds"}
+    assert hidden == {"log_format", "debug", "lease_seconds", "pullers"} | at_the_end
     assert not parameters["output"]["isOptional"]
-    assert parameters["write_mode"]["paramType"] == "ENUM"
+    assert parameters["codec"]["paramType"] == "ENUM"
+    assert parameters["write_mode"]["regexes"] == ["^(error|append|overwrite)$"]
     assert parameters["window_seconds"]["regexes"] == ["^[0-9]+$"]
+    assert not any("--" in each["helpText"] for each in parameters.values())
     for each in parameters.values():
         for pattern in each.get("regexes", []):
             default = each.get("defaultValue")
             assert default is None or re.fullmatch(pattern, default)
+
+
+@pytest.mark.parametrize("read", [USUAL, [*PUBSUB, "--streaming=true"]])
+def test_a_form_that_sends_along_all_that_it_shows_is_understood(read: list[str]) -> None:
+    shown = [
+        f"--{each['name']}={each['defaultValue']}"
+        for each in template()["parameters"]
+        if "defaultValue" in each and not (each["name"] == "streaming" and read is not USUAL)
+    ]
+    assert len(shown) > 5
+    assert parse_run([*read, *shown]) == parse_run(read)
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("--debug=true", ["--debug"]),
+        ("--debug=False", []),
+        ("--no_use_public_ips=true", ["--no_use_public_ips"]),
+        ("--enable_streaming_engine=false", []),
+    ],
+)
+def test_a_flag_may_have_true_or_false(given: str, meant: list[str]) -> None:
+    assert parse_run([*USUAL, given]) == parse_run([*USUAL, *meant])
+
+
+def test_an_option_whose_value_is_true_keeps_it() -> None:
+    options, beams = parse_run([*USUAL, "--provider=true", "--job_name=true"])
+    assert options.provider == "true"
+    assert beams == ["--job_name=true"]
+
+
+def test_a_flag_with_another_value_is_refused() -> None:
+    with pytest.raises(UsageError, match="debug"):
+        parse_run([*USUAL, "--debug=maybe"])
 
 
 @pytest.mark.parametrize("run_id", ["a", "a-b_9", "x" * 100, "", "a b", "a/b", "x" * 101, "é"])
