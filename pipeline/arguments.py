@@ -245,8 +245,10 @@ def _beam_options(arguments: list[str], parser: CommandParser) -> list[str]:
 
 
 def beam_parser() -> argparse.ArgumentParser:
-    """A parser of every option of Beam's that is installed."""
+    """A parser of every option of Beam's that is installed, and of its Flink engine's."""
     from apache_beam.options import pipeline_options
+
+    from pipeline import flink_options  # noqa: F401  a class of options is known once it is made
 
     parser = CommandParser(prog="job-status run", allow_abbrev=False, add_help=False)
     todo = [pipeline_options.PipelineOptions]

@@ -6,8 +6,12 @@ import json
 import re
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.portability.api import beam_job_api_pb2
+from apache_beam.runners.portability.portable_runner import JobServiceHandle
 
 from pipeline.arguments import parse_run, run_parser
 from pipeline.option_docs import markdown, template
@@ -161,3 +165,29 @@ def test_what_is_read_from_pubsub_is_added_to_the_output() -> None:
     assert parse_run([*PUBSUB, "--drain"])[0].write_mode == "append"
     assert parse_run([*PUBSUB, "--drain", "--write_mode", "append"])[0].write_mode == "append"
     assert parse_run(USUAL)[0].write_mode == "error"
+
+
+def test_what_flink_is_told_of_checkpoints_reaches_its_job_server() -> None:
+    class JobServer:
+        """Describes options as the real one does."""
+
+        def DescribePipelineOptions(self, *_: Any, timeout: float) -> Any:
+            kinds = beam_job_api_pb2.PipelineOptionType
+            described = [
+                ("checkpointing_interval", kinds.INTEGER),
+                ("savepoint_path", kinds.STRING),
+                ("externalized_checkpoints_enabled", kinds.BOOLEAN),
+            ]
+            options = [
+                beam_job_api_pb2.PipelineOptionDescriptor(name=name, type=kind)
+                for name, kind in described
+            ]
+            return beam_job_api_pb2.DescribePipelineOptionsResponse(options=options)
+
+    given = ["--checkpointing_interval=60000", "--externalized_checkpoints_enabled=true"]
+    _, beams = parse_run([*USUAL, *given])
+    handle = JobServiceHandle(JobServer(), PipelineOptions(beams))
+    told = {name.split(":")[2]: value for name, value in handle.get_pipeline_options().items()}
+    assert told["checkpointing_interval"] == "60000"
+    assert told["externalized_checkpoints_enabled"] is True
+    assert not {"savepoint_path", "max_bundle_size"} & told.keys()
