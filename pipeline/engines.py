@@ -12,6 +12,7 @@ from apache_beam.options.pipeline_options import (
     FlinkRunnerOptions,
     GoogleCloudOptions,
     PipelineOptions,
+    PortableOptions,
     StandardOptions,
     WorkerOptions,
 )
@@ -74,10 +75,10 @@ def beam_options(
             f"--runner {standard.runner} cannot read without an end",
             "leave --runner out for Prism, or use --drain in place of --streaming",
         )
-    if standard.no_wait_until_finish and is_local(options):
+    if standard.no_wait_until_finish and _ends_with_command(options):
         raise UsageError(
             f"--no_wait_until_finish is not for {standard.runner}, which ends with this command",
-            "it is for engines that go on by themselves, such as Dataflow",
+            "it is for engines that go on by themselves: Dataflow, or a --job_endpoint of Flink's",
         )
     if not debug and "--default_sdk_harness_log_level" not in names:
         options.view_as(WorkerOptions).default_sdk_harness_log_level = "CRITICAL"
@@ -92,6 +93,14 @@ def runner_name(options: PipelineOptions) -> str:
 def is_local(options: PipelineOptions) -> bool:
     """Whether the workers are on this machine, and can see its files and processes."""
     return runner_name(options) in _LOCAL_RUNNERS
+
+
+def _ends_with_command(options: PipelineOptions) -> bool:
+    """Whether nothing of a job stays when the command has ended: its engine, or who submits it."""
+    if runner_name(options) != _FLINK_RUNNER:
+        return is_local(options)
+    has_own_server = options.view_as(PortableOptions).job_endpoint is not None
+    return not has_own_server and not options.view_as(FlinkRunnerOptions).flink_submit_uber_jar
 
 
 def is_left_alone(options: PipelineOptions) -> bool:

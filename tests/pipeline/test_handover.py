@@ -18,8 +18,9 @@ from apache_beam.options.pipeline_options import GoogleCloudOptions
 from apache_beam.runners.runner import PipelineState
 from rich.console import Console
 
+from pipeline.engines import beam_options, is_left_alone
 from pipeline.run import run as run_job
-from schemas.errors import StoppedBySignal
+from schemas.errors import StoppedBySignal, UsageError
 from tests.pipeline.command import Said, job_status, run, visible, write_events
 from transforms import pubsub_client
 
@@ -168,10 +169,24 @@ def test_a_drain_is_not_left_alone(service: Service, tmp_path: Path) -> None:
     assert "--drain has to wait for the end of the job" in said.err
 
 
-def test_an_engine_that_ends_with_the_command_is_waited_for(events: Path, tmp_path: Path) -> None:
-    said = run("--input", events, "--output", tmp_path / "out", "--no_wait_until_finish")
-    assert said.code == 2
-    assert "--no_wait_until_finish is not for FnApiRunner" in said.err
+@pytest.mark.parametrize("runner", ["FnApiRunner", "DirectRunner", "FlinkRunner"])
+def test_an_engine_that_ends_with_the_command_is_waited_for(runner: str) -> None:
+    with pytest.raises(UsageError, match=f"--no_wait_until_finish is not for {runner}"):
+        beam_options([f"--runner={runner}", "--no_wait_until_finish"])
+
+
+@pytest.mark.parametrize(
+    "engine",
+    [
+        ["--runner=DataflowRunner"],
+        ["--runner=PortableRunner", "--job_endpoint=flink:8099"],
+        ["--runner=FlinkRunner", "--job_endpoint=flink:8099"],
+        ["--runner=FlinkRunner", "--flink_master=flink:8081", "--flink_submit_uber_jar"],
+    ],
+)
+def test_an_engine_that_goes_on_by_itself_may_be_left_alone(engine: list[str]) -> None:
+    assert not is_left_alone(beam_options(engine))
+    assert is_left_alone(beam_options([*engine, "--no_wait_until_finish"]))
 
 
 @pytest.mark.parametrize("state", [PipelineState.DRAINED, PipelineState.UPDATED])
