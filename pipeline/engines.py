@@ -99,8 +99,8 @@ def _ends_with_command(options: PipelineOptions) -> bool:
     """Whether nothing of a job stays when the command has ended: its engine, or who submits it."""
     if runner_name(options) != _FLINK_RUNNER:
         return is_local(options)
-    has_own_server = options.view_as(PortableOptions).job_endpoint is not None
-    return not has_own_server and not options.view_as(FlinkRunnerOptions).flink_submit_uber_jar
+    has_endpoint = options.view_as(PortableOptions).job_endpoint is not None
+    return not has_endpoint and not options.view_as(FlinkRunnerOptions).flink_submit_uber_jar
 
 
 def is_left_alone(options: PipelineOptions) -> bool:
