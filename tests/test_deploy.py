@@ -215,7 +215,3 @@ class TestPage:
     def test_the_job_server_is_of_the_release_that_is_locked(self) -> None:
         (release,) = re.findall(r"^apache-beam==(\S+)", LOCK, re.MULTILINE)
         assert set(re.findall(r"job-server[:-](\d+\.\d+\.\d+)", PAGE)) == {release}
-
-    def test_every_link_leads_somewhere(self) -> None:
-        for target in re.findall(r"\]\(([^)#]+)\)", PAGE):
-            assert (ROOT / "docs" / target).exists(), target
