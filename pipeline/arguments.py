@@ -43,8 +43,8 @@ def parse_with(
         arguments: To be parsed.
         defaults: Of this command, where they are others than those of `run`.
     """
-    known, rest = parser.parse_known_args(list(arguments))
-    _check_beam_options(rest, parser)
+    known, rest = parser.parse_known_args(_without_truth(arguments, parser))
+    rest = _beam_options(rest, parser)
     given = {name: value for name, value in vars(known).items() if value is not None}
     if not any(given.get(name) for name in _INPUTS):
         raise UsageError("--input is missing", "or --input_subscription, to read Pub/Sub")
@@ -208,14 +208,31 @@ _NEEDS: dict[Use, str] = {
 }
 
 
-def _check_beam_options(arguments: list[str], parser: CommandParser) -> None:
+_TRUTH = {"true": True, "false": False}
+
+
+def _without_truth(arguments: Sequence[str], parser: argparse.ArgumentParser) -> list[str]:
+    """Takes `--flag=true` for `--flag`, `--flag=false` for nothing: templates give flags so."""
+    flags = {name for each in parser._actions if each.nargs == 0 for name in each.option_strings}
+    kept = []
+    for argument in arguments:
+        name, _, value = argument.partition("=")
+        if name not in flags or value.lower() not in _TRUTH:
+            kept.append(argument)
+        elif _TRUTH[value.lower()]:
+            kept.append(name)
+    return kept
+
+
+def _beam_options(arguments: list[str], parser: CommandParser) -> list[str]:
     """Refuses what is neither an option of ours nor of Beam's: a flag is never passed over."""
     if not arguments:
-        return
+        return []
     beams = beam_parser()
+    arguments = _without_truth(arguments, beams)
     _, unknown = beams.parse_known_args(arguments)
     if not unknown:
-        return
+        return arguments
     first = unknown[0]
     if not first.startswith("-"):
         raise UsageError(f"unexpected argument {first!r}", "put a pattern in quotation marks")
@@ -228,8 +245,10 @@ def _check_beam_options(arguments: list[str], parser: CommandParser) -> None:
 
 
 def beam_parser() -> argparse.ArgumentParser:
-    """A parser of every option of Beam's that is installed."""
+    """A parser of every option of Beam's that is installed, and of its Flink engine's."""
     from apache_beam.options import pipeline_options
+
+    from pipeline import flink_options  # noqa: F401  a class of options is known once it is made
 
     parser = CommandParser(prog="job-status run", allow_abbrev=False, add_help=False)
     todo = [pipeline_options.PipelineOptions]

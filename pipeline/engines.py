@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from apache_beam.options.pipeline_options import (
     DirectOptions,
     FlinkRunnerOptions,
+    GoogleCloudOptions,
     PipelineOptions,
+    PortableOptions,
     StandardOptions,
     WorkerOptions,
 )
@@ -26,6 +28,7 @@ LARGE_INPUT_BYTES = 128 << 20
 _DEFAULT_RUNNER = "FnApiRunner"
 _STREAMING_RUNNER = "PrismRunner"
 _FLINK_RUNNER = "FlinkRunner"
+_DATAFLOW_RUNNER = "DataflowRunner"
 _LOCAL_RUNNERS = (
     "FnApiRunner",
     "DirectRunner",
@@ -73,6 +76,11 @@ def beam_options(
             f"--runner {standard.runner} cannot read without an end",
             "leave --runner out for Prism, or use --drain in place of --streaming",
         )
+    if standard.no_wait_until_finish and _ends_with_command(options):
+        raise UsageError(
+            f"--no_wait_until_finish is not for {standard.runner}, which ends with this command",
+            "it is for engines that go on by themselves: Dataflow, or a --job_endpoint of Flink's",
+        )
     if not debug and "--default_sdk_harness_log_level" not in names:
         options.view_as(WorkerOptions).default_sdk_harness_log_level = "CRITICAL"
     return options
@@ -86,6 +94,26 @@ def runner_name(options: PipelineOptions) -> str:
 def is_local(options: PipelineOptions) -> bool:
     """Whether the workers are on this machine, and can see its files and processes."""
     return runner_name(options) in _LOCAL_RUNNERS
+
+
+def _ends_with_command(options: PipelineOptions) -> bool:
+    """Whether nothing of a job stays when the command has ended: its engine, or who submits it."""
+    if runner_name(options) != _FLINK_RUNNER:
+        return is_local(options)
+    has_endpoint = options.view_as(PortableOptions).job_endpoint is not None
+    return not has_endpoint and not options.view_as(FlinkRunnerOptions).flink_submit_uber_jar
+
+
+def is_left_alone(options: PipelineOptions) -> bool:
+    """Whether the engine is given the job, and nobody waits for its end.
+
+    The launcher of a Flex Template asks for a file of the job (`--template_location`). Dataflow
+    starts the job from it once this process has ended, so waiting would keep it from starting.
+    """
+    if options.view_as(StandardOptions).no_wait_until_finish:
+        return True
+    is_dataflow = runner_name(options) == _DATAFLOW_RUNNER
+    return is_dataflow and options.view_as(GoogleCloudOptions).template_location is not None
 
 
 def look_at_engine(options: PipelineOptions) -> str:

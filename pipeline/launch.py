@@ -15,10 +15,11 @@ from types import FrameType
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.runner import PipelineResult, PipelineState
 
 from pipeline.collector import keep_what_is_loaded
 from pipeline.display import Display
-from pipeline.engines import engine, is_local
+from pipeline.engines import engine, is_left_alone, is_local
 from pipeline.graph import GraphSettings, build
 from schemas.errors import JobStatusError, StoppedBySignal
 from transforms.lifeline import Lifeline
@@ -27,15 +28,17 @@ from transforms.refusals import carried_error
 _STOP_SECONDS = 2.0
 """How long a stopped run may take to come to its end before it is left where it is."""
 
+_STOPPED_ON_PURPOSE = (PipelineState.DRAINED, PipelineState.UPDATED)
+"""Ends of a job that somebody asked its engine for; what it had read is committed, or handed on."""
 
 Run = Callable[[GraphSettings], None]
-"""Runs a graph to its end on the engine of this run."""
+"""Runs a graph to its end on the engine of this run, or gives it the graph and leaves it alone."""
 
 
 def launch(
     settings: GraphSettings, options: PipelineOptions, debug: bool, display: Display
 ) -> None:
-    """Runs one graph to its end.
+    """Runs one graph to its end, unless the engine is left alone with it.
 
     Raises:
         StoppedBySignal: SIGINT or SIGTERM ended it.
@@ -59,7 +62,8 @@ def supervise(
         debug: Whether to show what the engine says.
         display: Shows how far it is.
         stop: Is called at the first signal, for the work to come to a good end by itself. The
-            second signal ends it at once, as the first one does where this is missing.
+            second signal ends it at once, as the first one does where this is missing. A job on
+            other machines is not ended: only this command is.
 
     Raises:
         StoppedBySignal: SIGINT or SIGTERM ended it.
@@ -70,7 +74,9 @@ def supervise(
         def run(settings: GraphSettings) -> None:
             pipeline = beam.Pipeline(runner=runner, options=options)
             build(pipeline, settings, lifeline)
-            pipeline.run().wait_until_finish()
+            result = pipeline.run()
+            if not is_left_alone(options):
+                _wait(result)
 
         def guarded() -> None:
             keep_what_is_loaded()
@@ -89,6 +95,15 @@ def supervise(
     raise JobStatusError(
         f"the engine failed: {_kind_of_failure(failure)}", "run again with --debug to see more"
     ) from failure
+
+
+def _wait(result: PipelineResult) -> None:
+    try:
+        result.wait_until_finish()
+    except Exception:
+        # Dataflow's result takes every end but one for a failure.
+        if result.state not in _STOPPED_ON_PURPOSE:
+            raise
 
 
 def _kind_of_failure(failure: BaseException) -> str:
@@ -144,15 +159,18 @@ def _in_thread(
     with _signals() as caught, display:
         thread.start()
         wait(1)
+        if caught and lifeline is None:
+            return StoppedBySignal(
+                caught[0], "a job that its engine has taken goes on; the engine can end it"
+            )
         if caught and stop is not None:
             stop()
             wait(2)
             if not thread.is_alive():
                 outcome = "what was pulled is committed and acknowledged"
                 return failures[0] if failures else StoppedBySignal(caught[0], outcome)
-        if caught:
-            if lifeline is not None:
-                make_empty(lifeline.stop_file)
+        if caught and lifeline is not None:
+            make_empty(lifeline.stop_file)
             thread.join(_STOP_SECONDS)
             if stop is not None:
                 return StoppedBySignal(caught[-1], "what was not committed will come again")

@@ -33,6 +33,7 @@ _TEMPLATE = {
     "name": "job-status",
     "description": "Reads job events from files or Pub/Sub, derives the status of each job, and "
     "writes Avro that is validated against the JobStatus schema.",
+    "streaming": True,
 }
 
 
@@ -90,16 +91,16 @@ def _parameter(option: Field[Any]) -> dict[str, Any]:
     parameter: dict[str, Any] = {
         "name": option.name,
         "label": option.name.replace("_", " ").capitalize(),
-        "helpText": about["help"],
+        "helpText": _form_text(option),
         "isOptional": not about["required"],
         "groupName": about["group"],
     }
     default = default_of(option)
-    if default not in (None, [], False):
+    if default not in (None, [], False) and _fits_any_run(option):
         parameter["defaultValue"] = " ".join(default) if isinstance(default, list) else str(default)
     if str(option.type) == "bool":
         parameter |= {"paramType": "BOOLEAN", "defaultValue": "false"}
-    elif about["choices"]:
+    elif about["choices"] and "defaultValue" in parameter:
         options = [{"value": choice, "label": choice} for choice in about["choices"]]
         parameter |= {"paramType": "ENUM", "enumOptions": options}
     elif option.name == "input_subscription":
@@ -111,11 +112,26 @@ def _parameter(option: Field[Any]) -> dict[str, Any]:
         pattern = about["pattern"]
         if str(option.type).startswith("int"):
             pattern = "[0-9]+"
-        elif str(option.type).startswith("float"):
-            pattern = r"[0-9]+(\.[0-9]+)?"
+        elif about["choices"]:
+            pattern = f"({'|'.join(about['choices'])})"
         if pattern is not None:
             parameter["regexes"] = [f"^{pattern}$"]
     return parameter
+
+
+def _fits_any_run(option: Field[Any]) -> bool:
+    """Whether a form may send the default along: it sends what it shows, whatever is read."""
+    return option.metadata["only_for"] is None and option.name != "write_mode"
+
+
+def _form_text(option: Field[Any]) -> str:
+    """The help of an option as a form says it, which takes one value for each, and no dashes."""
+    text: str = option.metadata["help"].removesuffix("; repeatable")
+    text = text.replace("--drain or --streaming", "streaming").replace("--streaming", "streaming")
+    default = default_of(option)
+    if default not in (None, [], False) and not _fits_any_run(option):
+        text += f" (default: {default})"
+    return text
 
 
 def main(arguments: list[str]) -> None:

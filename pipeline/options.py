@@ -151,6 +151,7 @@ class RunOptions:
         metavar="SHARE",
         at_least=0,
         at_most=1,
+        in_template=False,
     )
     dead_letter_payload: Literal["full", "hash", "none"] = _option(
         "Bad records",
@@ -170,6 +171,7 @@ class RunOptions:
         "read what there is, commit it, acknowledge it, and end",
         default=False,
         only_for="messages",
+        in_template=False,
     )
     streaming: bool = _option(
         "Streaming",
@@ -200,6 +202,7 @@ class RunOptions:
         metavar="N",
         at_least=0,
         only_for="drain",
+        in_template=False,
     )
     max_seconds: float | None = _option(
         "Streaming",
@@ -207,6 +210,7 @@ class RunOptions:
         metavar="N",
         at_least=0,
         only_for="drain",
+        in_template=False,
     )
     lease_seconds: int = _option(
         "Streaming",
@@ -216,6 +220,7 @@ class RunOptions:
         at_least=10,
         at_most=600,
         only_for="messages",
+        in_template=False,
     )
     pullers: int = _option(
         "Streaming",
@@ -225,11 +230,13 @@ class RunOptions:
         at_least=1,
         at_most=64,
         only_for="messages",
+        in_template=False,
     )
     report: str | None = _option(
         "Messages",
         "what the run did, as JSON or as a page",
         metavar="FILE.json|.html",
+        in_template=False,
     )
     log_format: Literal["text", "json"] = _option(
         "Messages", "how messages look", default="text", choices=("text", "json"), in_template=False

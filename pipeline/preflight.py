@@ -14,6 +14,7 @@ from rich.markup import escape
 from pipeline.arguments import parse_run
 from pipeline.engines import beam_options, look_at_engine
 from pipeline.graph import GraphSettings
+from pipeline.handover import check_left_alone
 from pipeline.options import RunOptions
 from pipeline.prepare import Inputs, check_output, find_inputs, is_committed, prepare
 from schemas.avro import RecordName, record_schema
@@ -63,12 +64,14 @@ class Preflight:
     @cached_property
     def engine(self) -> PipelineOptions:
         """Beam's options, with the engine settled."""
-        return beam_options(
+        engine = beam_options(
             self._beam_arguments,
             streaming=self.options.streaming,
             input_bytes=0 if self.options.reads_messages else self.inputs.bytes,
             debug=self.options.debug,
         )
+        check_left_alone(self.options, engine)
+        return engine
 
     @property
     def before_output(self) -> list[Check]:

@@ -164,7 +164,7 @@ def find_inputs(options: RunOptions) -> Inputs:
     """Looks whether there is something to read.
 
     Raises:
-        InputError: A pattern matches no file, or a file cannot be read.
+        InputError: A pattern matches no file, or a file that was tried cannot be read.
     """
     for pattern in options.input:
         matched = match_files([storage.normal(pattern)])
@@ -180,9 +180,18 @@ def find_inputs(options: RunOptions) -> Inputs:
             "check the path, or allow it with --allow_no_input",
         )
     matched = match_files([storage.normal(pattern) for pattern in options.input])
-    for file in matched.files:
+    for file in _to_try(matched.files):
         storage.open_for_reading(file.path).close()
     return Inputs(matched.files, matched.directories)
+
+
+def _to_try(files: list[storage.FileInfo]) -> list[storage.FileInfo]:
+    """All local files, and of others one: it takes a request, and a million of them hours.
+
+    One that cannot be read later keeps the run from committing all the same.
+    """
+    local = [file for file in files if storage.is_local(file.path)]
+    return local + [file for file in files if not storage.is_local(file.path)][:1]
 
 
 def check_output(settings: CommitSettings) -> None:

@@ -11,7 +11,8 @@ from rich.console import Console
 
 from pipeline.arguments import CommandParser, HelpFormatter, add_options, parse_with
 from pipeline.display import Display
-from pipeline.engines import beam_options
+from pipeline.engines import beam_options, is_left_alone
+from pipeline.handover import check_left_alone, say_handed_over
 from pipeline.logs import set_run
 from pipeline.options import RunOptions
 from pipeline.prepare import is_committed, prepare
@@ -80,7 +81,11 @@ def replay(arguments: Sequence[str], console: Console) -> None:
     settings = replace(settings, dead_letters=files, context=NO_CONTEXT, commit=commit)
     size = sum(file.size for file in files)
     engine = beam_options(beam_arguments, input_bytes=size, debug=options.debug)
+    check_left_alone(options, engine)
     launch_or_clear(settings, engine, Display(console, size), options.debug)
+    if is_left_alone(engine):
+        say_handed_over(engine, commit, console)
+        return
     judge(tell(options, commit, console), options.max_dead_letter_fraction)
 
 

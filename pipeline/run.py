@@ -10,7 +10,9 @@ from rich.console import Console
 
 from pipeline.arguments import parse_run
 from pipeline.display import Display
+from pipeline.engines import is_left_alone, is_local
 from pipeline.graph import GraphSettings
+from pipeline.handover import say_handed_over
 from pipeline.launch import launch
 from pipeline.logs import set_run
 from pipeline.options import RunOptions
@@ -63,6 +65,9 @@ def run(arguments: Sequence[str], console: Console) -> None:
     else:
         display = Display(console, ready.inputs.bytes)
         launch_or_clear(settings, ready.engine, display, options.debug)
+        if is_left_alone(ready.engine):
+            say_handed_over(ready.engine, commit, console)
+            return
     judge(tell(options, commit, console), options.max_dead_letter_fraction)
 
 
@@ -71,10 +76,14 @@ def _run_messages(ready: Preflight, console: Console) -> None:
     ready.look_before_output()
     complete_interrupted(commit, console)
     report, stopped = read_messages(options, ready.settings, ready.engine, console)
-    say(options, report_of(commit.output, report), console)
+    if report is not None:
+        say(options, report_of(commit.output, report), console)
     if stopped is not None:
         raise stopped
-    judge(report, options.max_dead_letter_fraction)
+    if report is None:
+        say_handed_over(ready.engine, commit, console)
+    else:
+        judge(report, options.max_dead_letter_fraction)
 
 
 def complete_interrupted(commit: CommitSettings, console: Console) -> None:
@@ -87,6 +96,9 @@ def launch_or_clear(
     settings: GraphSettings, engine: PipelineOptions, display: Display, debug: bool
 ) -> None:
     """Runs the graph to its commit, or leaves nothing behind.
+
+    What a job on other machines has staged is left to the next run: a command that does not see its
+    end cannot know whether the job is alive.
 
     Args:
         settings: What the graph is made of.
@@ -101,7 +113,8 @@ def launch_or_clear(
         check_output(settings.commit)
         launch(settings, engine, debug, display)
     except BaseException:
-        clear_staging(settings.commit)
+        if is_local(engine):
+            clear_staging(settings.commit)
         raise
 
 

@@ -15,6 +15,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from rich.console import Console
 
 from pipeline.display import Display
+from pipeline.engines import is_left_alone, is_local
 from pipeline.graph import GraphSettings, MessageSettings
 from pipeline.launch import Run, make_empty, supervise
 from pipeline.options import RunOptions
@@ -28,7 +29,7 @@ from transforms.recovery import clear_staging_of
 
 def read_messages(
     options: RunOptions, settings: GraphSettings, engine: PipelineOptions, console: Console
-) -> tuple[Manifest, StoppedBySignal | None]:
+) -> tuple[Manifest | None, StoppedBySignal | None]:
     """Reads, commits and acknowledges messages until there are none, or until stopped.
 
     Args:
@@ -38,7 +39,8 @@ def read_messages(
         console: For messages.
 
     Returns:
-        What was committed in all, and the signal that stopped it, if one did.
+        What was committed in all, or None where the engine is left alone with it; and the signal
+        that stopped it, if one did.
 
     Raises:
         JobStatusError: It could not go on. What was committed until then stays, and what was not
@@ -59,7 +61,8 @@ def read_messages(
                 console.print("draining the subscription")
                 _drain(run, settings, messages, options.max_seconds)
             else:
-                console.print("reading until stopped (Ctrl-C)")
+                if is_local(engine):
+                    console.print("reading until stopped (Ctrl-C)")
                 run(replace(settings, commit=replace(settings.commit, run_id=mark, started_at=0.0)))
 
         def stop() -> None:
@@ -67,11 +70,16 @@ def read_messages(
             console.print("stopping once what was pulled is committed; a second signal ends it now")
 
         try:
-            supervise(work, engine, options.debug, Display(console), stop)
+            supervise(
+                work, engine, options.debug, Display(console), stop if is_local(engine) else None
+            )
         except StoppedBySignal as signal:
             stopped = signal
         finally:
-            clear_staging_of(settings.commit, mark)
+            if is_local(engine):
+                clear_staging_of(settings.commit, mark)
+    if is_left_alone(engine):
+        return None, stopped
     report = Manifest(run_id=settings.commit.run_id)
     for each in manifests_of(settings.commit.output, mark):
         report.add(each)

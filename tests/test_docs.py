@@ -39,3 +39,18 @@ def test_the_commands_on_pubsub_are_those_of_the_readme() -> None:
     lines = commands("streaming.md")
     assert len(lines) == 2
     assert all(f"./run_local.sh {line}\n" in readme for line in lines)
+
+
+def test_the_sizing_is_what_its_own_code_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    text = (DOCS / "scale.md").read_text("utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    exec(compile(code, "scale.md", "exec"), {})
+    rows = capsys.readouterr().out
+    assert len(rows.splitlines()) > 15
+    assert rows in text
+
+
+def test_every_link_of_a_page_leads_somewhere() -> None:
+    for page in DOCS.glob("*.md"):
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8")):
+            assert (DOCS / target).exists(), (page.name, target)

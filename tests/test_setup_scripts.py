@@ -22,6 +22,7 @@ PACKAGES = ("pipeline", "transforms", "schemas")
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 SCRIPTS = ("run_local.sh", "run_tests.sh")
 LOCKS = ("requirements.lock", "requirements-dev.lock")
+ALL_LOCKS = (*LOCKS, "deploy/requirements.lock")
 PYTEST = "pytest --numprocesses auto --dist worksteal"
 
 # Everything but Python that the scripts call.
@@ -396,7 +397,7 @@ def _versions(name: str, python: str, system: str) -> dict[str, str]:
 
 
 class TestLocks:
-    @pytest.mark.parametrize("name", LOCKS)
+    @pytest.mark.parametrize("name", ALL_LOCKS)
     def test_every_requirement_is_pinned_with_hashes(self, name: str) -> None:
         pins = list(_pins(name))
         assert len(pins) > 30
@@ -405,7 +406,7 @@ class TestLocks:
             assert requirement.url is None
             assert hashes and all(re.fullmatch("sha256:[0-9a-f]{64}", one) for one in hashes)
 
-    @pytest.mark.parametrize("name", LOCKS)
+    @pytest.mark.parametrize("name", ALL_LOCKS)
     def test_no_address_and_no_path(self, name: str) -> None:
         text = (ROOT / name).read_text()
         assert not re.search(r"://|index|find-links|@ |file:|(?<!\w)/", text)
@@ -418,6 +419,14 @@ class TestLocks:
         assert runtime.items() <= development.items()
         assert {"setuptools", "apache-beam"} <= runtime.keys()
         assert {"google-cloud-pubsub", "boto3", "pytest"} <= development.keys() - runtime.keys()
+
+    def test_the_lock_of_the_image_lies_between_them(self) -> None:
+        runtime, image, development = (
+            _versions(name, "3.11", "linux") for name in (LOCKS[0], ALL_LOCKS[2], LOCKS[1])
+        )
+        assert runtime.items() <= image.items() <= development.items()
+        assert {"google-cloud-pubsub", "google-cloud-storage", "boto3"} <= image.keys()
+        assert "pytest" not in image
 
     @pytest.mark.parametrize("python", PYTHONS)
     def test_the_locks_hold_the_declared_dependencies(self, python: str) -> None:

@@ -6,6 +6,7 @@ again after a crash, by an engine's retry or by the next run.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -178,7 +179,7 @@ def _check(settings: CommitSettings, books: Books) -> None:
 
 def _check_staged(settings: CommitSettings, books: Books) -> None:
     """What is missing now is found before anything is visible, and leaves nothing half-way."""
-    sizes = _sizes(place.staging(settings.run_id) for place in settings.places())
+    sizes = _sizes(file.path for file in books.files)
     for file in books.files:
         if sizes.get(file.path) != file.bytes:
             raise OutputError(
@@ -187,9 +188,21 @@ def _check_staged(settings: CommitSettings, books: Books) -> None:
             )
 
 
-def _sizes(directories: Iterable[str]) -> dict[str, int]:
-    """The files right in some directories, with their sizes in bytes."""
-    return {path: size for each in set(directories) for path, size in storage.list_files(each)}
+def _sizes(paths: Iterable[str]) -> dict[str, int]:
+    """Those of some files that are there, and their sizes in bytes.
+
+    They are listed, since some object stores take as long to be asked for a single file; but an
+    output may hold years of other files beside them, which are not to be gone through.
+    """
+    names: dict[str, list[str]] = {}
+    for path in paths:
+        directory, _, name = path.rpartition("/")
+        names.setdefault(directory, []).append(name)
+    return {
+        path: size
+        for directory, those in names.items()
+        for path, size in storage.list_files(directory, os.path.commonprefix(those))  # noqa: RUF071
+    }
 
 
 def _intent(settings: CommitSettings, books: Books) -> Intent:
@@ -290,10 +303,9 @@ def finish(output: str, intent: Intent) -> None:
     renames = [
         (full_path(output, path), full_path(output, final)) for path, final in intent.renames
     ]
-    staged = _sizes(staging)
+    staged = _sizes(path for path, _ in renames)
     _rename([pair for pair in renames if pair[0] in staged])
-    # A listing, since some object stores take as long to be asked for a single file.
-    there = _sizes(final.rpartition("/")[0] for _, final in renames)
+    there = _sizes(final for _, final in renames)
     for (_, final), file in zip(renames, manifest.files, strict=True):
         if there.get(final) != file.bytes:
             raise OutputError(

@@ -14,6 +14,7 @@ import shutil
 import stat
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import BinaryIO, NamedTuple
 
@@ -33,7 +34,8 @@ _CLIENT_ERRORS = (
 )
 
 _MOST_ATTEMPTS = 5
-
+_TOGETHER, _SIDE_BY_SIDE = 100, 16
+"""Objects of one request, and requests under way: a copy and a deletion each, spent waiting."""
 
 _NEEDED = {"gs": "google.cloud.storage", "s3": "boto3"}
 """What Beam itself imports so late that its error comes in the middle of the work."""
@@ -257,8 +259,8 @@ def size(path: str) -> int:
     return os.stat(path).st_size if is_local(path) else FileSystems.get_filesystem(path).size(path)
 
 
-def list_files(directory: str) -> list[FileInfo]:
-    """The files right in a directory; none where there is no such directory.
+def list_files(directory: str, prefix: str = "") -> list[FileInfo]:
+    """The files right in a directory whose names begin with `prefix`; none if it is not there.
 
     Raises:
         OutputError: It is there and cannot be listed.
@@ -266,8 +268,8 @@ def list_files(directory: str) -> list[FileInfo]:
     try:
         if is_local(directory):
             with os.scandir(directory) as entries:
-                return sorted(_files_among(entries))
-        found = FileSystems.match([join(directory, "*")])[0].metadata_list
+                return sorted(_files_among(e for e in entries if e.name.startswith(prefix)))
+        found = FileSystems.match([join(directory, f"{prefix}*")])[0].metadata_list
     except (FileNotFoundError, NotADirectoryError):
         return []
     except faults() as error:
@@ -317,11 +319,19 @@ def rename(pairs: Sequence[tuple[str, str]]) -> None:
             if is_local(targets[0]):
                 for directory in {os.path.dirname(target) for target in targets}:
                     os.makedirs(directory, exist_ok=True)
-            FileSystems.rename([source_of[target] for target in targets], targets)
+                FileSystems.rename([source_of[target] for target in targets], targets)
+            else:
+                _rename_objects([source_of[target] for target in targets], targets)
             _sync_directories(targets)
         except faults() as error:
             directory = os.path.dirname(targets[0])
             raise OutputError(f"cannot rename files into {directory}: {reason(error)}") from error
+
+
+def _rename_objects(sources: list[str], targets: list[str]) -> None:
+    pieces = [slice(start, start + _TOGETHER) for start in range(0, len(targets), _TOGETHER)]
+    with ThreadPoolExecutor(_SIDE_BY_SIDE) as threads:
+        list(threads.map(lambda each: FileSystems.rename(sources[each], targets[each]), pieces))
 
 
 def _by_filesystem(paths: Iterable[str]) -> list[list[str]]:

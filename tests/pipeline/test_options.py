@@ -6,8 +6,12 @@ import json
 import re
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.portability.api import beam_job_api_pb2
+from apache_beam.runners.portability.portable_runner import JobServiceHandle
 
 from pipeline.arguments import parse_run, run_parser
 from pipeline.option_docs import markdown, template
@@ -63,14 +67,53 @@ def test_a_template_asks_for_what_makes_sense_there() -> None:
     parameters = {each["name"]: each for each in template()["parameters"]}
     hidden = {each.name for each in fields(RunOptions) if not each.metadata["in_template"]}
     assert parameters.keys() == set(NAMES) - hidden
-    assert hidden == {"log_format", "debug"}
+    # Nobody waits for the end of the job there, and Dataflow pulls and acknowledges by itself.
+    at_the_end = {"report", "max_dead_letter_fraction", "drain", "idle_seconds", "max_seconds"}
+    assert hidden == {"log_format", "debug", "lease_seconds", "pullers"} | at_the_end
     assert not parameters["output"]["isOptional"]
-    assert parameters["write_mode"]["paramType"] == "ENUM"
+    assert parameters["codec"]["paramType"] == "ENUM"
+    assert parameters["write_mode"]["regexes"] == ["^(error|append|overwrite)$"]
     assert parameters["window_seconds"]["regexes"] == ["^[0-9]+$"]
+    assert not any("--" in each["helpText"] for each in parameters.values())
     for each in parameters.values():
         for pattern in each.get("regexes", []):
             default = each.get("defaultValue")
             assert default is None or re.fullmatch(pattern, default)
+
+
+@pytest.mark.parametrize("read", [USUAL, [*PUBSUB, "--streaming=true"]])
+def test_a_form_that_sends_along_all_that_it_shows_is_understood(read: list[str]) -> None:
+    shown = [
+        f"--{each['name']}={each['defaultValue']}"
+        for each in template()["parameters"]
+        if "defaultValue" in each and not (each["name"] == "streaming" and read is not USUAL)
+    ]
+    assert len(shown) > 5
+    assert parse_run([*read, *shown]) == parse_run(read)
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("--debug=true", ["--debug"]),
+        ("--debug=False", []),
+        ("--no_use_public_ips=true", ["--no_use_public_ips"]),
+        ("--enable_streaming_engine=false", []),
+    ],
+)
+def test_a_flag_may_have_true_or_false(given: str, meant: list[str]) -> None:
+    assert parse_run([*USUAL, given]) == parse_run([*USUAL, *meant])
+
+
+def test_an_option_whose_value_is_true_keeps_it() -> None:
+    options, beams = parse_run([*USUAL, "--provider=true", "--job_name=true"])
+    assert options.provider == "true"
+    assert beams == ["--job_name=true"]
+
+
+def test_a_flag_with_another_value_is_refused() -> None:
+    with pytest.raises(UsageError, match="debug"):
+        parse_run([*USUAL, "--debug=maybe"])
 
 
 @pytest.mark.parametrize("run_id", ["a", "a-b_9", "x" * 100, "", "a b", "a/b", "x" * 101, "é"])
@@ -122,3 +165,29 @@ def test_what_is_read_from_pubsub_is_added_to_the_output() -> None:
     assert parse_run([*PUBSUB, "--drain"])[0].write_mode == "append"
     assert parse_run([*PUBSUB, "--drain", "--write_mode", "append"])[0].write_mode == "append"
     assert parse_run(USUAL)[0].write_mode == "error"
+
+
+def test_what_flink_is_told_of_checkpoints_reaches_its_job_server() -> None:
+    class JobServer:
+        """Describes options as the real one does."""
+
+        def DescribePipelineOptions(self, *_: Any, timeout: float) -> Any:
+            kinds = beam_job_api_pb2.PipelineOptionType
+            described = [
+                ("checkpointing_interval", kinds.INTEGER),
+                ("savepoint_path", kinds.STRING),
+                ("externalized_checkpoints_enabled", kinds.BOOLEAN),
+            ]
+            options = [
+                beam_job_api_pb2.PipelineOptionDescriptor(name=name, type=kind)
+                for name, kind in described
+            ]
+            return beam_job_api_pb2.DescribePipelineOptionsResponse(options=options)
+
+    given = ["--checkpointing_interval=60000", "--externalized_checkpoints_enabled=true"]
+    _, beams = parse_run([*USUAL, *given])
+    handle = JobServiceHandle(JobServer(), PipelineOptions(beams))
+    told = {name.split(":")[2]: value for name, value in handle.get_pipeline_options().items()}
+    assert told["checkpointing_interval"] == "60000"
+    assert told["externalized_checkpoints_enabled"] is True
+    assert not {"savepoint_path", "max_bundle_size"} & told.keys()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.pipeline.command import job_status, run, visible, write_events
+from tests.transforms.memory_filesystem import MemoryFileSystem
 
 pytestmark = pytest.mark.usefixtures("no_sync")
 
@@ -96,3 +98,20 @@ def test_its_help_is_that_of_run() -> None:
     said = job_status("validate", "--help").out
     assert said.startswith("usage: job-status validate ")
     assert "--mapping FILE" in said
+
+
+def test_of_many_objects_one_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    objects = {f"mem://bucket/in/{n}.jsonl": b"{}" for n in range(50)}
+    monkeypatch.setattr(MemoryFileSystem, "objects", objects)
+    opened: list[str] = []
+    open_object = MemoryFileSystem.open
+
+    def look(filesystem: MemoryFileSystem, path: str, *given: Any, **named: Any) -> Any:
+        opened.append(path)
+        return open_object(filesystem, path, *given, **named)
+
+    monkeypatch.setattr(MemoryFileSystem, "open", look)
+    said = job_status("validate", "--input", "mem://bucket/in/*", "--output", tmp_path / "out")
+    assert said.code == 0, said.out
+    assert "50 files" in said.out
+    assert len(opened) == 1

@@ -152,6 +152,7 @@ def test_what_storage_promises_holds(beam_knows: Bucket) -> None:
     assert storage.list_directories(f"{url}/a") == ["b"]
     storage.rename([(f"{url}/a/one", f"{url}/c/one"), (f"{url}/ab", f"{url}/c/ab")])
     assert [path for path, _ in storage.list_files(f"{url}/c")] == [f"{url}/c/ab", f"{url}/c/one"]
+    assert storage.list_files(f"{url}/c", "a") == [(f"{url}/c/ab", 3)]
     assert not storage.exists(f"{url}/ab") and storage.size(f"{url}/c/ab") == 3
     assert storage.newest_change(f"{url}/c") is not None
     assert storage.newest_change(f"{url}/none") is None

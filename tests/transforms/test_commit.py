@@ -8,7 +8,7 @@ import json
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from pathlib import Path
 import fastavro
 import msgspec
 import pytest
+from apache_beam.io.filesystem import FileMetadata
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -645,3 +646,24 @@ def test_on_an_object_store_staging_goes_with_all_that_nobody_renamed(
     objects[f"{run.place('job_status_event').staging('run')}/lost.avro"] = b"half"
     commit(run, books)
     assert [path for path in objects if "_staging" in path] == []
+
+
+def test_a_commit_does_not_go_through_the_files_of_other_runs(
+    objects: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = settings("mem://bucket/out", "run", write_mode="append")
+    others = {f"mem://bucket/out/job_status/job_status-{n}-00000-of-00001.avro" for n in range(9)}
+    objects.update(dict.fromkeys(others, b""))
+    books = stage(run, NEW)
+    listed: list[str] = []
+
+    def look(filesystem: MemoryFileSystem, prefix: str) -> Iterator[FileMetadata]:
+        found = list(own_look(filesystem, prefix))
+        listed.extend(each.path for each in found)
+        return iter(found)
+
+    own_look = MemoryFileSystem._list
+    monkeypatch.setattr(MemoryFileSystem, "_list", look)
+    commit(run, books)
+    assert others.isdisjoint(listed)
+    assert _records_in(objects, "mem://bucket/out/job_status/job_status-run-") == 6

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -12,6 +14,7 @@ from apache_beam.io.filesystem import BeamIOError, FileMetadata, MatchResult
 from apache_beam.io.filesystems import FileSystems
 
 from schemas.errors import InputError, OutputError, UsageError
+from tests.transforms.memory_filesystem import MemoryFileSystem
 from transforms import storage
 from transforms.storage import FileInfo, Matched
 
@@ -227,6 +230,7 @@ def test_files_and_directories_are_listed_apart(tmp_path: Path) -> None:
     _file(tmp_path / "sub" / "c.json")
     (tmp_path / "gone").symlink_to("nothing")
     assert storage.list_files(str(tmp_path)) == [FileInfo(other, 1), FileInfo(path, 2)]
+    assert storage.list_files(str(tmp_path), "b") == [FileInfo(path, 2)]
     assert storage.list_directories(str(tmp_path)) == ["sub"]
     assert storage.list_files(f"{tmp_path}/none") == []
     assert storage.list_files(path) == []
@@ -246,6 +250,38 @@ def test_a_directory_that_cannot_be_listed_is_not_an_empty_one(tmp_path: Path) -
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(OutputError, match="cannot list"):
         storage.list_files(f"{tmp_path}/loop")
+
+
+@pytest.fixture
+def many_objects() -> Iterator[list[tuple[str, str]]]:
+    """More objects than a store renames at once, and what they are to be called."""
+    MemoryFileSystem.objects.clear()
+    pairs = [(f"mem://bucket/staged/{n}", f"mem://bucket/final/{n}") for n in range(350)]
+    MemoryFileSystem.objects.update({source: source.encode() for source, _ in pairs})
+    yield pairs
+    MemoryFileSystem.objects.clear()
+
+
+def test_many_objects_are_renamed_side_by_side(
+    many_objects: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = threading.Barrier(4, timeout=60)
+    rename_some = MemoryFileSystem.rename
+
+    def rename(filesystem: MemoryFileSystem, sources: list[str], targets: list[str]) -> None:
+        together.wait()
+        rename_some(filesystem, sources, targets)
+
+    monkeypatch.setattr(MemoryFileSystem, "rename", rename)
+    storage.rename(many_objects)
+    assert MemoryFileSystem.objects == {target: source.encode() for source, target in many_objects}
+
+
+def test_an_object_that_cannot_be_renamed_is_told(many_objects: list[tuple[str, str]]) -> None:
+    del MemoryFileSystem.objects[many_objects[222][0]]
+    with pytest.raises(OutputError, match="cannot rename files into mem://bucket/final"):
+        storage.rename(many_objects)
+    assert many_objects[-1][1] in MemoryFileSystem.objects
 
 
 def test_files_are_renamed_into_new_directories(tmp_path: Path) -> None:

@@ -1,0 +1,106 @@
+"""Measures the one step of a run that no engine can share out: its commit.
+
+    python -m benchmarks.commit --files 10000 --inputs 10000
+
+Each bundle is one staged file of a few bytes, or one input, so that what is measured is what grows
+with their number: the merging of the bundles' books, and the commit. `--others` puts files of other
+runs into the output beforehand, as a stream leaves them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from transforms.books import Books, InputBooks, StagedFile
+from transforms.commit import CommitSettings, commit
+
+_DATA = b"0123456789"
+_EVENT = Books(
+    read=1,
+    written=1,
+    by_value={"open": 1},
+    by_source_value_type={"string": 1},
+    by_derivation={"provider_rule": 1},
+    by_provider={"greenhouse": {"open": 1}},
+    by_day={"2025-05-01": 1},
+)
+
+
+class Taken(NamedTuple):
+    """What a commit took: processor time in seconds, sizes in bytes, memory of the process."""
+
+    merge_seconds: float
+    commit_seconds: float
+    manifest_bytes: int
+    memory_bytes: int
+
+
+def measure(directory: Path, files: int, inputs: int, others: int) -> Taken:
+    """Stages files, commits them, and says what that took.
+
+    Args:
+        directory: An empty one.
+        files: Of the run.
+        inputs: Of the run.
+        others: Files that the output holds already.
+    """
+    settings = CommitSettings(str(directory), "20261122T165300Z-0a1b2c3d", "0" * 16)
+    place = settings.place("job_status_event")
+    final, staging = Path(place.files), Path(place.staging(settings.run_id))
+    final.mkdir(parents=True)
+    staging.mkdir(parents=True)
+    for number in range(others):
+        (final / f"job_status-{number:012d}-00000-of-00001.avro").write_bytes(_DATA)
+    records = [books.to_bytes() for books in (*_of_files(staging, files), *_of_inputs(inputs))]
+    start = time.process_time()
+    books = Books.merged(records)
+    merged = time.process_time()
+    path = commit(settings, books)
+    end = time.process_time()
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    unit = 1 if sys.platform == "darwin" else 1024
+    return Taken(merged - start, end - merged, os.path.getsize(path), memory * unit)
+
+
+def _of_files(staging: Path, files: int) -> Iterator[Books]:
+    for number in range(files):
+        path = staging / f"job_status_event-00001-{number:032x}.avro"
+        path.write_bytes(_DATA)
+        staged = StagedFile("job_status_event", str(path), 1, len(_DATA), "0" * 64)
+        yield replace(_EVENT, files=[staged])
+
+
+def _of_inputs(inputs: int) -> Iterator[Books]:
+    for number in range(inputs):
+        name = f"gs://my-bucket/events/2025-05-01/webhooks-{number:012d}.jsonl.gz"
+        yield Books(inputs={name: InputBooks(bytes=1000, end=1000, spans=[(0, 1000)])})
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measures once and prints a line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.commit", description=__doc__)
+    for name, default in (("files", 10_000), ("inputs", 0), ("others", 0)):
+        parser.add_argument(f"--{name}", type=int, default=default, metavar="N")
+    parser.add_argument("--directory", help="where to work, for example on tmpfs", default=None)
+    asked = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory(dir=asked.directory) as directory:
+        taken = measure(Path(directory), asked.files, asked.inputs, asked.others)
+    print(
+        f"{asked.files:,} files, {asked.inputs:,} inputs, {asked.others:,} others: "
+        f"books merged in {taken.merge_seconds:.2f} s, committed in {taken.commit_seconds:.2f} s, "
+        f"manifest {taken.manifest_bytes / 1e6:.2f} MB, memory {taken.memory_bytes / 1e6:.0f} MB"
+    )
+
+
+if __name__ == "__main__":
+    main()

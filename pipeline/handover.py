@@ -1,0 +1,44 @@
+"""Jobs that an engine is given and left with: what such a run cannot do, and what it says."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+from apache_beam.options.pipeline_options import PipelineOptions
+from rich.console import Console
+
+from pipeline.engines import is_left_alone, runner_name
+from pipeline.options import RunOptions, default_of
+from schemas.errors import UsageError
+from transforms.commit import CommitSettings
+from transforms.manifests import manifest_directory
+
+_AT_THE_END = ("drain", "max_dead_letter_fraction", "report")
+"""Options whose work begins when a job has ended."""
+
+
+def check_left_alone(options: RunOptions, engine: PipelineOptions) -> None:
+    """Looks whether a run asks for what only somebody who waits for its end can do.
+
+    Raises:
+        UsageError: It does, and nobody waits.
+    """
+    if not is_left_alone(engine):
+        return
+    for each in fields(RunOptions):
+        if each.name in _AT_THE_END and getattr(options, each.name) != default_of(each):
+            raise UsageError(
+                f"--{each.name} has to wait for the end of the job, which nobody does here",
+                "leave it out; or run job-status itself, without a template and without "
+                "--no_wait_until_finish",
+            )
+
+
+def say_handed_over(engine: PipelineOptions, commit: CommitSettings, console: Console) -> None:
+    """Says where to look for what the job does; it has committed nothing yet."""
+    console.print(
+        f"handed over to {runner_name(engine)}, nothing is committed yet; what will be is listed "
+        f"in {manifest_directory(commit.output)}",
+        soft_wrap=True,
+        markup=False,
+    )

@@ -1,0 +1,30 @@
+"""The measurement of a commit commits what it says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from benchmarks.commit import main, measure
+from schemas.manifest import Manifest
+from transforms.manifests import manifests
+
+
+@pytest.mark.usefixtures("no_sync")
+def test_what_is_measured_is_a_whole_commit(tmp_path: Path) -> None:
+    taken = measure(tmp_path, files=7, inputs=5, others=3)
+    ((_, manifest),) = manifests(str(tmp_path))
+    assert isinstance(manifest, Manifest)
+    assert (manifest.read, len(manifest.files), len(manifest.inputs)) == (7, 7, 5)
+    assert len(list((tmp_path / "job_status").iterdir())) == 10
+    assert taken.manifest_bytes > 1000
+    assert not (tmp_path / "_staging").exists()
+
+
+@pytest.mark.usefixtures("no_sync")
+def test_it_prints_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--files", "2", "--inputs", "1", "--directory", str(tmp_path)])
+    assert re.fullmatch(r"2 files, 1 inputs, 0 others: books .*\n", capsys.readouterr().out)
+    assert list(tmp_path.iterdir()) == []

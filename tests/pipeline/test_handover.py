@@ -1,0 +1,230 @@
+"""A job on Dataflow is waited for or left alone; the launcher claims no more than it saw.
+
+The runner is Beam's own, up to the call to its service, so that the graphs are those it accepts.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from apache_beam.options.pipeline_options import GoogleCloudOptions
+from apache_beam.runners.runner import PipelineState
+from rich.console import Console
+
+from pipeline.engines import beam_options, is_left_alone
+from pipeline.run import run as run_job
+from schemas.errors import StoppedBySignal, UsageError
+from tests.pipeline.command import Said, job_status, run, visible, write_events
+from transforms import pubsub_client
+
+pytestmark = pytest.mark.needs("gcp", "pubsub_client")
+
+DATAFLOW = (
+    "--runner=DataflowRunner",
+    "--project=my-project",
+    "--region=us-central1",
+    "--temp_location=gs://my-bucket/temp",
+    "--staging_location=gs://my-bucket/staging",
+    "--sdk_container_image=job-status:1",
+)
+STREAMING = ("--input_subscription", "projects/my-project/subscriptions/jobs", "--streaming")
+
+
+class Service:
+    """What Dataflow was asked for, and what it answers."""
+
+    def __init__(self) -> None:
+        self.graphs: list[Any] = []
+        self.is_waited_for = False
+        self.state = PipelineState.RUNNING
+
+    def wait(self) -> None:
+        """As Dataflow's result: whatever is not done has failed."""
+        if self.state != PipelineState.DONE:
+            raise RuntimeError(f"Dataflow pipeline failed. State: {self.state}")
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+    """Dataflow's service as far as a launcher sees it: a job made of a graph, or a file of it."""
+    from apache_beam.runners.dataflow import dataflow_runner
+    from apache_beam.runners.dataflow.internal import apiclient
+
+    service = Service()
+
+    class Client:
+        def __init__(self, *_: Any) -> None:
+            pass
+
+        def create_job(self, job: Any) -> Any:
+            service.graphs.append(job.proto_pipeline)
+            place = job.options.view_as(GoogleCloudOptions).template_location
+            if place is None:
+                return SimpleNamespace(id="2026-11-22_0")
+            Path(place).write_text(job.json())
+            return None
+
+    class Result(dataflow_runner.DataflowPipelineResult):
+        @property
+        def state(self) -> str:
+            return service.state
+
+        def wait_until_finish(self, duration: int | None = None) -> None:
+            service.is_waited_for = True
+            service.wait()
+
+    def say_nothing(*_: Any) -> str:
+        return ""
+
+    monkeypatch.setattr(apiclient, "DataflowApplicationClient", Client)
+    monkeypatch.setattr(dataflow_runner, "DataflowPipelineResult", Result)
+    # Both would ask a server.
+    monkeypatch.setattr(GoogleCloudOptions, "_warn_if_soft_delete_policy_enabled", say_nothing)
+    monkeypatch.setattr(pubsub_client.Subscription, "look", say_nothing)
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", "127.0.0.1:1")
+    yield service
+
+
+@pytest.fixture
+def events(tmp_path: Path) -> Path:
+    return write_events(tmp_path / "events.jsonl", 0, 3)
+
+
+def nothing_claimed(said: Said, output: Path) -> None:
+    assert said.code == 0, said.err
+    assert said.err.splitlines() == [
+        "handed over to DataflowRunner, nothing is committed yet; what will be is listed in "
+        f"{output}/_manifest"
+    ]
+    assert said.out == ""
+    assert visible(output) == []
+
+
+@pytest.mark.parametrize("source", ["files", "messages"])
+def test_in_a_template_the_job_is_written_down_and_not_waited_for(
+    source: str, service: Service, events: Path, tmp_path: Path
+) -> None:
+    output, place = tmp_path / "out", tmp_path / "job_object"
+    read = ("--input", str(events)) if source == "files" else STREAMING
+    said = run(*read, "--output", output, *DATAFLOW, f"--template_location={place}")
+    nothing_claimed(said, output)
+    assert place.exists()
+    assert not service.is_waited_for
+
+
+def test_a_template_gives_flags_with_true_and_false(service: Service, tmp_path: Path) -> None:
+    output, place = tmp_path / "out", tmp_path / "job_object"
+    subscription, name, _ = STREAMING
+    given = [f"{subscription}={name}", "--streaming=true", "--allow_no_input=false"]
+    beams = [f"--template_location={place}", "--enable_streaming_engine=true"]
+    nothing_claimed(run(*given, f"--output={output}", *DATAFLOW, *beams), output)
+
+
+def test_a_launcher_that_shall_not_wait_does_not(
+    service: Service, events: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    said = run("--input", events, "--output", output, *DATAFLOW, "--no_wait_until_finish")
+    nothing_claimed(said, output)
+    assert len(service.graphs) == 1
+    assert not service.is_waited_for
+
+
+def test_a_replay_is_handed_over_too(service: Service, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    events = write_events(tmp_path / "events.jsonl", 0, 1, bad=1)
+    assert run("--input", events, "--output", output).code == 0
+    before = visible(output)
+    again = ("replay", output, "--output", output, *DATAFLOW, "--no_wait_until_finish")
+    said = job_status(*again)
+    assert said.code == 0, said.err
+    assert "nothing is committed yet" in said.err
+    assert visible(output) == before
+
+
+@pytest.mark.parametrize(
+    "option", [("--report", "report.json"), ("--max_dead_letter_fraction", "0.1")]
+)
+def test_what_needs_the_end_of_a_job_is_refused(
+    option: tuple[str, str], service: Service, events: Path, tmp_path: Path
+) -> None:
+    place = f"--template_location={tmp_path / 'job_object'}"
+    said = run("--input", events, "--output", tmp_path / "out", *DATAFLOW, place, *option)
+    assert said.code == 2
+    assert f"{option[0]} has to wait for the end of the job" in said.err
+    assert service.graphs == []
+
+
+def test_a_drain_is_not_left_alone(service: Service, tmp_path: Path) -> None:
+    drain = (*STREAMING[:2], "--drain")
+    said = run(*drain, "--output", tmp_path / "out", *DATAFLOW, "--no_wait_until_finish")
+    assert said.code == 2
+    assert "--drain has to wait for the end of the job" in said.err
+
+
+@pytest.mark.parametrize("runner", ["FnApiRunner", "DirectRunner", "FlinkRunner"])
+def test_an_engine_that_ends_with_the_command_is_waited_for(runner: str) -> None:
+    with pytest.raises(UsageError, match=f"--no_wait_until_finish is not for {runner}"):
+        beam_options([f"--runner={runner}", "--no_wait_until_finish"])
+
+
+@pytest.mark.parametrize(
+    "engine",
+    [
+        ["--runner=DataflowRunner"],
+        ["--runner=PortableRunner", "--job_endpoint=flink:8099"],
+        ["--runner=FlinkRunner", "--job_endpoint=flink:8099"],
+        ["--runner=FlinkRunner", "--flink_master=flink:8081", "--flink_submit_uber_jar"],
+    ],
+)
+def test_an_engine_that_goes_on_by_itself_may_be_left_alone(engine: list[str]) -> None:
+    assert not is_left_alone(beam_options(engine))
+    assert is_left_alone(beam_options([*engine, "--no_wait_until_finish"]))
+
+
+@pytest.mark.parametrize("state", [PipelineState.DRAINED, PipelineState.UPDATED])
+def test_a_stream_that_was_drained_or_updated_has_not_failed(
+    state: str, service: Service, tmp_path: Path
+) -> None:
+    service.state = state
+    said = run(*STREAMING, "--output", tmp_path / "out", *DATAFLOW)
+    assert said.code == 0, said.err
+    assert service.is_waited_for
+
+
+def test_a_stream_that_was_cancelled_has_failed(service: Service, tmp_path: Path) -> None:
+    service.state = PipelineState.CANCELLED
+    said = run(*STREAMING, "--output", tmp_path / "out", *DATAFLOW)
+    assert said.code == 1
+    assert "the engine failed: RuntimeError" in said.err
+
+
+@pytest.mark.parametrize("source", ["files", "messages"])
+def test_a_signal_ends_the_waiting_and_not_the_job(
+    source: str, service: Service, events: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output, over = tmp_path / "out", threading.Event()
+    run_id = "mine" if source == "files" else "0123abcd"
+    read = ("--input", str(events), "--run_id", run_id) if source == "files" else STREAMING
+    monkeypatch.setattr("pipeline.prepare.new_run_id", lambda: f"20261122T000000Z-{run_id}")
+    staged = output / "_staging" / run_id / "of-a-worker.avro"
+
+    def wait() -> None:
+        staged.parent.mkdir(parents=True, exist_ok=True)
+        staged.write_bytes(b"records")
+        os.kill(os.getpid(), signal.SIGINT)
+        over.wait(60)
+
+    monkeypatch.setattr(service, "wait", wait)
+    with pytest.raises(StoppedBySignal) as caught:
+        run_job([*read, "--output", str(output), *DATAFLOW], Console(quiet=True))
+    over.set()
+    assert "goes on" in caught.value.outcome
+    assert staged.exists()

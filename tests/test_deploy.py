@@ -1,0 +1,217 @@
+"""What is deployed fits together: the image, its context, the template and the page about them.
+
+There is no Docker here. What an image would hold is read out of its Dockerfile.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from pipeline.arguments import beam_parser, parse_run
+from pipeline.engines import beam_options, is_left_alone
+from pipeline.handover import check_left_alone
+from pipeline.option_docs import template
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = (ROOT / "docs" / "deploy.md").read_text("utf-8")
+LOCK = (ROOT / "deploy" / "requirements.lock").read_text("utf-8")
+
+
+class Step(NamedTuple):
+    """An instruction of the Dockerfile, and the stage that it belongs to."""
+
+    stage: str
+    name: str
+    words: list[str]
+
+
+def steps() -> list[Step]:
+    text = (ROOT / "deploy" / "Dockerfile").read_text("utf-8")
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    found, stage = [], ""
+    for line in re.sub(r"\\\n\s*", " ", "\n".join(lines)).splitlines():
+        name, *words = shlex.split(line)
+        if name == "FROM":
+            stage = words[-1]
+        found.append(Step(stage, name, words))
+    return found
+
+
+def of(name: str, *stages: str) -> list[list[str]]:
+    """The words of all instructions of a name, in some stages or in all."""
+    return [
+        step.words for step in steps() if step.name == name and step.stage in (stages or STAGES)
+    ]
+
+
+STAGES = ("", *(step.stage for step in steps() if step.name == "FROM"))
+
+
+def copied() -> list[str]:
+    """What is copied from the checkout."""
+    found = [words[:-1] for words in of("COPY") if not words[0].startswith("--from=")]
+    return [each for words in found for each in words]
+
+
+def environment(*stages: str) -> dict[str, str]:
+    return dict(word.split("=", 1) for words in of("ENV", *stages) for word in words)
+
+
+def is_ignored(path: str) -> bool:
+    """Whether .dockerignore leaves a path out: the last line that fits it or a directory above."""
+    parts = Path(path).parts
+    above = ["/".join(parts[: end + 1]) for end in range(len(parts))]
+    ignored = False
+    for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines():
+        if not line or line.startswith("#"):
+            continue
+        pattern = line.removeprefix("!")
+        if any(
+            fnmatch.fnmatch(each, pattern)
+            or fnmatch.fnmatch(f"./{each}", pattern.replace("**/", "*/"))
+            for each in above
+        ):
+            ignored = not line.startswith("!")
+    return ignored
+
+
+class TestImage:
+    def test_what_is_copied_is_there_and_in_the_context(self) -> None:
+        assert len(copied()) >= 9
+        for path in copied():
+            assert (ROOT / path).exists(), path
+            assert not is_ignored(path), path
+
+    def test_the_context_holds_nothing_else(self) -> None:
+        for directory in (ROOT, ROOT / "deploy"):
+            for entry in directory.iterdir():
+                path = str(entry.relative_to(ROOT))
+                is_wanted = path in copied()
+                assert is_wanted or is_ignored(path), path
+        for path in (".git/config", "deploy/Dockerfile", "pipeline/__pycache__/a.pyc", "x/a.avro"):
+            assert is_ignored(path), path
+
+    def test_it_starts_workers_of_the_release_that_is_locked(self) -> None:
+        (release,) = re.findall(r"^apache-beam==(\S+)", LOCK, re.MULTILINE)
+        images = [words[0] for words in of("FROM")]
+        assert f"apache/beam_python3.11_sdk:{release}" in images
+        assert ["--from=beam", "/opt/apache/beam", "/opt/apache/beam"] in of("COPY", "worker")
+        assert of("ENTRYPOINT") == [["[/opt/apache/beam/boot]"]]
+
+    def test_it_has_one_python(self) -> None:
+        text = (ROOT / "deploy" / "Dockerfile").read_text("utf-8")
+        assert set(re.findall(r"python:?(3\.\d+)", text)) == {"3.11"}
+
+    def test_images_are_pinned_and_named_without_a_host(self) -> None:
+        for words in of("FROM"):
+            image = words[0]
+            if image in STAGES or image == "${LAUNCHER_IMAGE}":
+                continue
+            assert re.search(r":\d+\.\d+\.\d+[\w.-]*$", image), image
+            first = image.split("/")[0] if "/" in image else ""
+            assert "." not in first and ":" not in first, image
+
+    def test_without_an_image_of_the_launcher_the_worker_can_be_built(self) -> None:
+        assert of("ARG") == [["LAUNCHER_IMAGE=beam"]]
+        assert "beam" in STAGES
+
+    def test_it_says_which_version_it_holds(self) -> None:
+        project = (ROOT / "pyproject.toml").read_text("utf-8")
+        labels = dict(word.split("=", 1) for words in of("LABEL") for word in words)
+        said = {name.rpartition(".")[2]: text for name, text in labels.items()}
+        assert f'\nversion = "{said["version"]}"\n' in project
+        assert f'\nlicense = "{said["licenses"]}"\n' in project
+        text = (ROOT / "deploy" / "Dockerfile").read_text("utf-8")
+        assert set(re.findall(r"job-status:(\S+)", text)) == {said["version"]}
+
+    def test_packages_come_by_their_hashes_and_leave_no_cache(self) -> None:
+        installs = [words for words in of("RUN") if "install" in words]
+        assert len(installs) == 2
+        assert all("--no-cache-dir" in words for words in installs)
+        assert "--require-hashes" in installs[0]
+        assert "--no-deps" in installs[1]
+
+    def test_workers_need_nothing_but_the_image(self) -> None:
+        assert environment("worker")["RUN_PYTHON_SDK_IN_DEFAULT_ENVIRONMENT"] == "1"
+        assert not {
+            name for name in environment() if re.search("REQUIREMENTS|SETUP|PACKAGES", name)
+        }
+
+    def test_the_file_that_a_template_starts_is_the_command(self, tmp_path: Path) -> None:
+        path = Path(environment("template")["FLEX_TEMPLATE_PYTHON_PY_FILE"])
+        ((source, name),) = [words for words in of("COPY", "template") if words[0][0] != "-"]
+        assert of("WORKDIR", "template") == [[str(path.parent)]]
+        assert path.name == name
+        # It lies beside nothing else, so its packages have to be found as they are installed.
+        alone = tmp_path / name
+        alone.write_bytes((ROOT / source).read_bytes())
+        done = subprocess.run(
+            [sys.executable, alone, "--help"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            env={"PYTHONPATH": str(ROOT), "PATH": ""},
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith("usage: job-status run")
+
+
+def commands(start: str) -> list[list[str]]:
+    """The commands of the page that begin so, as a shell takes them apart."""
+    blocks = re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    lines = re.sub(r"\\\n\s*", " ", "".join(blocks)).splitlines()
+    return [shlex.split(line) for line in lines if line.startswith(start)]
+
+
+class TestPage:
+    @pytest.mark.needs("gcp", "pubsub_client")
+    @pytest.mark.parametrize("words", commands("job-status run"), ids=" ".join)
+    def test_every_option_of_a_run_is_known(self, words: list[str]) -> None:
+        options, beams = parse_run(words[2:])
+        engine = beam_options(beams, streaming=options.streaming)
+        check_left_alone(options, engine)
+        assert "Runner" in engine.get_all_options()["runner"]
+
+    def test_it_shows_both_modes_of_both_engines(self) -> None:
+        shown = set()
+        for words in commands("job-status run"):
+            options, beams = parse_run(words[2:])
+            runner = beam_options(beams, streaming=options.streaming).get_all_options()["runner"]
+            shown.add((runner == "DataflowRunner", options.streaming))
+        assert len(shown) == 4
+
+    @pytest.mark.parametrize("words", commands("gcloud dataflow flex-template run"), ids=" ".join)
+    def test_every_parameter_of_a_template_is_known(self, words: list[str]) -> None:
+        of_form = {each["name"] for each in template()["parameters"]}
+        of_beam = {name[2:] for each in beam_parser()._actions for name in each.option_strings}
+        given = dict(word.split("=", 2)[1:] for word in words if word.startswith("--parameters="))
+        assert {"output", "sdk_container_image"} <= given.keys()
+        assert given.keys() <= of_form | of_beam
+        # As the launcher passes them on, with what it adds of its own.
+        place = "--template_location=gs://my-bucket/staging/template_launches/1/job_object"
+        own = ["--runner=DataflowRunner", "--project=my-project", "--job_name=job", place]
+        options, beams = parse_run([*(f"--{name}={value}" for name, value in given.items()), *own])
+        engine = beam_options(beams, streaming=options.streaming)
+        check_left_alone(options, engine)
+        assert is_left_alone(engine)
+
+    def test_the_image_and_the_template_are_built_of_what_is_there(self) -> None:
+        (build,) = commands("docker build")
+        assert (ROOT / build[build.index("-f") + 1]).exists()
+        argument = build[build.index("--build-arg") + 1].split("=")[0]
+        assert [argument] == [words[0].split("=")[0] for words in of("ARG")]
+        (metadata,) = re.findall(r"--metadata-file=(\S+)", PAGE)
+        assert (ROOT / metadata).exists()
+
+    def test_the_job_server_is_of_the_release_that_is_locked(self) -> None:
+        (release,) = re.findall(r"^apache-beam==(\S+)", LOCK, re.MULTILINE)
+        assert set(re.findall(r"job-server[:-](\d+\.\d+\.\d+)", PAGE)) == {release}
