@@ -1,6 +1,6 @@
 """Shows a comparison: a short table for the README, and a chart.
 
-    python -m benchmarks.show comparison.json --chart docs/performance.svg
+python -m benchmarks.show comparison.json --chart docs/performance.svg
 """
 
 from __future__ import annotations

@@ -122,7 +122,7 @@ def _serve(its: socket.socket, launcher: int) -> None:
 
 
 def _reap(flags: int) -> None:
-    """Lets workers that ended be gone; the system then adds what they took to what this one took."""
+    """Lets workers that ended be gone; the system adds what they took to what this one took."""
     with suppress(ChildProcessError):
         while os.waitpid(-1, flags) != (0, 0):
             pass

@@ -173,7 +173,7 @@ _HALVES = (
     (0x0000_3FFF_0000_3FFF, 2),
     (0x007F_007F_007F_007F, 1),
 )
-"""Of the 56 bits, of their halves, and of their quarters: the lower half; how far the upper goes."""
+"""Of the 56 bits, of their halves, of their quarters: the lower half; how far the upper goes."""
 
 
 _MARKS = 0x8080_8080_8080_8080
