@@ -78,11 +78,12 @@ class Table:
 
     def label(self, text: Spellings) -> Rule | None:
         """Finds the rule for a text."""
-        return (
-            self.labels.get(text.plain)
-            or self.labels.get(text.split)
-            or self.bare_labels.get(text.bare)
-            or self.bare_labels.get(text.bare_split)
+        plain, split, bare, bare_split = text
+        rule = self.labels.get(plain) or (self.labels.get(split) if split is not plain else None)
+        # Most texts are the same in all their forms.
+        return rule or (
+            self.bare_labels.get(bare)
+            or (self.bare_labels.get(bare_split) if bare_split is not bare else None)
         )
 
     def code(self, code: str) -> Rule | None:

@@ -85,6 +85,19 @@ def norm(text: str) -> str:
 
 def spellings(text: str) -> Spellings:
     """Returns the forms in which a text is looked up; all are `OVERLONG` where the text is."""
+    # One search asks for them in several tables, one after the other.
+    return _recent_spellings(text) if len(text) <= _LONGEST_KNOWN else _spellings(text)
+
+
+_LONGEST_KNOWN: Final = 100
+
+
+@lru_cache(maxsize=64)
+def _recent_spellings(text: str) -> Spellings:
+    return _spellings(text)
+
+
+def _spellings(text: str) -> Spellings:
     cleaned = _clean(text)
     plain = OVERLONG if cleaned is None else _fold(cleaned)
     if cleaned is None or plain is OVERLONG:
@@ -114,9 +127,6 @@ def provider_key(name: str) -> str:
     """
     # Data has few providers, each of them in every event; a long name is none of them.
     return _known_provider_key(name) if len(name) <= _LONGEST_KNOWN else _provider_key(name)
-
-
-_LONGEST_KNOWN: Final = 100
 
 
 @lru_cache(maxsize=1024)

@@ -10,9 +10,9 @@ from sys import getsizeof
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from schemas.mapping import Mapping
-from schemas.text import norm
+from schemas.text import norm, spellings
 from transforms.json_text import kind_of
-from transforms.source_value import MAX_TEXT, says_something, text_of
+from transforms.source_value import MAX_TEXT, decode_string, says_something, text_of
 from transforms.status_search import (
     MEMBERS,
     NORMALISED_UNMAPPED,
@@ -89,6 +89,8 @@ def _look_at(search: Search, kind: str, json_text: str | None) -> _Source:
     if json_text is None or kind in ("missing", "null"):
         search.note("source_value", kind)
         return _Source(None, None, False)
+    if kind == "string":
+        return _look_at_text(search, decode_string(json_text))
     json = json_text.encode().strip()
     hit = search.source(json, "source_value")
     if hit is not None:
@@ -99,6 +101,16 @@ def _look_at(search: Search, kind: str, json_text: str | None) -> _Source:
     return _Source(None, text_of(json)[:MAX_TEXT], says)
 
 
+def _look_at_text(search: Search, text: str) -> _Source:
+    hit = search.text(text, "source_value", "both")
+    if hit is not None:
+        return _Source(hit, hit.text[:MAX_TEXT], True)
+    says = bool(spellings(text).plain)
+    if not says:
+        search.note("source_value", "says nothing")
+    return _Source(None, text[:MAX_TEXT], says)
+
+
 def _decide(
     search: Search,
     source: _Source,
@@ -107,7 +119,7 @@ def _decide(
     legacy_status: str | None,
 ) -> Derived:
     text = source.text
-    key = norm(given_value or "")
+    key = norm(given_value) if given_value else ""
     if key in MEMBERS:
         search.note("value", f"the value {MEMBERS[key]} is given, and decides")
         return Derived(MEMBERS[key], text, "value", "given")

@@ -105,9 +105,7 @@ class BlockEncoder:
         records = dead_letters(
             block.source, block.rejections, self._payload_policy, self._max_payload_bytes
         )
-        return AvroBlock(
-            len(records), self._compressed(pa.py_buffer(encoded_dead_letters(records)))
-        )
+        return AvroBlock(len(records), self._compressed(encoded_dead_letters(records)))
 
     def _compressed(self, body: pa.Buffer) -> bytes:
         if self._codec == "deflate":

@@ -15,6 +15,7 @@ from transforms.json_text import (
     covering_invalid_utf8,
     covering_lone_surrogates,
     depth,
+    may_be_deeper,
 )
 
 MAX_DEPTH = 200
@@ -42,8 +43,7 @@ LONE_SURROGATE = Fault(
 def fault_of(text: bytes) -> Fault | None:
     """Finds what a decoder does not look for itself: invalid UTF-8 and nesting that is too deep."""
     fault = None if text.isascii() else _invalid_utf8(text)
-    # Only a text with that many brackets needs to be looked at more closely.
-    if fault is None and text.count(b"[") + text.count(b"{") > MAX_DEPTH < depth(text):
+    if fault is None and may_be_deeper(text, MAX_DEPTH) and depth(text) > MAX_DEPTH:
         return TOO_DEEP
     return fault
 

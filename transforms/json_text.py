@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 Kind = Literal["null", "boolean", "number", "string", "array", "object"]
 
 _WHITE = b" \t\r\n"
-_KINDS: dict[bytes, Kind] = {
-    b"{": "object",
-    b"[": "array",
-    b'"': "string",
-    b"t": "boolean",
-    b"f": "boolean",
-    b"n": "null",
+_WHITE_OCTETS = frozenset(_WHITE)
+_KINDS: dict[int, Kind] = {
+    ord("{"): "object",
+    ord("["): "array",
+    ord('"'): "string",
+    ord("t"): "boolean",
+    ord("f"): "boolean",
+    ord("n"): "null",
 }
 
 _CHUNK_BYTES = 1 << 20
@@ -43,15 +44,21 @@ _SURROGATES = re.compile(
 
 def kind_of(text: bytes | Raw) -> Kind:
     """The type of a JSON text by its first character; what is not JSON passes for a number."""
-    first = text[:1] if isinstance(text, bytes) else bytes(memoryview(text)[:1])
-    if first in _WHITE:
-        first = bytes(text).lstrip(_WHITE)[:1]
-    return _KINDS.get(first, "number")
+    octets = memoryview(text)
+    first = octets[0] if octets.nbytes else None
+    if first in _WHITE_OCTETS:
+        first = next(iter(bytes(text).lstrip(_WHITE)), None)
+    return "number" if first is None else _KINDS.get(first, "number")
 
 
 def depth(text: bytes) -> int:
     """How deep arrays and objects are nested."""
     return max((int(each.levels.max(initial=0)) for each in _brackets(text)), default=0)
+
+
+def may_be_deeper(text: bytes, limit: int) -> bool:
+    """Whether there are so many brackets that a closer look is needed; there rarely are."""
+    return text.count(b"[") + text.count(b"{") > limit
 
 
 def spans_of(parts: Sequence[Raw], whole: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -72,11 +79,15 @@ def covering_invalid_utf8(text: bytes) -> bytes:
 
 def covering_depth(text: bytes, limit: int) -> bytes:
     """Puts a zero and spaces in place of each array and object that is nested too deep."""
+    if not may_be_deeper(text, limit):
+        return text
     return _covered(text, _too_deep(text, limit), lambda size: b"0".ljust(size))
 
 
 def covering_lone_surrogates(text: bytes) -> bytes:
     """Puts another escape in place of each that is half of a surrogate pair without the other."""
+    if rb"\u" not in text:
+        return text
     found = _SURROGATES.finditer(text.replace(rb"\\", b"xx"))
     return _covered(text, (each.span() for each in found if each[1]), lambda _: rb"\ufffd")
 

@@ -17,6 +17,7 @@ from msgspec import UNSET
 
 from transforms.blocks import Context
 from transforms.faulty_text import MAX_DEPTH
+from transforms.json_text import may_be_deeper
 from transforms.payload_fields import Job, Payload
 from transforms.payloads import Rows
 from transforms.status_text import WrongTypeError
@@ -108,7 +109,7 @@ def _faulty_or_deep(payloads: Sequence[bytes]) -> Iterator[int]:
         is_opening = np.frombuffer(b"".join(run), np.uint8) | 0x20 == ord("{")
         if np.count_nonzero(is_opening) > MAX_DEPTH:
             for position, payload in enumerate(run, start):
-                if payload.count(b"{") + payload.count(b"[") > MAX_DEPTH:
+                if may_be_deeper(payload, MAX_DEPTH):
                     yield position
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from transforms.blocks import Context
+from transforms.blocks import NO_CONTEXT, Context
 from transforms.json_text import kind_of
 from transforms.status_text import WrongTypeError, status_text
 
@@ -168,6 +168,8 @@ def filled(context: Context, other: Context) -> Context:
 
 def context_beside(payload: bytes, context: Context) -> Context:
     """That part of a context which a payload, whatever it is, does not hold itself."""
+    if context == NO_CONTEXT:
+        return context
     try:
         fields = _decode_object(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -211,7 +211,7 @@ class EventFinder:
         """
         fault = fault_of(payload)
         if fault is None:
-            self._find(payload, offset, context, rows)
+            self.find_plainly(payload, offset, context, rows)
         else:
             self._find_around(fault, payload, offset, context, rows)
 

@@ -8,6 +8,7 @@ never built. Every function takes a time that is linear in the text.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 import msgspec
@@ -146,6 +147,11 @@ def parts(json: bytes) -> Parts:
     Keys are compared without case. Of the keys that differ in case only, the usual spelling comes
     first, then the others by code point, so that the order of an object's members never matters.
     """
+    # A search passes an object several times: in each of the tables, then for its text.
+    return _remembered_parts(json) if len(json) <= _LONGEST_REMEMBERED else _parts(json)
+
+
+def _parts(json: bytes) -> Parts:
     found: list[tuple[int, bool, Part]] = []
     for key, raw in _decode_object(json).items():
         known = _RANKS.get(key.casefold())
@@ -153,12 +159,21 @@ def parts(json: bytes) -> Parts:
             rank, usual = known
             found.append((rank, key != usual, Part(key, bytes(raw))))
     found.sort()
-    return Parts(
-        labels=[part for rank, _, part in found if rank < _FIRST_ID],
-        ids=[part for rank, _, part in found if _FIRST_ID <= rank < _FIRST_SOURCE],
-        source=[part for rank, _, part in found if rank >= _FIRST_SOURCE],
-        value=[part for rank, _, part in found if rank == _VALUE],
-    )
+    members = Parts([], [], [], [])
+    for rank, _, part in found:
+        if rank >= _FIRST_SOURCE:
+            members.source.append(part)
+        elif rank >= _FIRST_ID:
+            members.ids.append(part)
+        else:
+            members.labels.append(part)
+        if rank == _VALUE:
+            members.value.append(part)
+    return members
+
+
+_LONGEST_REMEMBERED = 1024
+_remembered_parts = lru_cache(256)(_parts)
 
 
 def number_code(text: str) -> str | None:
