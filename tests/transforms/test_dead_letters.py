@@ -13,7 +13,7 @@ import pytest
 from schemas.avro import record_schema
 from schemas.version import PIPELINE_VERSION
 from tests.transforms.event_cases import rejection_of
-from transforms.blocks import PAYLOAD_HEAD_BYTES, Context, Rejection
+from transforms.blocks import PAYLOAD_HEAD_BYTES, Context, MessageInfo, Rejection
 from transforms.dead_letters import PayloadPolicy, dead_letters, encoded_dead_letters
 
 _CONTEXT = Context("ats_jobs.x", "d", "p", "a", "lever")
@@ -42,6 +42,31 @@ def test_encoded_letters_read_back_equal() -> None:
     schema = record_schema("dead_letter").parsed
     assert [fastavro.schemaless_reader(body, schema, None) for _ in letters] == letters
     assert not body.read()
+
+
+def test_many_letters_are_encoded_as_each_is_alone() -> None:
+    message = MessageInfo("m", 1_746_093_600_000_000, {"a": "é"})
+    contexts = [_CONTEXT, Context(), Context(message=message, attempt=3)]
+    payloads = [b"", b"x", bytes(range(256)), "é".encode() * 5000]
+    rejections = [
+        replace(
+            _rejection(payload, context=context),
+            path=path,
+            offset=offset,
+            full_size=None if offset else 9_000_000_000,
+            full_sha256=None if offset else "ab" * 32,
+        )
+        for payload in payloads
+        for context in contexts
+        for path in (None, "$.é")
+        for offset in (None, 0, 300, 1 << 40)
+    ]
+    assert len(rejections) > 64
+    policies: tuple[PayloadPolicy, ...] = ("full", "hash", "none")
+    for policy in policies:
+        letters = dead_letters("/in/x", rejections, policy, 100)
+        alone = b"".join(encoded_dead_letters([each]).to_pybytes() for each in letters)
+        assert encoded_dead_letters(letters).to_pybytes() == alone
 
 
 def test_payload_is_exact() -> None:
