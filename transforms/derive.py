@@ -26,7 +26,7 @@ __all__ = ["Derived", "Deriver", "Step", "derive", "explain", "unmapped_key"]
 
 _MAX_ENTRIES: Final = 65_536
 _MAX_ENTRY_BYTES: Final = 8_192
-_MAX_TOTAL_BYTES: Final = 64_000_000
+_MAX_TOTAL_BYTES: Final = 24_000_000
 
 
 class Derived(NamedTuple):

@@ -24,6 +24,7 @@ from schemas.errors import OutputError
 from schemas.version import PIPELINE_VERSION
 from tests.conftest import ReadRecords, Records, records_of
 from tests.pipeline.command import Said, as_counter, run, visible, write_events
+from tests.streaming.command import on_prism
 from transforms import storage
 from transforms.blocks import RawBlock
 from transforms.encode_avro import EncodedBlock
@@ -242,17 +243,21 @@ def expected(ran: Ran) -> tuple[Counter[str], Counter[str]]:
 
 @pytest.mark.parametrize(
     "engine",
-    [("--runner=BundleBasedDirectRunner",), ("--runner=DirectRunner",), BEAM_WORKERS],
-    ids=["BundleBasedDirectRunner", "DirectRunner", "two worker processes"],
+    [
+        pytest.param(lambda: ("--runner=BundleBasedDirectRunner",), id="BundleBasedDirectRunner"),
+        pytest.param(lambda: ("--runner=DirectRunner",), id="DirectRunner"),
+        pytest.param(lambda: BEAM_WORKERS, id="two worker processes"),
+        pytest.param(on_prism, id="Prism", marks=pytest.mark.needs("prism")),
+    ],
 )
 def test_every_local_engine_gives_the_same_records(
     samples: Samples,
     expected: tuple[Counter[str], Counter[str]],
     read_records: ReadRecords,
     tmp_path: Path,
-    engine: tuple[str, ...],
+    engine: Callable[[], tuple[str, ...]],
 ) -> None:
-    said = run("--input", samples.pattern, "--output", tmp_path, *engine)
+    said = run("--input", samples.pattern, "--output", tmp_path, *engine())
     assert said.code == 0, said.err
     assert as_counter(read_records(tmp_path)) == expected[0]
     assert as_counter(read_records(tmp_path, "dead_letter")) == expected[1]
