@@ -18,11 +18,11 @@ from typing import Any
 import fastavro
 
 from pipeline.worker import PROCESS_NAME
+from tests.kills.warm import WarmProcess
 from transforms.inspection import content_of
 
 # As the console script does it, but in whichever interpreter runs the tests.
 _COMMAND = (sys.executable, "-c", "import sys; from pipeline.cli import main; sys.exit(main())")
-_SLOWED = (sys.executable, "-m", "tests.kills.slowed")
 _ROOT = Path(__file__).parents[2]
 _MARK = "JOB_STATUS_TEST_RUN"
 
@@ -36,7 +36,7 @@ class Job:
         arguments: Of `job-status`.
         log: Where stderr goes.
         slowed: Whether the commit takes its time.
-        preexec: Runs in the child before the command.
+        preexec: Runs in the child before the command, which is then started from nothing.
         environment: Variables beside those of this process.
     """
 
@@ -53,15 +53,20 @@ class Job:
         # Its children carry the mark on, whatever group or parent they end up with.
         self.mark = f"{_MARK}={os.getpid()}-{time.monotonic_ns()}"
         name, _, value = self.mark.partition("=")
+        variables = {**os.environ, **(environment or {}), name: value}
+        self.process: subprocess.Popen[bytes] | WarmProcess
+        if preexec is None:
+            self.process = WarmProcess(arguments, log, variables, slowed)
+            return
         with log.open("wb") as stderr:
             self.process = subprocess.Popen(
-                [*(_SLOWED if slowed else _COMMAND), *arguments],
+                [*_COMMAND, *arguments],
                 cwd=_ROOT,
                 stdout=subprocess.DEVNULL,
                 stderr=stderr,
                 start_new_session=True,
                 preexec_fn=preexec,
-                env={**os.environ, **(environment or {}), name: value},
+                env=variables,
             )
 
     @property
@@ -86,8 +91,9 @@ class Job:
             if not entry.name.isdigit():
                 continue
             try:
-                state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
-                if state != "Z" and mark in (entry / "environ").read_bytes().split(b"\0"):
+                state, _, _, session = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
+                is_marked = mark in (entry / "environ").read_bytes().split(b"\0")
+                if state != "Z" and (is_marked or int(session) == self.process.pid):
                     found.append(int(entry.name))
             except OSError:
                 continue

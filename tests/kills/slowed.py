@@ -36,7 +36,12 @@ def _delete_slowly(paths: Sequence[str]) -> None:
         _delete([path])
 
 
-if __name__ == "__main__":
+def slow_down() -> None:
+    """Makes the commits of this process slow."""
     storage.write, storage.rename = _write_slowly, _rename_slowly
     storage.delete = _delete_slowly
+
+
+if __name__ == "__main__":
+    slow_down()
     sys.exit(main())

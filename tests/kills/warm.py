@@ -1,0 +1,136 @@
+"""Starts the command as a copy of a process that has loaded it: what that takes is paid once.
+
+The copy is a process like any other: a session of its own, its own variables and streams, and the
+interpreter's usual end. Other tests start the command from nothing.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+_ROOT = Path(__file__).parents[2]
+
+
+class WarmProcess:
+    """A command that was started warm; to its user it is as a `subprocess.Popen`.
+
+    Attributes:
+        pid: Its process id, and that of its session.
+        returncode: As that of a `subprocess.Popen`.
+    """
+
+    def __init__(
+        self, arguments: Sequence[str], stderr: Path, environment: Mapping[str, str], slowed: bool
+    ) -> None:
+        self._store = _store()
+        self.pid: int = self._store.ask(
+            {
+                "arguments": list(arguments),
+                "stderr": str(stderr),
+                "environment": dict(environment),
+                "slowed": slowed,
+            }
+        )
+        self._end = os.pidfd_open(self.pid)
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        """The exit code, if it has ended."""
+        return self._wait(0)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Waits for the end; gives the exit code."""
+        code = self._wait(timeout)
+        if code is None:
+            raise subprocess.TimeoutExpired("job-status", timeout or 0)
+        return code
+
+    def send_signal(self, number: int) -> None:
+        """Sends a signal, if it has not ended."""
+        if self.poll() is None:
+            signal.pidfd_send_signal(self._end, number)
+
+    def _wait(self, timeout: float | None) -> int | None:
+        if self.returncode is None and select.select([self._end], [], [], timeout)[0]:
+            self.returncode = self._store.ask({"ended": self.pid})
+            os.close(self._end)
+        return self.returncode
+
+
+class _Store:
+    """The process that is copied; each process that runs tests has one."""
+
+    def __init__(self) -> None:
+        ours, its = socket.socketpair()
+        with its:
+            process = subprocess.Popen(
+                [sys.executable, "-m", __name__, str(its.fileno())],
+                cwd=_ROOT,
+                pass_fds=[its.fileno()],
+            )
+        # It ends when nothing more can come.
+        atexit.register(lambda: (ours.shutdown(socket.SHUT_RDWR), process.wait()))
+        self._socket = ours
+        self._answers = ours.makefile()
+
+    def ask(self, request: dict[str, Any]) -> int:
+        """Asks for a start or an exit code."""
+        self._socket.sendall(json.dumps(request).encode() + b"\n")
+        return int(self._answers.readline())
+
+
+@cache
+def _store() -> _Store:
+    return _Store()
+
+
+def _serve(connection: socket.socket) -> dict[str, Any]:
+    """Answers requests; returns, in a copy, what that is to do."""
+    for line in connection.makefile():
+        request: dict[str, Any] = json.loads(line)
+        if "ended" in request:
+            answer = os.waitstatus_to_exitcode(os.waitpid(request["ended"], 0)[1])
+        else:
+            answer = os.fork()
+            if answer == 0:
+                return request
+        connection.sendall(b"%d\n" % answer)
+    os._exit(0)
+
+
+def _main() -> int:
+    # What runs of all kinds import.
+    import apache_beam.runners.worker.sdk_worker_main  # noqa: F401
+    from google.cloud import pubsub_v1  # noqa: F401
+
+    import pipeline.run  # noqa: F401
+    from pipeline.cli import main
+    from tests.kills import slowed
+
+    with socket.socket(fileno=int(sys.argv[1])) as connection:
+        request = _serve(connection)
+    os.setsid()
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    nothing = os.open(os.devnull, os.O_RDWR)
+    stderr = os.open(request["stderr"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    for stream, file in enumerate((nothing, nothing, stderr)):
+        os.dup2(file, stream)
+    if request["slowed"]:
+        slowed.slow_down()
+    return main(request["arguments"])
+
+
+if __name__ == "__main__":
+    sys.exit(_main())
