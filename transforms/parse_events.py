@@ -62,7 +62,7 @@ PARSED = pa.schema(
 
 _CONTEXT_FIELDS = ("event_type", "event_date", "project_id", "account_id", "provider")
 
-_MOST_ROWS = 8192
+_MOST_ROWS = 10_000
 """Rows of a block at the most: it bounds the memory of a block of tiny payloads."""
 
 _ROW_BYTES = 100

@@ -80,7 +80,8 @@ class _Store:
                 pass_fds=[its.fileno()],
             )
         # It ends when nothing more can come.
-        atexit.register(lambda: (ours.shutdown(socket.SHUT_RDWR), process.wait()))
+        atexit.register(process.wait)
+        atexit.register(ours.shutdown, socket.SHUT_RDWR)
         self._socket = ours
         self._answers = ours.makefile()
 
