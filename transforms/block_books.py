@@ -101,8 +101,9 @@ def _tally_unmapped(books: Books, block: EventBlock) -> None:
     columns = [block.events.column(name) for name in ("job_status", "provider", "legacy_status")]
     distinct, *words = (each.dictionary for each in columns)
     indices = [each.indices.to_numpy() for each in columns]
-    is_unmapped = pc.equal(distinct.field("derivation"), "unmapped").to_numpy(zero_copy_only=False)
-    rows = is_unmapped[indices[0]]
+    # A row that was rejected leaves what it had in the dictionary, and that may be null.
+    is_unmapped = pc.equal(distinct.field("derivation"), "unmapped").fill_null(False)
+    rows = is_unmapped.to_numpy(zero_copy_only=False)[indices[0]]
     said = [
         distinct.field(name).to_pylist()
         for name in ("value", "source_value", "derived_from", "derivation", "given_value")

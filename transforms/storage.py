@@ -331,7 +331,12 @@ def rename(pairs: Sequence[tuple[str, str]]) -> None:
 def _rename_objects(sources: list[str], targets: list[str]) -> None:
     pieces = [slice(start, start + _TOGETHER) for start in range(0, len(targets), _TOGETHER)]
     with ThreadPoolExecutor(_SIDE_BY_SIDE) as threads:
-        list(threads.map(lambda each: FileSystems.rename(sources[each], targets[each]), pieces))
+        renames = [
+            threads.submit(FileSystems.rename, sources[piece], targets[piece]) for piece in pieces
+        ]
+    # By now all are done that can be; the next try has less to do.
+    for each in renames:
+        each.result()
 
 
 def _by_filesystem(paths: Iterable[str]) -> list[list[str]]:
