@@ -13,7 +13,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-_ROW, _BAR, _LABELS, _WIDTH = 34, 20, 250, 720
+_ROW, _BAR, _LABELS, _WIDTH = 34, 20, 280, 750
 _HEAD = 46
 _COLOURS = {"ours": "#1a7f5a", "others": "#8a94a0", "text": "#57606a"}
 _OURS = ("d", "e")
