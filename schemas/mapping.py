@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
+from itertools import chain
 from typing import Final, NamedTuple
 
 import msgspec
@@ -111,13 +112,15 @@ class Mapping:
     Attributes:
         files: Where the rules come from; the first that knows a status decides.
         global_tables: The tables for everybody, in the order of `files`.
-        provider_keys: All that any provider's table knows: labels with and without accents, codes,
-            booleans as JSON. What is not among them means the same at every provider.
+        keys: All that any table knows: labels with and without accents, codes, booleans as JSON.
+        provider_keys: Those that a provider's table knows. What is not among them means the same
+            at every provider.
         fingerprint: 16 hex digits over the rules: neither comments nor the order in a file matter.
     """
 
     files: tuple[MappingFile, ...]
     global_tables: tuple[Table, ...] = field(init=False, compare=False, repr=False)
+    keys: frozenset[str] = field(init=False, compare=False, repr=False)
     provider_keys: frozenset[str] = field(init=False, compare=False, repr=False)
     fingerprint: str = field(init=False, compare=False)
     _tables: dict[str, tuple[Table, ...]] = field(init=False, compare=False, repr=False)
@@ -130,10 +133,10 @@ class Mapping:
             for provider, entries in _by_provider(file, names).items():
                 tables.setdefault(provider, []).append(_table(file, provider, entries))
         for_everybody = tuple(tables.pop(None))
-        of_providers = [table for each in tables.values() for table in each]
-        keys = frozenset(key for table in of_providers for key in table.known())
+        of_providers = _keys(chain.from_iterable(tables.values()))
         object.__setattr__(self, "global_tables", for_everybody)
-        object.__setattr__(self, "provider_keys", keys)
+        object.__setattr__(self, "keys", of_providers | _keys(for_everybody))
+        object.__setattr__(self, "provider_keys", of_providers)
         object.__setattr__(self, "_tables", {p: tuple(t) for p, t in tables.items() if p})
         object.__setattr__(self, "_usual_names", names)
         object.__setattr__(self, "fingerprint", _fingerprint(self.files, names))
@@ -259,6 +262,10 @@ def _table(file: MappingFile, provider: str | None, entries: Iterable[Entry]) ->
     for bare in doubtful:
         del table.bare_labels[bare]
     return table
+
+
+def _keys(tables: Iterable[Table]) -> frozenset[str]:
+    return frozenset(key for table in tables for key in table.known())
 
 
 def _fingerprint(files: tuple[MappingFile, ...], names: dict[str, str]) -> str:

@@ -190,6 +190,8 @@ def _fold(cleaned: str) -> str:
 
 def _split(cleaned: str) -> str:
     """Puts a space between a lower-case letter, its marks included, and an upper-case one."""
+    if cleaned.islower():
+        return cleaned
     if cleaned.isascii():
         return _ASCII_BOUNDARY.sub(" ", cleaned)
     parts: list[str] = []

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from schemas.tallies import Counts, add_counts
 from transforms.blocks import EventBlock
 from transforms.books import Books
-from transforms.derive import Derived, unmapped_key
+from transforms.derive import unmapped_key
 from transforms.unmapped import cut
 
 _MICROSECONDS_OF_DAY = 24 * 3600 * 1_000_000
@@ -104,16 +104,18 @@ def _tally_unmapped(books: Books, block: EventBlock) -> None:
     # A row that was rejected leaves what it had in the dictionary, and that may be null.
     is_unmapped = pc.equal(distinct.field("derivation"), "unmapped").fill_null(False)
     rows = is_unmapped.to_numpy(zero_copy_only=False)[indices[0]]
-    said = [
-        distinct.field(name).to_pylist()
-        for name in ("value", "source_value", "derived_from", "derivation", "given_value")
-    ]
+    said = list(
+        zip(
+            *(
+                distinct.field(name).to_pylist()
+                for name in ("derived_from", "source_value", "given_value")
+            ),
+            strict=True,
+        )
+    )
     providers, legacy_statuses = (each.to_pylist() for each in words)
     counts = Counter(zip(*(each[rows].tolist() for each in indices), strict=True))
     for (index, provider, legacy_status), count in counts.items():
-        *derived, given_value = (column[index] for column in said)
-        key = unmapped_key(
-            Derived(*derived), providers[provider], given_value, legacy_statuses[legacy_status]
-        )
+        key = unmapped_key(*said[index], providers[provider], legacy_statuses[legacy_status])
         if key is not None:
             books.unmapped.add(*key, count)

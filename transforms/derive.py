@@ -12,7 +12,14 @@ from typing import Final, Generic, NamedTuple, TypeVar
 from schemas.mapping import Mapping
 from schemas.text import norm, spellings
 from transforms.json_text import kind_of
-from transforms.source_value import MAX_TEXT, decode_string, says_something, text_of
+from transforms.source_value import (
+    MAX_TEXT,
+    compact,
+    decode_string,
+    says_something,
+    speaking_part,
+    text_of,
+)
 from transforms.status_search import (
     MEMBERS,
     NORMALISED_UNMAPPED,
@@ -95,10 +102,13 @@ def _look_at(search: Search, kind: str, json_text: str | None) -> _Source:
     hit = search.source(json, "source_value")
     if hit is not None:
         return _Source(hit, hit.text[:MAX_TEXT], True)
+    part = speaking_part(json)
+    if part is not None:
+        return _Source(None, text_of(part, depth=2)[:MAX_TEXT], True)
     says = says_something(json)
     if not says:
         search.note("source_value", "says nothing")
-    return _Source(None, text_of(json)[:MAX_TEXT], says)
+    return _Source(None, compact(json)[:MAX_TEXT], says)
 
 
 def _look_at_text(search: Search, text: str) -> _Source:
@@ -169,23 +179,22 @@ def explain(mapping: Mapping, provider: str | None, json_text: str) -> list[Step
 
 
 def unmapped_key(
-    derived: Derived,
-    provider: str | None,
+    derived_from: str,
+    source_value: str | None,
     given_value: str | None,
+    provider: str | None,
     legacy_status: str | None,
 ) -> tuple[str | None, str] | None:
-    """Returns what needs a rule where none was found: the provider and the text.
+    """Returns what a record needs a rule for whose derivation is `unmapped`: provider and text.
 
     The provider is None where only a rule for everybody would help: for a `value` and a `status`,
-    which are not the provider's words. None for a record that no rule is missing for, and for
-    a bare `unmapped_value`, which leaves nothing to write a rule about.
+    which are not the provider's words. None for a bare `unmapped_value`, which leaves nothing to
+    write a rule about.
     """
-    if derived.derivation != "unmapped":
-        return None
-    if derived.derived_from == "source_value":
-        return provider, derived.source_value or ""
-    text = given_value if derived.derived_from == "value" else legacy_status
-    if text is None or (derived.derived_from == "value" and norm(text) == NORMALISED_UNMAPPED):
+    if derived_from == "source_value":
+        return provider, source_value or ""
+    text = given_value if derived_from == "value" else legacy_status
+    if text is None or (derived_from == "value" and norm(text) == NORMALISED_UNMAPPED):
         return None
     return None, text
 
@@ -256,17 +265,16 @@ class Deriver:
         if known is not None:
             return known
         search = Search(self.mapping, provider)
-        source = self._source(search, provider, source_value_type, source_value_json)
-        derived = _decide(search, source, event_type, given_value, legacy_status)
-        return self._results.put(key, derived, derived.source_value)
-
-    def _source(
-        self, search: Search, provider: str | None, kind: str, json_text: str | None
-    ) -> _Source:
-        key = (provider, kind, json_text)
-        source = self._sources.get(key[1:]) or self._sources.get(key)
+        text = (source_value_type, source_value_json)
+        source = self._sources.get(text) or self._sources.get((provider, *text))
+        is_new = source is None
         if source is None:
-            source = _look_at(search, kind, json_text)
+            source = _look_at(search, *text)
             # Most of what nobody has a rule for is the same for all, and need be kept only once.
-            self._sources.put(key if search.depends_on_provider else key[1:], source, source.text)
-        return source
+            place = (provider, *text) if search.depends_on_provider else text
+            self._sources.put(place, source, source.text)
+        derived = _decide(search, source, event_type, given_value, legacy_status)
+        if not is_new:
+            # What comes only once would fill the memory for nothing.
+            self._results.put(key, derived, derived.source_value)
+        return derived

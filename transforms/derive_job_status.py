@@ -5,7 +5,7 @@ The rules run once for each distinct input of a block, and what they said is loo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import apache_beam as beam
@@ -15,7 +15,7 @@ import pyarrow as pa
 from schemas.mapping import Mapping
 from transforms.blocks import EventBlock, isolating
 from transforms.derive import Derived, Deriver
-from transforms.parse_events import constant
+from transforms.parse_events import STATUS_TEXT, constant
 
 STEP = "DeriveJobStatus"
 
@@ -69,7 +69,7 @@ def derive_batch(events: pa.RecordBatch, deriver: Deriver) -> pa.RecordBatch:
             legacy_statuses[legacy_status],
         )
         places.append(results.setdefault((sent_index, derived), len(results)))
-    distinct = pa.array([_row(*sent[each], derived) for each, derived in results], JOB_STATUS)
+    distinct = _statuses(status.dictionary, results)
     derived_status = pa.DictionaryArray.from_arrays(
         pa.array(np.array(places, np.int32)[indices]), distinct
     )
@@ -80,20 +80,16 @@ def derive_batch(events: pa.RecordBatch, deriver: Deriver) -> pa.RecordBatch:
     return batch.append_column("mapping_fingerprint", fingerprint)
 
 
-def _row(
-    given_value: str | None,
-    source_value_json: str | None,
-    source_value_type: str,
-    derived: Derived,
-) -> tuple[str | None, ...]:
-    return (
-        derived.value,
-        derived.source_value,
-        source_value_json,
-        source_value_type,
-        given_value,
-        derived.derived_from,
-        derived.derivation,
+def _statuses(sent: pa.StructArray, results: Iterable[tuple[int, Derived]]) -> pa.StructArray:
+    rows = [(index, *derived) for index, derived in results]
+    indices, *derived = (
+        pa.array([row[each] for row in rows], kind)
+        for each, kind in enumerate((pa.int32(), *[pa.string()] * len(Derived._fields)))
+    )
+    columns = dict(zip(Derived._fields, derived, strict=True))
+    columns |= zip(STATUS_TEXT.names, sent.take(indices).flatten(), strict=True)
+    return pa.StructArray.from_arrays(
+        [columns[each] for each in JOB_STATUS.names], fields=list(JOB_STATUS)
     )
 
 

@@ -45,10 +45,10 @@ _SURROGATES = re.compile(
 def kind_of(text: bytes | Raw) -> Kind:
     """The type of a JSON text by its first character; what is not JSON passes for a number."""
     octets = memoryview(text)
-    first = octets[0] if octets.nbytes else None
+    first = octets[0] if octets.nbytes else 0
     if first in _WHITE_OCTETS:
-        first = next(iter(bytes(text).lstrip(_WHITE)), None)
-    return "number" if first is None else _KINDS.get(first, "number")
+        first = next(iter(bytes(text).lstrip(_WHITE)), 0)
+    return _KINDS.get(first, "number")
 
 
 def depth(text: bytes) -> int:

@@ -1,6 +1,6 @@
 """ReadFiles: files of any filesystem, codec and shape → blocks of payloads.
 
-Patterns → files → ranges of 64 MiB → Reshuffle → blocks. Ranges are elements rather than the
+Patterns → files → ranges of up to 64 MiB → Reshuffle → blocks. Ranges are elements rather than the
 restrictions of a splittable DoFn: so they run on every runner, and a file's content decides how it
 is read. A compressed file and a document are one range.
 """
@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
+from math import ceil
 from typing import Any, BinaryIO, Literal, NamedTuple
 
 import apache_beam as beam
@@ -27,7 +28,12 @@ from transforms.progress import Progress
 from transforms.shape import BYTE_ORDER_MARK, PEEK_BYTES, Shape, shape_of
 
 RANGE_BYTES = 64 << 20
-"""Size of a range, in bytes."""
+"""Size of a range at the most, in bytes: on a cluster, each may become a file."""
+
+_LEAST_RANGE_BYTES = 16 << 20
+_RANGES = 16
+"""A smaller file is split into so many, if they are not too small: local workers have their ranges
+from the start, and of a few large ones one of them would have one more than the other."""
 
 _WHITE = b" \t\r\n"
 
@@ -96,7 +102,14 @@ def match_files(patterns: list[str]) -> storage.Matched:
 def split_file(
     path: str, size: int, input_format: InputFormat, range_bytes: int = RANGE_BYTES
 ) -> list[FileRange]:
-    """Looks at the first bytes of a file and splits it into ranges; an empty one has none."""
+    """Looks at the first bytes of a file and splits it into ranges; an empty one has none.
+
+    Args:
+        path: The file.
+        size: Its length in bytes.
+        input_format: How to read it, or `auto`.
+        range_bytes: The size of a range at the most; those of a small file are smaller.
+    """
     whole = FileRange(path, 0, size, size, "lines")
     try:
         with storage.open_for_reading(path) as file:
@@ -111,8 +124,10 @@ def split_file(
     whole = whole._replace(shape=shape, codec=codec)
     if whole.whole:
         return [whole]
-    starts = range(0, size, range_bytes)
-    return [whole._replace(start=start, stop=min(start + range_bytes, size)) for start in starts]
+    step = min(range_bytes, max(ceil(size / _RANGES), _LEAST_RANGE_BYTES))
+    return [
+        whole._replace(start=start, stop=min(start + step, size)) for start in range(0, size, step)
+    ]
 
 
 def read_range(

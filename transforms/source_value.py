@@ -219,11 +219,23 @@ def text_of(json: bytes, depth: int = 1) -> str:
     """
     if json[0] == ord('"'):
         return decode_string(json)
-    if is_container(json) and is_looked_into(json, depth):
-        part = _speaking_label(json) if json[0] == ord("{") else _speaking_element(json)
-        if part is not None:
-            return text_of(part, depth + 1)
-    return compact(json)
+    part = speaking_part(json, depth)
+    return compact(json) if part is None else text_of(part, depth + 1)
+
+
+def speaking_part(json: bytes, depth: int = 1) -> bytes | None:
+    """Returns the part of a value that the value's text is taken from; it says something.
+
+    Args:
+        json: The value.
+        depth: Its depth, the outermost being 1.
+
+    Returns:
+        A label or an element; None where no part can stand for the whole.
+    """
+    if not is_container(json) or not is_looked_into(json, depth):
+        return None
+    return _speaking_label(json) if json[0] == ord("{") else _speaking_element(json)
 
 
 def labels_of(members: Parts) -> list[Part]:

@@ -82,14 +82,15 @@ class Search:
             the search would have ended in the same way at any provider.
     """
 
-    __slots__ = ("_known", "_own", "_shared", "_trace", "depends_on_provider")
+    __slots__ = ("_keys", "_own", "_provider_keys", "_shared", "_trace", "depends_on_provider")
 
     def __init__(
         self, mapping: Mapping, provider: str | None, trace: list[Step] | None = None
     ) -> None:
         self._own = mapping.provider_tables(provider)
         self._shared = mapping.global_tables
-        self._known = mapping.provider_keys
+        self._keys = mapping.keys
+        self._provider_keys = mapping.provider_keys
         self._trace = trace
         self.depends_on_provider = False
 
@@ -128,19 +129,23 @@ class Search:
         if not spelled.plain:
             return None
         code = text.strip()
+        forms = (*spelled, code)
+        is_known = not self._keys.isdisjoint(forms)
         rule: Rule | None = None
         tables: tuple[Table, ...] = ()
         if scope != "shared":
             tables = self._own
-            rule = next((r for t in tables if (r := t.label(spelled) or t.code(code))), None)
-            if code in self._known or not self._known.isdisjoint(spelled):
-                self.depends_on_provider = True
+            if is_known:
+                rule = next((r for t in tables if (r := t.label(spelled) or t.code(code))), None)
+                self.depends_on_provider |= not self._provider_keys.isdisjoint(forms)
         if rule is None and scope != "own":
             tables += self._shared
-            rule = next((r for t in self._shared if (r := t.label(spelled))), None)
+            if is_known:
+                rule = next((r for t in self._shared if (r := t.label(spelled))), None)
         if self._trace is not None:
-            forms = " or ".join(f'"{form}"' for form in dict.fromkeys(spelled))
-            sought = "text of over 256 characters" if spelled.plain == OVERLONG else f"text {forms}"
+            quoted = " or ".join(f'"{form}"' for form in dict.fromkeys(spelled))
+            too_long = spelled.plain == OVERLONG
+            sought = "text of over 256 characters" if too_long else f"text {quoted}"
             self._step(where, sought, tables, rule)
         return None if rule is None else _hit(rule, text)
 
@@ -150,7 +155,7 @@ class Search:
             self._trace.append(Step(where, "", (), outcome))
 
     def _boolean(self, text: str, where: str) -> Hit | None:
-        self.depends_on_provider |= text in self._known
+        self.depends_on_provider |= text in self._provider_keys
         flag = text == "true"
         rule = next((r for t in self._own if (r := t.boolean(flag))), None)
         self._step(where, f"boolean {text}", self._own, rule)
@@ -165,7 +170,7 @@ class Search:
         return None if rule is None else _hit(rule, text)
 
     def _code(self, code: str, where: str) -> Rule | None:
-        self.depends_on_provider |= code in self._known
+        self.depends_on_provider |= code in self._provider_keys
         rule = next((r for t in self._own if (r := t.code(code))), None)
         if self._trace is not None:
             self._step(where, f'code "{code}"', self._own, rule)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import NamedTuple
 
 import msgspec
@@ -66,12 +65,14 @@ def status_text(raw: bytes, path: str = "$.job_status") -> StatusText:
     """
     if raw.startswith(b"{"):
         # Nearly every status is such a pair; any other goes the way that looks closer.
-        with suppress(msgspec.ValidationError):
+        try:
             usual = _decode_pair(raw)
-            source_text = bytes(usual.source_value)
-            if source_text not in (b"", b"null"):
-                kind = kind_of(source_text)
-                return StatusText(raw.decode(), usual.value, source_text.decode(), kind)
+        except msgspec.ValidationError:
+            pass
+        else:
+            source = bytes(usual.source_value)
+            if source not in (b"", b"null"):
+                return StatusText(raw.decode(), usual.value, source.decode(), kind_of(source))
     kind = kind_of(raw) if raw else "null"
     if kind == "null":
         return StatusText(None, None, None, "missing")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import pytest
 
@@ -81,7 +82,23 @@ def _code_by(change: Callable[[str], str]) -> Patch:
     def code(self: Table, code: str) -> Rule | None:
         return self.codes.get(change(code))
 
-    return lambda patch: patch.setattr(Table, "code", code)
+    original = Search.__init__
+
+    def knows_everything(self: Search, *arguments: Any) -> None:
+        original(self, *arguments)
+        # A changed code need not be among those that the tables say they know.
+        self._keys = _Everything()
+
+    def mutate(patch: pytest.MonkeyPatch) -> None:
+        patch.setattr(Table, "code", code)
+        patch.setattr(Search, "__init__", knows_everything)
+
+    return mutate
+
+
+class _Everything(frozenset[str]):
+    def isdisjoint(self, other: Iterable[object], /) -> bool:
+        return False
 
 
 def _spellings(*names: str) -> Patch:

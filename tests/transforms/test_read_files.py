@@ -374,6 +374,25 @@ def test_of_a_damaged_document_all_that_can_be_read_is_handed_on(tmp_path: Path)
     assert got.notes[-1].end == got.tiled_to() == len(text)
 
 
+# Ranges
+
+
+@pytest.mark.parametrize(
+    ("mebibytes", "ranges", "largest"), [(1, 1, 1), (64, 4, 16), (512, 16, 32), (2048, 32, 64)]
+)
+def test_a_file_gives_each_worker_as_much_as_the_others(
+    mebibytes: int, ranges: int, largest: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "sparse"
+    size = mebibytes << 20
+    with path.open("wb") as file:
+        file.truncate(size)
+    pieces = split_file(str(path), size, "lines")
+    assert len(pieces) == ranges
+    assert {piece.stop - piece.start for piece in pieces} == {largest << 20}
+    assert [piece.start for piece in pieces[1:]] == [piece.stop for piece in pieces[:-1]]
+
+
 # Files that change or cannot be read
 
 
