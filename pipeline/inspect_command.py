@@ -19,7 +19,7 @@ from rich.table import Table
 from pipeline.arguments import CommandParser, beam_parser
 from schemas.errors import InputError, OutputError, UsageError
 from schemas.manifest import Manifest, OutputFile
-from transforms import storage
+from transforms import file_paths, storage
 from transforms.inspection import (
     Content,
     Finding,
@@ -87,7 +87,7 @@ def inspect(arguments: Sequence[str], console: Console) -> None:
     """
     options, beam_arguments = _parse(arguments)
     FileSystems.set_options(PipelineOptions(beam_arguments))
-    found = inspection_of(storage.normal(options.path), options.rows)
+    found = inspection_of(file_paths.normal(options.path), options.rows)
     if options.json:
         json.dump(_as_json(found), sys.stdout, indent=2, ensure_ascii=False, default=_json_value)
         sys.stdout.write("\n")
@@ -225,7 +225,7 @@ def _there(found: Inspection, path: str, wanted: Callable[[str], bool]) -> set[s
         return {path} if storage.exists(path) else set()
     places = {path}
     if found.output is not None:
-        places = {storage.join(found.output, name) for name in _OUTPUTS}
+        places = {file_paths.join(found.output, name) for name in _OUTPUTS}
         places.update(_parent(each) for each in found.expected)
     files = {file.path for place in places for file in storage.list_files(place)}
     return {file for file in files if file.endswith(_AVRO) and wanted(file)}

@@ -16,9 +16,17 @@ from pipeline.engines import beam_options, look_at_engine
 from pipeline.graph import GraphSettings
 from pipeline.handover import check_left_alone
 from pipeline.options import RunOptions
-from pipeline.prepare import Inputs, check_output, find_inputs, is_committed, prepare
+from pipeline.prepare import (
+    Inputs,
+    check_output,
+    find_inputs,
+    is_committed,
+    prepare,
+    read_mapping,
+)
 from schemas.avro import RecordName, record_schema
 from schemas.errors import JobStatusError
+from schemas.mapping import Mapping
 
 _RECORDS: tuple[RecordName, ...] = ("job_status_event", "dead_letter")
 _MEGABYTE = 1_000_000
@@ -52,9 +60,14 @@ class Preflight:
         FileSystems.set_options(PipelineOptions(beam_arguments))
 
     @cached_property
+    def mapping(self) -> Mapping:
+        """The tables in force."""
+        return read_mapping(self.options.mapping)
+
+    @cached_property
     def settings(self) -> GraphSettings:
         """What the run will do."""
-        return prepare(self.options)
+        return prepare(self.options, self.mapping)
 
     @cached_property
     def inputs(self) -> Inputs:
@@ -98,7 +111,7 @@ class Preflight:
 
     def _mapping(self) -> str:
         of = self.options.mapping or "built-in"
-        return f"{of}, fingerprint {self.settings.mapping.fingerprint}"
+        return f"{of}, fingerprint {self.mapping.fingerprint}"
 
     def _schemas(self) -> str:
         return ", ".join(f"{name} v{record_schema(name).version}" for name in _RECORDS)

@@ -14,7 +14,7 @@ from pipeline.options import RunOptions
 from pipeline.report import check_report
 from schemas.errors import InputError, OutputError, UsageError
 from schemas.mapping import Mapping, load_mapping
-from transforms import storage
+from transforms import file_paths, storage
 from transforms.blocks import Context
 from transforms.commit import CommitSettings
 from transforms.manifests import manifest_path, manifests
@@ -44,22 +44,24 @@ class Inputs:
         return sum(file.size for file in self.files)
 
 
-def prepare(options: RunOptions) -> GraphSettings:
-    """Settles what a run will do, without touching its output.
+def prepare(options: RunOptions, mapping: Mapping) -> GraphSettings:
+    """Settles what a run will do, without touching its input or output.
+
+    Args:
+        options: Of the run.
+        mapping: The tables in force.
 
     Raises:
-        UsageError: The mapping, the run id or the report cannot be used, or a path's scheme is
-            not known.
+        UsageError: The run id, the report, the output or the name of a subscription cannot be used.
     """
     if options.report is not None:
         check_report(options.report)
-    for path in (*options.input, options.output, options.dead_letter_output):
+    for path in (options.output, options.dead_letter_output):
         if path is not None:
-            storage.check_scheme(path)
-    mapping = read_mapping(options.mapping)
+            file_paths.check_scheme(path)
     dead_letter_output = options.dead_letter_output
     return GraphSettings(
-        patterns=[storage.normal(pattern) for pattern in options.input],
+        patterns=[file_paths.normal(pattern) for pattern in options.input],
         messages=_messages(options) if options.reads_messages else None,
         input_format=options.input_format,
         limits=ReadLimits(options.max_event_bytes, options.max_document_bytes),
@@ -68,10 +70,10 @@ def prepare(options: RunOptions) -> GraphSettings:
         mapping=mapping,
         payload_policy=options.dead_letter_payload,
         commit=CommitSettings(
-            output=storage.normal(options.output),
+            output=file_paths.normal(options.output),
             run_id=new_run_id() if options.run_id is None else checked_run_id(options.run_id),
             mapping_fingerprint=mapping.fingerprint,
-            dead_letter_output=dead_letter_output and storage.normal(dead_letter_output),
+            dead_letter_output=dead_letter_output and file_paths.normal(dead_letter_output),
             write_mode=options.write_mode,
             codec=options.codec,
             target_file_bytes=options.target_file_bytes,
@@ -111,7 +113,7 @@ def _request(options: RunOptions, mapping: Mapping) -> str:
     asked = asdict(options)
     for name in ("output", "run_id", "write_mode", "mapping", "report", "log_format", "debug"):
         del asked[name]
-    asked["input"] = [storage.normal(pattern) for pattern in options.input]
+    asked["input"] = [file_paths.normal(pattern) for pattern in options.input]
     asked["mapping_fingerprint"] = mapping.fingerprint
     text = json.dumps(asked, sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
@@ -132,9 +134,9 @@ def read_text(path: str, what: str) -> str:
     Raises:
         UsageError: It cannot be read, or is not UTF-8.
     """
-    storage.check_scheme(path)
+    file_paths.check_scheme(path)
     try:
-        return storage.read(storage.normal(path)).decode()
+        return storage.read(file_paths.normal(path)).decode()
     except InputError as error:
         raise UsageError(error.message.replace("the input", what)) from error
     except UnicodeDecodeError as error:
@@ -165,9 +167,11 @@ def find_inputs(options: RunOptions) -> Inputs:
 
     Raises:
         InputError: A pattern matches no file, or a file that was tried cannot be read.
+        UsageError: No filesystem is installed for a path's scheme.
     """
     for pattern in options.input:
-        matched = match_files([storage.normal(pattern)])
+        file_paths.check_scheme(pattern)
+        matched = match_files([file_paths.normal(pattern)])
         if matched.files or options.allow_no_input:
             continue
         if matched.directories:
@@ -179,7 +183,7 @@ def find_inputs(options: RunOptions) -> Inputs:
             f"no file matches --input {pattern}",
             "check the path, or allow it with --allow_no_input",
         )
-    matched = match_files([storage.normal(pattern) for pattern in options.input])
+    matched = match_files([file_paths.normal(pattern) for pattern in options.input])
     for file in _to_try(matched.files):
         storage.open_for_reading(file.path).close()
     return Inputs(matched.files, matched.directories)
@@ -190,8 +194,8 @@ def _to_try(files: list[storage.FileInfo]) -> list[storage.FileInfo]:
 
     One that cannot be read later keeps the run from committing all the same.
     """
-    local = [file for file in files if storage.is_local(file.path)]
-    return local + [file for file in files if not storage.is_local(file.path)][:1]
+    local = [file for file in files if file_paths.is_local(file.path)]
+    return local + [file for file in files if not file_paths.is_local(file.path)][:1]
 
 
 def check_output(settings: CommitSettings) -> None:
@@ -201,7 +205,7 @@ def check_output(settings: CommitSettings) -> None:
         OutputError: It cannot, or it holds a run already and `--write_mode` is `error`.
     """
     for place in settings.places():
-        probe = storage.join(place.staging(settings.run_id), "probe")
+        probe = file_paths.join(place.staging(settings.run_id), "probe")
         # Not an empty one: Beam cannot write an empty object to S3.
         storage.write(probe, b"probe")
         storage.delete([probe])

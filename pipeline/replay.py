@@ -15,10 +15,11 @@ from pipeline.engines import beam_options, is_left_alone
 from pipeline.handover import check_left_alone, say_handed_over
 from pipeline.logs import set_run
 from pipeline.options import RunOptions
-from pipeline.prepare import is_committed, prepare
+from pipeline.prepare import is_committed, prepare, read_mapping
 from pipeline.report import write_report
 from pipeline.run import complete_interrupted, judge, launch_or_clear, tell
 from schemas.manifest import Manifest
+from transforms import file_paths
 from transforms.blocks import NO_CONTEXT
 from transforms.dead_letter_files import DeadLetterFile, find_dead_letters, replayed
 
@@ -64,7 +65,8 @@ def replay(arguments: Sequence[str], console: Console) -> None:
     options, beam_arguments = parse_replay(arguments)
     # Options may say where a filesystem is, an endpoint for instance.
     FileSystems.set_options(PipelineOptions(beam_arguments))
-    settings = prepare(options)
+    file_paths.check_scheme(options.input[0])
+    settings = prepare(options, read_mapping(options.mapping))
     set_run(settings.commit.run_id)
     commit = replace(settings.commit, consumes=True)
     complete_interrupted(commit, console)

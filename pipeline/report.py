@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from pipeline.page.page import page
 from schemas.errors import OutputError, UsageError
 from schemas.manifest import Manifest
-from transforms import storage
+from transforms import file_paths, storage
 from transforms.manifests import full_path
 
 _JSON = ".json"
@@ -25,7 +25,7 @@ def check_report(path: str) -> None:
             f"--report {path} is neither {_JSON} nor {_PAGE}",
             "the name says which to write: data for programs, or a page to look at",
         )
-    storage.check_scheme(path)
+    file_paths.check_scheme(path)
 
 
 def report_of(output: str, manifest: Manifest) -> Manifest:
@@ -43,7 +43,7 @@ def write_report(path: str, report: Manifest) -> None:
     """
     data = page(report).encode() if path.lower().endswith(_PAGE) else report.to_json()
     try:
-        storage.write(storage.normal(path), data)
+        storage.write(file_paths.normal(path), data)
     except OutputError as error:
         raise OutputError(
             f"everything was committed, but not the report: {error.message}",

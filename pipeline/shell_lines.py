@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import shutil
+import sys
 from collections.abc import Iterator, Sequence
 
 from rich.cells import cell_len
 
 _INDENT = "  "
+
+
+def as_called(words: Sequence[str]) -> list[str]:
+    """A command of this program by what the caller's shell finds: its path, where its name is not.
+
+    Args:
+        words: Of the command; the first is the program's name.
+    """
+    name, *rest = words
+    path = sys.argv[0]
+    found = shutil.which(name)
+    is_found = found is not None and os.path.realpath(found) == os.path.realpath(path)
+    if is_found or os.path.basename(path) != name:
+        return [name, *rest]
+    return [min(path, os.path.relpath(path), key=len), *rest]
 
 
 def shell_line(words: Sequence[str], target: str | None = None) -> str:

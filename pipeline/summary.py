@@ -12,7 +12,7 @@ from rich.table import Table
 from pipeline.next_steps import next_steps
 from pipeline.options import RunOptions
 from pipeline.printable import counted, duration_text, printable, shortened, size_text
-from pipeline.shell_lines import shell_lines
+from pipeline.shell_lines import as_called, shell_lines
 from schemas.manifest import Manifest
 
 _WIDTH = 80
@@ -38,7 +38,7 @@ def print_summary(report: Manifest, options: RunOptions, console: Console) -> No
     for step in steps:
         console.print(escape(step.text), width=width, overflow="fold")
         if step.command and all(word.isprintable() for word in step.command):
-            for line in shell_lines(step.command, step.target, width):
+            for line in shell_lines(as_called(step.command), step.target, width):
                 console.print(line, style="cyan", markup=False, soft_wrap=True)
 
 

@@ -104,18 +104,18 @@ def _tally_unmapped(books: Books, block: EventBlock) -> None:
     # A row that was rejected leaves what it had in the dictionary, and that may be null.
     is_unmapped = pc.equal(distinct.field("derivation"), "unmapped").fill_null(False)
     rows = is_unmapped.to_numpy(zero_copy_only=False)[indices[0]]
-    said = list(
-        zip(
-            *(
-                distinct.field(name).to_pylist()
-                for name in ("derived_from", "source_value", "given_value")
-            ),
-            strict=True,
-        )
+    derived_from, source_values, given_values = (
+        distinct.field(name).to_pylist() for name in ("derived_from", "source_value", "given_value")
     )
     providers, legacy_statuses = (each.to_pylist() for each in words)
     counts = Counter(zip(*(each[rows].tolist() for each in indices), strict=True))
     for (index, provider, legacy_status), count in counts.items():
-        key = unmapped_key(*said[index], providers[provider], legacy_statuses[legacy_status])
+        key = unmapped_key(
+            derived_from[index],
+            source_values[index],
+            given_values[index],
+            providers[provider],
+            legacy_statuses[legacy_status],
+        )
         if key is not None:
             books.unmapped.add(*key, count)

@@ -20,7 +20,7 @@ from schemas.errors import InputError, JobStatusError, OutputError
 from schemas.manifest import Input, Manifest, OutputFile, Unmapped
 from schemas.tallies import Counts
 from schemas.version import PIPELINE_VERSION
-from transforms import storage
+from transforms import file_paths, storage
 from transforms.avro_files import AvroFile
 from transforms.books import Books, StagedFile
 from transforms.encode_avro import Codec
@@ -59,7 +59,7 @@ class Place(NamedTuple):
 
     def staging(self, run_id: str) -> str:
         """Where a run stages its files."""
-        return storage.join(self.root, "_staging", run_id)
+        return file_paths.join(self.root, "_staging", run_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +98,9 @@ class CommitSettings:
     def place(self, name: RecordName) -> Place:
         """Where the records of a kind go."""
         if name == "job_status_event":
-            return Place(self.output, storage.join(self.output, "job_status"), "job_status")
+            return Place(self.output, file_paths.join(self.output, "job_status"), "job_status")
         if self.dead_letter_output is None:
-            return Place(self.output, storage.join(self.output, name), name)
+            return Place(self.output, file_paths.join(self.output, name), name)
         return Place(self.dead_letter_output, self.dead_letter_output, name)
 
     def places(self) -> list[Place]:
@@ -140,7 +140,9 @@ def commit(settings: CommitSettings, books: Books) -> str:
 
 def _empty_file(settings: CommitSettings) -> StagedFile:
     """A run of no events still leaves a file that readers of a pattern can open."""
-    name = storage.join(settings.place("job_status_event").staging(settings.run_id), "empty.avro")
+    name = file_paths.join(
+        settings.place("job_status_event").staging(settings.run_id), "empty.avro"
+    )
     return AvroFile(
         "job_status_event", name, settings.codec, settings.run_id, settings.mapping_fingerprint
     ).close()
@@ -213,7 +215,7 @@ def _intent(settings: CommitSettings, books: Books) -> Intent:
         staged = sorted((each for each in books.files if each.output == name), key=_by_path)
         for number, file in enumerate(staged):
             base = f"{place.name}-{settings.run_id}-{number:05d}-of-{len(staged):05d}.avro"
-            final = storage.join(place.files, base)
+            final = file_paths.join(place.files, base)
             shown = within(settings.output, final)
             renames.append((within(settings.output, file.path), shown))
             files.append(OutputFile(shown, file.records, file.bytes, file.sha256, place.name))

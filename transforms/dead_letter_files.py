@@ -9,7 +9,7 @@ import fastavro
 
 from schemas.avro import record_schema
 from schemas.errors import InputError
-from transforms import storage
+from transforms import file_paths, storage
 from transforms.compression import DamagedInputError
 from transforms.manifests import consumed_before, full_path, manifests
 
@@ -49,30 +49,33 @@ def find_dead_letters(path: str, outputs: Iterable[str] = ()) -> list[DeadLetter
             replayed.
         OutputError: A manifest cannot be read.
     """
-    path = storage.normal(path)
+    path = file_paths.normal(path)
     paths = list(_committed(path)) or _files_at(path)
     counts: dict[str, int] = {}
     consumed: set[str] = set()
     for output in {*outputs_of(path, paths), *outputs}:
-        counts |= {storage.real(each): count for each, count in _committed(output).items()}
-        consumed |= {storage.real(each) for each in consumed_before(output)}
+        counts |= {file_paths.real(each): count for each, count in _committed(output).items()}
+        consumed |= {file_paths.real(each) for each in consumed_before(output)}
     return [
-        _file(each, counts.get(storage.real(each)))
+        _file(each, counts.get(file_paths.real(each)))
         for each in sorted(paths)
         # What was replayed may be deleted.
-        if storage.real(each) not in consumed or storage.exists(each)
+        if file_paths.real(each) not in consumed or storage.exists(each)
     ]
 
 
 def outputs_of(path: str, paths: Iterable[str]) -> set[str]:
     """The outputs that files of dead letters may belong to: where they lie, and what was named."""
-    return {storage.normal(path), *(each.rpartition("/")[0].rpartition("/")[0] for each in paths)}
+    return {
+        file_paths.normal(path),
+        *(each.rpartition("/")[0].rpartition("/")[0] for each in paths),
+    }
 
 
 def replayed(files: Iterable[DeadLetterFile], output: str) -> set[DeadLetterFile]:
     """Those files that a replay into an output has run again."""
-    consumed = {storage.real(path) for path in consumed_before(output)}
-    return {file for file in files if storage.real(file.path) in consumed}
+    consumed = {file_paths.real(path) for path in consumed_before(output)}
+    return {file for file in files if file_paths.real(file.path) in consumed}
 
 
 def _committed(output: str) -> dict[str, int]:
@@ -89,7 +92,7 @@ def _files_at(path: str) -> list[str]:
     matched = storage.match(path)
     if matched.files:
         return [file.path for file in matched.files]
-    for directory in (storage.join(path, _DEAD_LETTER), path):
+    for directory in (file_paths.join(path, _DEAD_LETTER), path):
         files = [file.path for file in storage.list_files(directory)]
         if found := [each for each in files if each.endswith(_SUFFIX)]:
             return found

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from schemas.errors import InputError, OutputError
 from schemas.manifest import Manifest
-from transforms import storage
+from transforms import file_paths, storage
 
 PENDING = ".pending.json"
 """How the name of an intent ends."""
@@ -35,17 +35,17 @@ class Intent(Struct):
 
 def manifest_directory(output: str) -> str:
     """Where an output keeps its manifests."""
-    return storage.join(output, "_manifest")
+    return file_paths.join(output, "_manifest")
 
 
 def manifest_path(output: str, run_id: str) -> str:
     """Where the manifest of a bounded run lies."""
-    return storage.join(manifest_directory(output), f"{run_id}.json")
+    return file_paths.join(manifest_directory(output), f"{run_id}.json")
 
 
 def pending_path(output: str, run_id: str) -> str:
     """Where the intent of a bounded run lies."""
-    return storage.join(manifest_directory(output), run_id + PENDING)
+    return file_paths.join(manifest_directory(output), run_id + PENDING)
 
 
 def read_intent(path: str) -> Intent | None:
@@ -74,8 +74,8 @@ def within(output: str, path: str) -> str:
 
 def full_path(output: str, path: str) -> str:
     """Where a file of an intent or a manifest lies."""
-    is_full = path.startswith("/") or not storage.is_local(path)
-    return path if is_full else storage.join(output, path)
+    is_full = path.startswith("/") or not file_paths.is_local(path)
+    return path if is_full else file_paths.join(output, path)
 
 
 def manifests(output: str) -> list[tuple[str, Manifest]]:

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, Literal, NamedTuple
 import apache_beam as beam
 
 from schemas.errors import InputError
-from transforms import storage
+from transforms import file_paths, storage
 from transforms.blocks import BLOCK_BYTES, InputNote, RawBlock, Span
 from transforms.books import Books, InputBooks
 from transforms.compression import MAGIC_BYTES, DamagedInputError, codec_of, decompress
@@ -94,7 +94,7 @@ def match_files(patterns: list[str]) -> storage.Matched:
     for pattern in patterns:
         matched = storage.match(pattern)
         for file in matched.files:
-            files.setdefault(storage.real(file.path), file)
+            files.setdefault(file_paths.real(file.path), file)
         directories.update(matched.directories)
     return storage.Matched(list(files.values()), sorted(directories))
 

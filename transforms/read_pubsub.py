@@ -268,8 +268,15 @@ class ReadPubSub(beam.PTransform):
     def _own_read(self, root: beam.pvalue.PBegin) -> beam.PCollection:
         from apache_beam.io.gcp.pubsub import ReadFromPubSub
 
-        read = ReadFromPubSub(self._topic, self._subscription, with_attributes=True)
         source = self._topic or self._subscription or ""
+        try:
+            read = ReadFromPubSub(self._topic, self._subscription, with_attributes=True)
+        except ValueError as error:
+            # Beam knows projects by their ids; Pub/Sub itself takes their numbers too.
+            raise UsageError(
+                f"{source} does not name its project by an id",
+                "a project's id has 6 characters or more and begins with a small letter",
+            ) from error
         return (
             root
             | "Messages" >> read

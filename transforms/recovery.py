@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import replace
 
-from transforms import storage
+from transforms import file_paths, storage
 from transforms.commit import CommitSettings, finish
 from transforms.manifests import PENDING, manifest_directory, pending_path, read_intent
 
@@ -72,9 +72,9 @@ def _remove_staging(settings: CommitSettings) -> set[str]:
     """Removes staging that belongs to no living run, and returns the ids of those that may live."""
     alive = set()
     for place in settings.places():
-        staging = storage.join(place.root, "_staging")
+        staging = file_paths.join(place.root, "_staging")
         for run_id in storage.list_directories(staging):
-            directory = storage.join(staging, run_id)
+            directory = file_paths.join(staging, run_id)
             if settings.write_mode != "append" or run_id == settings.run_id:
                 storage.delete([f"{directory}/"])
                 continue
@@ -98,7 +98,7 @@ def clear_staging_of(settings: CommitSettings, mark: str) -> None:
         mark: Stands in the names of all its commits, and in no others.
     """
     for place in settings.places():
-        staging = storage.join(place.root, "_staging")
+        staging = file_paths.join(place.root, "_staging")
         for run_id in storage.list_directories(staging):
             if mark in run_id:
                 clear_staging(replace(settings, run_id=run_id))
@@ -110,4 +110,4 @@ def clear_staging(settings: CommitSettings) -> None:
         return
     for place in settings.places():
         storage.delete([f"{place.staging(settings.run_id)}/"])
-        storage.remove_if_empty(storage.join(place.root, "_staging"))
+        storage.remove_if_empty(file_paths.join(place.root, "_staging"))

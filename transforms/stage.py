@@ -6,7 +6,7 @@ import hashlib
 import uuid
 
 from schemas.avro import RecordName
-from transforms import storage
+from transforms import file_paths
 from transforms.avro_files import AvroFile
 from transforms.books import Books
 from transforms.commit import CommitSettings
@@ -69,7 +69,7 @@ class Stager:
             sync = hashlib.sha256(f"{settings.run_id} {name} {self._count}".encode()).digest()
         return AvroFile(
             name,
-            storage.join(settings.place(name).staging(settings.run_id), base),
+            file_paths.join(settings.place(name).staging(settings.run_id), base),
             settings.codec,
             settings.run_id,
             settings.mapping_fingerprint,

@@ -7,7 +7,6 @@ cannot be read out of a listing, renames over what is there, and never forces da
 from __future__ import annotations
 
 import glob
-import importlib.util
 import os
 import secrets
 import shutil
@@ -21,13 +20,12 @@ from typing import BinaryIO, NamedTuple
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
-from schemas.errors import InputError, OutputError, UsageError
+from schemas.errors import InputError, OutputError
+from transforms.file_paths import is_local, join, normal, scheme, unknown_scheme, what_opens
 from transforms.s3_session import keep_session
 
 keep_session()
 
-_SCHEME_END = "://"
-_LOCAL_SCHEME = "file" + _SCHEME_END
 _CLIENT_ERRORS = (
     ("apache_beam.io.aws.clients.s3.messages", "S3ClientError"),
     ("google.api_core.exceptions", "GoogleAPIError"),
@@ -36,9 +34,6 @@ _CLIENT_ERRORS = (
 _MOST_ATTEMPTS = 5
 _TOGETHER, _SIDE_BY_SIDE = 100, 16
 """Objects of one request, and requests under way: a copy and a deletion each, spent waiting."""
-
-_NEEDED = {"gs": "google.cloud.storage", "s3": "boto3"}
-"""What Beam itself imports so late that its error comes in the middle of the work."""
 
 
 class FileInfo(NamedTuple):
@@ -59,44 +54,6 @@ def faults() -> tuple[type[Exception], ...]:
     """What filesystems raise: some object stores let the errors of their clients through."""
     loaded = [(sys.modules.get(module), name) for module, name in _CLIENT_ERRORS]
     return (OSError, BeamIOError, *(getattr(module, name) for module, name in loaded if module))
-
-
-def is_local(path: str) -> bool:
-    """Whether the path is on the machine's own filesystem."""
-    return _SCHEME_END not in path
-
-
-def normal(path: str) -> str:
-    """The one way to write a path: absolute if it is local, else as it is."""
-    path = path.removeprefix(_LOCAL_SCHEME)
-    return os.path.abspath(path) if is_local(path) else path
-
-
-def check_scheme(path: str) -> None:
-    """Looks whether what opens paths of this scheme is installed.
-
-    Raises:
-        UsageError: It is not.
-    """
-    if is_local(normal(path)):
-        return
-    needed = _NEEDED.get(path.partition(_SCHEME_END)[0])
-    try:
-        if needed is not None and importlib.util.find_spec(needed) is None:
-            raise _unknown_scheme(path)
-        FileSystems.get_filesystem(path)
-    except (ImportError, ValueError) as error:
-        raise _unknown_scheme(path) from error
-
-
-def real(path: str) -> str:
-    """The file behind a path: where its symbolic links lead, if it is local."""
-    return os.path.realpath(path) if is_local(path) else path
-
-
-def join(directory: str, *names: str) -> str:
-    """Joins names on to a directory."""
-    return "/".join((directory.rstrip("/"), *names))
 
 
 def reason(error: BaseException) -> str:
@@ -157,24 +114,11 @@ def _match_remote(pattern: str) -> Matched:
     except BeamIOError as error:
         raise InputError(
             f"cannot look for {pattern}: {reason(error)}",
-            f"check the path and your credentials; {_installing(pattern)}",
+            f"check the path and your credentials; {what_opens(pattern)}",
         ) from error
     except ValueError as error:
-        raise _unknown_scheme(pattern) from error
+        raise unknown_scheme(pattern) from error
     return Matched(sorted(FileInfo(item.path, item.size_in_bytes) for item in found), [])
-
-
-def _unknown_scheme(path: str) -> UsageError:
-    scheme = path.partition(_SCHEME_END)[0]
-    return UsageError(f"nothing that is installed can open {scheme}:// ({path})", _installing(path))
-
-
-def _installing(path: str) -> str:
-    scheme = path.partition(_SCHEME_END)[0]
-    extra = {"gs": "gcp", "s3": "aws"}.get(scheme)
-    if extra is None:
-        return "job-status is made for local paths, gs:// and s3://"
-    return f"{scheme}:// needs pip install 'job-status[{extra}]'"
 
 
 def open_for_reading(path: str) -> BinaryIO:
@@ -189,7 +133,7 @@ def open_for_reading(path: str) -> BinaryIO:
     except faults() as error:
         raise InputError(f"cannot open the input {path}: {reason(error)}") from error
     except ValueError as error:
-        raise _unknown_scheme(path) from error
+        raise unknown_scheme(path) from error
     return file
 
 
@@ -204,7 +148,7 @@ def create(path: str) -> BinaryIO:
     except faults() as error:
         raise OutputError(f"cannot write {path}: {reason(error)}") from error
     except ValueError as error:
-        raise _unknown_scheme(path) from error
+        raise unknown_scheme(path) from error
 
 
 def _create(path: str) -> BinaryIO:
@@ -275,7 +219,7 @@ def list_files(directory: str, prefix: str = "") -> list[FileInfo]:
     except faults() as error:
         raise OutputError(f"cannot list {directory}: {reason(error)}") from error
     except ValueError as error:
-        raise _unknown_scheme(directory) from error
+        raise unknown_scheme(directory) from error
     return sorted(FileInfo(item.path, item.size_in_bytes) for item in found)
 
 
@@ -315,13 +259,14 @@ def rename(pairs: Sequence[tuple[str, str]]) -> None:
     """
     source_of = {target: source for source, target in pairs}
     for targets in _by_filesystem(source_of):
+        sources = [source_of[target] for target in targets]
         try:
             if is_local(targets[0]):
                 for directory in {os.path.dirname(target) for target in targets}:
                     os.makedirs(directory, exist_ok=True)
-                FileSystems.rename([source_of[target] for target in targets], targets)
+                FileSystems.rename(sources, targets)
             else:
-                _rename_objects([source_of[target] for target in targets], targets)
+                _rename_objects(sources, targets)
             _sync_directories(targets)
         except faults() as error:
             directory = os.path.dirname(targets[0])
@@ -343,7 +288,7 @@ def _by_filesystem(paths: Iterable[str]) -> list[list[str]]:
     # The outputs of a run may lie on two, and Beam asks the one of the first path for all of them.
     groups: dict[str, list[str]] = {}
     for path in paths:
-        groups.setdefault("" if is_local(path) else path.partition(_SCHEME_END)[0], []).append(path)
+        groups.setdefault(scheme(path), []).append(path)
     return list(groups.values())
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from pipeline.shell_lines import shell_lines
+from pipeline.shell_lines import as_called, shell_lines
 
 _printable = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=8)
 _words = st.lists(
@@ -43,3 +45,43 @@ def test_a_short_command_is_one_line() -> None:
     assert shell_lines(["job-status", "inspect", "my out"], "a.txt", 80) == [
         "  job-status inspect 'my out' > a.txt"
     ]
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The program in a place that is not on PATH, called by its path."""
+    path = tmp_path / "bin" / "job-status"
+    path.parent.mkdir()
+    path.touch(mode=0o755)
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr(sys, "argv", [str(path)])
+    monkeypatch.chdir(tmp_path)
+    return path
+
+
+def test_a_command_that_the_shell_does_not_find_is_given_its_path(program: Path) -> None:
+    assert as_called(["job-status", "inspect", "out"]) == ["bin/job-status", "inspect", "out"]
+
+
+def test_a_command_that_the_shell_finds_is_given_its_name(
+    program: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(program.parent))
+    assert as_called(["job-status", "inspect"]) == ["job-status", "inspect"]
+
+
+def test_another_program_of_that_name_is_not_taken_for_it(
+    program: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = program.parent.parent / "other" / "job-status"
+    other.parent.mkdir()
+    other.touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(other.parent))
+    assert as_called(["job-status", "inspect"]) == ["bin/job-status", "inspect"]
+
+
+def test_a_caller_of_the_library_is_told_the_name(
+    program: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["backfill.py"])
+    assert as_called(["job-status", "inspect"]) == ["job-status", "inspect"]

@@ -41,6 +41,10 @@ def test_all_that_is_there_is_ticked_off(events: Path, tmp_path: Path) -> None:
         (["--input", "{tmp}/none"], {"input"}, 3),
         (["--input", "{tmp}"], {"input"}, 3),
         (["--input", "{tmp}/events.jsonl", "--mapping", "{tmp}/none.yaml"], {"mapping"}, 2),
+        (["--input", "nosuch://bucket/*.jsonl"], {"input"}, 2),
+        (["--input_subscription", "not-a-name", "--drain"], {"input"}, 2),
+        (["--input", "{tmp}/events.jsonl", "--run_id", "a b"], {"output"}, 2),
+        (["--input", "{tmp}/events.jsonl", "--report", "nosuch://bucket/r.json"], {"output"}, 2),
         (["--input", "{tmp}/events.jsonl", "--runner", "NoRunner"], {"engine"}, 2),
         (
             ["--input", "{tmp}/events.jsonl", "--runner=FlinkRunner",

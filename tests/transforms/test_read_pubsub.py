@@ -365,6 +365,15 @@ def test_on_dataflow_beam_reads_with_attributes(topic: str | None) -> None:
     )
 
 
+@needs_client
+@pytest.mark.parametrize("project", ["123456789012", "p", "Project-A"])
+def test_a_project_that_beam_does_not_know_is_refused_in_words(project: str) -> None:
+    pipeline = beam.Pipeline("FnApiRunner", options=PipelineOptions(["--streaming"]))
+    pipeline.runner = DataflowRunner()
+    with pytest.raises(UsageError, match="does not name its project by an id"):
+        pipeline | ReadPubSub(f"projects/{project}/subscriptions/jobs")
+
+
 def test_what_beam_reads_becomes_blocks_of_which_nothing_is_to_be_acknowledged() -> None:
     time_of_it = datetime(2025, 5, 1, 10, 0, 0, 123_456, timezone.utc)
     read = [

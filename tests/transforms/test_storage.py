@@ -121,7 +121,6 @@ def test_a_symbolic_link_to_a_file_is_read(tmp_path: Path) -> None:
     _file(tmp_path / "a.txt", b"1234")
     (tmp_path / "link.jsonl").symlink_to("a.txt")
     assert storage.match(f"{tmp_path}/*.jsonl").files == [FileInfo(f"{tmp_path}/link.jsonl", 4)]
-    assert storage.real(f"{tmp_path}/link.jsonl") == str(tmp_path.resolve() / "a.txt")
 
 
 def test_a_pipe_does_not_pass_for_an_empty_file(tmp_path: Path) -> None:
@@ -338,14 +337,6 @@ def test_the_newest_change_below_a_directory(tmp_path: Path) -> None:
         os.utime(_file(tmp_path / name), (seconds, seconds))
     (tmp_path / "gone").symlink_to("nothing")
     assert storage.newest_change(str(tmp_path)) == 3000
-
-
-def test_paths_are_joined_and_written_one_way() -> None:
-    assert storage.join("/out/", "job_status", "a.avro") == "/out/job_status/a.avro"
-    assert storage.normal("gs://bucket/a//b/../c") == "gs://bucket/a//b/../c"
-    assert storage.normal("file:///a/../b/") == "/b"
-    assert storage.normal("a") == f"{os.getcwd()}/a"
-    assert storage.is_local("/a") and not storage.is_local("gs://a")
 
 
 def test_files_of_two_filesystems_are_renamed_and_deleted_by_their_own(
