@@ -31,9 +31,9 @@ from transforms.status_search import (
 
 __all__ = ["Derived", "Deriver", "Step", "derive", "explain", "unmapped_key"]
 
-_MAX_ENTRIES: Final = 65_536
+_MAX_ENTRIES: Final = 32_768
 _MAX_ENTRY_BYTES: Final = 8_192
-_MAX_TOTAL_BYTES: Final = 24_000_000
+_MAX_TOTAL_BYTES: Final = 16_000_000
 
 
 class Derived(NamedTuple):
