@@ -276,16 +276,15 @@ class EventFinder:
         """Rejects a payload with a fault; of a page or an array, only the elements that have it."""
         cover = Cover.of(payload, offset)
         covered = cover.stages[-1]
+        if covered == payload:
+            rows.reject(fault.code, fault.message, payload, offset, context)
+            return
         scratch = Rows()
-        is_json = covered != payload
-        if is_json:
-            try:
-                self._find_field_by_field(covered, offset, context, scratch)
-            except WrongTypeError:
-                pass
-            except msgspec.DecodeError:
-                is_json = False
-        if not is_json:
+        try:
+            self._find_field_by_field(covered, offset, context, scratch)
+        except WrongTypeError:
+            pass
+        except msgspec.DecodeError:
             rows.reject(fault.code, fault.message, payload, offset, context)
             return
         if fault.code == "INVALID_JSON":
