@@ -89,7 +89,11 @@ def test_every_command_for_ones_own_files_works(workplace: Path) -> None:
             target.write_text(re.sub("FILL_IN", "unmapped_value", done.out), "utf-8")
 
 
-def test_the_summary_shown_is_that_of_the_samples(workplace: Path) -> None:
+def test_the_summary_shown_is_that_of_the_samples(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As run_local.sh calls it there.
+    monkeypatch.setattr(sys, "argv", [str(workplace / ".venv" / "bin" / "job-status")])
     arguments = ["--input", "samples/*", "--output", "output", "--write_mode", "append"]
     done = job_status(["run", *arguments, "--run_id", "20250501T100000Z-d3801d55"], workplace)
     shown = next(block for block in blocks("") if block.startswith("read"))
