@@ -216,8 +216,8 @@ class _Memory(Generic[_T]):
         self._size = 0
         self.get = self._entries.get
 
-    def put(self, key: tuple[str | None, ...], found: _T, text: str | None) -> _T:
-        """Remembers what was found, and returns it; `text` is the text that it holds itself."""
+    def put(self, key: tuple[str | None, ...], found: _T, text: str | None) -> None:
+        """Remembers what was found; `text` is the text that it holds itself."""
         size = sum(map(getsizeof, key)) + getsizeof(text)
         if size <= _MAX_ENTRY_BYTES:
             if len(self._entries) >= _MAX_ENTRIES or self._size + size > _MAX_TOTAL_BYTES:
@@ -225,7 +225,6 @@ class _Memory(Generic[_T]):
                 self._size = 0
             self._entries[key] = found
             self._size += size
-        return found
 
 
 class Deriver:

@@ -5,7 +5,7 @@ The rules run once for each distinct input of a block, and what they said is loo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 import apache_beam as beam
@@ -16,6 +16,7 @@ from schemas.mapping import Mapping
 from transforms.blocks import EventBlock, isolating
 from transforms.derive import Derived, Deriver
 from transforms.parse_events import STATUS_TEXT, constant
+from transforms.text_columns import strings
 
 STEP = "DeriveJobStatus"
 
@@ -80,14 +81,11 @@ def derive_batch(events: pa.RecordBatch, deriver: Deriver) -> pa.RecordBatch:
     return batch.append_column("mapping_fingerprint", fingerprint)
 
 
-def _statuses(sent: pa.StructArray, results: Iterable[tuple[int, Derived]]) -> pa.StructArray:
-    rows = [(index, *derived) for index, derived in results]
-    indices, *derived = (
-        pa.array([row[each] for row in rows], kind)
-        for each, kind in enumerate((pa.int32(), *[pa.string()] * len(Derived._fields)))
-    )
-    columns = dict(zip(Derived._fields, derived, strict=True))
-    columns |= zip(STATUS_TEXT.names, sent.take(indices).flatten(), strict=True)
+def _statuses(sent: pa.StructArray, results: Collection[tuple[int, Derived]]) -> pa.StructArray:
+    indices = pa.array([index for index, _ in results], pa.int32())
+    columns = dict(zip(STATUS_TEXT.names, sent.take(indices).flatten(), strict=True))
+    for place, name in enumerate(Derived._fields):
+        columns[name] = strings([derived[place] for _, derived in results])
     return pa.StructArray.from_arrays(
         [columns[each] for each in JOB_STATUS.names], fields=list(JOB_STATUS)
     )
