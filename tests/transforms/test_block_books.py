@@ -10,9 +10,12 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.mapping import load_mapping
 from tests.transforms.event_cases import derived, parsed
 from transforms.block_books import books_of
 from transforms.blocks import EventBlock
+from transforms.derive import Deriver
+from transforms.derive_job_status import derive_batch
 from transforms.timestamps import TIMESTAMP
 from transforms.unmapped import MAX_LENGTH
 
@@ -75,3 +78,21 @@ def test_values_are_counted_by_themselves_as_by_provider(rows: list[Row]) -> Non
     for counts in books.by_provider.values():
         counted.update(counts)
     assert books.by_value == counted
+
+
+def test_only_what_no_rule_maps_counts_as_unmapped() -> None:
+    block = parsed(
+        b'{"id":1,"event":"ats_jobs.updated","provider":"acme",'
+        b'"event_data":{"id":1,"job_status":{"source_value":"Zonk"}}}',
+        b'{"event":"ats_jobs.updated","provider":"cyberrecruiter",'
+        b'"event_data":{"id":2,"job_status":{"source_value":"TEMPLATE"}}}',
+        b'{"id":3,"job_status":{"source_value":"open"}}',
+        b'{"id":4}',
+    )
+    events = derive_batch(block.events, Deriver(load_mapping()))
+    books = books_of(replace(block, events=events))
+    assert books.by_value == {"unmapped_value": 2, "open": 1, "null": 1}
+    # A rule says that a template has no value: none is missing for it.
+    assert [(row.provider, row.source_value, row.count) for row in books.unmapped.top()] == [
+        ("acme", "Zonk", 1)
+    ]
