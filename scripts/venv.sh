@@ -97,8 +97,10 @@ install() {
   lock=$1
   # Compiling all modules would take a third of the time; most are never imported, see below.
   set -- "$venv/bin/python" -m pip install --disable-pip-version-check --no-input --no-compile
-  logged "installing $lock" "$@" --require-hashes -r "$lock"
+  # The lock is complete. With dependencies, pip 23 asks for pins that it then does not see.
+  logged "installing $lock" "$@" --no-deps --require-hashes -r "$lock"
   logged 'installing job-status' "$@" --no-deps --no-build-isolation --editable .
+  logged "checking $lock" "$venv/bin/python" -m pip check
   # Python keeps what it compiles, unless the environment forbids it: then each start would take
   # seconds more. -I does not look at the environment.
   logged 'compiling job-status' "$venv/bin/python" -I -c "import $modules"
