@@ -60,6 +60,10 @@ class Display:
             text = describe(done, self._total, now - self._started)
             self._console.print(text, soft_wrap=True, markup=False)
 
+    def print_line(self, text: str) -> None:
+        """Prints a line above the bar."""
+        self._console.print(text, soft_wrap=True, markup=False)
+
 
 def describe(done: Progress, total_bytes: int | None, seconds: float) -> str:
     """Says progress in a line.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from apache_beam.options.pipeline_options import (
     DirectOptions,
@@ -16,9 +16,13 @@ from apache_beam.options.pipeline_options import (
     StandardOptions,
     WorkerOptions,
 )
+from apache_beam.runners.portability.flink_runner import MAGIC_HOST_NAMES
 from apache_beam.runners.runner import PipelineRunner, create_runner
 
+from pipeline.flink_engine import FlinkEngine
+from pipeline.job_server import PortableEngine, silence_workers
 from pipeline.local_engine import engine_with_processes
+from pipeline.prism_engine import PrismEngine
 from pipeline.worker_template import taken_template
 from schemas.errors import UsageError
 
@@ -29,6 +33,7 @@ _DEFAULT_RUNNER = "FnApiRunner"
 _STREAMING_RUNNER = "PrismRunner"
 _FLINK_RUNNER = "FlinkRunner"
 _DATAFLOW_RUNNER = "DataflowRunner"
+_PORTABLE_RUNNER = "PortableRunner"
 _LOCAL_RUNNERS = (
     "FnApiRunner",
     "DirectRunner",
@@ -36,6 +41,10 @@ _LOCAL_RUNNERS = (
     "SwitchingDirectRunner",
     "PrismRunner",
 )
+_JAVA_LEVELS = ("DEBUG", "INFO", "WARN", "ERROR")
+"""Log levels that Java and Python both know."""
+
+_LOOPBACK = "LOOPBACK"
 _WITHOUT_STREAMS = tuple(name for name in _LOCAL_RUNNERS if name != _STREAMING_RUNNER)
 
 
@@ -76,14 +85,30 @@ def beam_options(
             f"--runner {standard.runner} cannot read without an end",
             "leave --runner out for Prism, or use --drain in place of --streaming",
         )
-    if standard.no_wait_until_finish and _ends_with_command(options):
+    is_bound = ends_with_command(options) or _starts_job_server(options)
+    if standard.no_wait_until_finish and is_bound:
         raise UsageError(
             f"--no_wait_until_finish is not for {standard.runner}, which ends with this command",
-            "it is for engines that go on by themselves: Dataflow, or a --job_endpoint of Flink's",
+            "it is for jobs that go on alone: on Dataflow, or on Flink with --job_endpoint and "
+            "--environment_type EXTERNAL, PROCESS or DOCKER",
         )
-    if not debug and "--default_sdk_harness_log_level" not in names:
-        options.view_as(WorkerOptions).default_sdk_harness_log_level = "CRITICAL"
+    _settle_log_level(options, debug)
     return options
+
+
+def _settle_log_level(options: PipelineOptions, debug: bool) -> None:
+    worker = options.view_as(WorkerOptions)
+    by_java = runner_name(options) in (_FLINK_RUNNER, _PORTABLE_RUNNER)
+    if worker.default_sdk_harness_log_level is None:
+        if not debug:
+            # CRITICAL keeps tracebacks away, which may hold values; Java fails at this level.
+            worker.default_sdk_harness_log_level = "ERROR" if by_java else "CRITICAL"
+    elif by_java and worker.default_sdk_harness_log_level not in _JAVA_LEVELS:
+        raise UsageError(
+            f"--default_sdk_harness_log_level {worker.default_sdk_harness_log_level} is unknown to "
+            f"{runner_name(options)}",
+            f"use one of {', '.join(_JAVA_LEVELS)}",
+        )
 
 
 def runner_name(options: PipelineOptions) -> str:
@@ -93,15 +118,31 @@ def runner_name(options: PipelineOptions) -> str:
 
 def is_local(options: PipelineOptions) -> bool:
     """Whether the workers are on this machine, and can see its files and processes."""
-    return runner_name(options) in _LOCAL_RUNNERS
+    environment = options.view_as(PortableOptions).environment_type
+    if environment is None and runner_name(options) == _FLINK_RUNNER and _names_no_cluster(options):
+        environment = _LOOPBACK  # as Beam does it
+    return environment == _LOOPBACK or runner_name(options) in _LOCAL_RUNNERS
 
 
-def _ends_with_command(options: PipelineOptions) -> bool:
-    """Whether nothing of a job stays when the command has ended: its engine, or who submits it."""
-    if runner_name(options) != _FLINK_RUNNER:
-        return is_local(options)
+def has_jobs(options: PipelineOptions) -> bool:
+    """Whether the work is a job with an id and a state, in a program that people can ask for it."""
+    return runner_name(options) not in _LOCAL_RUNNERS
+
+
+def ends_with_command(options: PipelineOptions) -> bool:
+    """Whether a job cannot go on once the command has ended: its workers or its engine end too."""
+    return is_local(options) or (_starts_job_server(options) and _names_no_cluster(options))
+
+
+def _starts_job_server(options: PipelineOptions) -> bool:
     has_endpoint = options.view_as(PortableOptions).job_endpoint is not None
-    return not has_endpoint and not options.view_as(FlinkRunnerOptions).flink_submit_uber_jar
+    sends_jar = options.view_as(FlinkRunnerOptions).flink_submit_uber_jar
+    is_flink = runner_name(options) == _FLINK_RUNNER
+    return is_flink and not has_endpoint and (not sends_jar or _names_no_cluster(options))
+
+
+def _names_no_cluster(options: PipelineOptions) -> bool:
+    return options.view_as(FlinkRunnerOptions).flink_master in MAGIC_HOST_NAMES
 
 
 def is_left_alone(options: PipelineOptions) -> bool:
@@ -124,8 +165,6 @@ def look_at_engine(options: PipelineOptions) -> str:
     """
     name = runner_name(options)
     if name == _STREAMING_RUNNER:
-        from pipeline.prism_engine import PrismEngine
-
         return f"{name}, {PrismEngine(options).program}"
     if name == _FLINK_RUNNER:
         return f"{name}, {_job_server(options)}"
@@ -159,19 +198,28 @@ def engine(options: PipelineOptions, debug: bool) -> Iterator[PipelineRunner | N
         UsageError: The engine's program cannot be had.
     """
     processes = _with_processes(options)
-    with taken_template(processes) as template:
+    with ExitStack() as stack:
+        template = stack.enter_context(taken_template(processes))
         if processes:
             yield engine_with_processes(options, debug, template)
-        elif runner_name(options) == _STREAMING_RUNNER:
-            from pipeline.prism_engine import PrismEngine
-
-            prism = PrismEngine(options, debug)
-            try:
-                yield prism
-            finally:
-                prism.stop()
-        else:
+            return
+        portable = _portable_engine(options)
+        if portable is None:
             yield None
+            return
+        if not debug:
+            silence_workers()
+        stack.callback(portable.stop)
+        yield portable
+
+
+def _portable_engine(options: PipelineOptions) -> PortableEngine | None:
+    name = runner_name(options)
+    if name == _STREAMING_RUNNER:
+        return PrismEngine(options)
+    if name == _FLINK_RUNNER:
+        return FlinkEngine()
+    return PortableEngine() if name == _PORTABLE_RUNNER else None
 
 
 def _with_processes(options: PipelineOptions) -> bool:

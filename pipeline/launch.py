@@ -19,8 +19,9 @@ from apache_beam.runners.runner import PipelineResult, PipelineState
 
 from pipeline.collector import keep_what_is_loaded
 from pipeline.display import Display
-from pipeline.engines import engine, is_left_alone, is_local
+from pipeline.engines import ends_with_command, engine, has_jobs, is_left_alone, is_local
 from pipeline.graph import GraphSettings, build
+from pipeline.submitted_jobs import SubmittedJobs
 from schemas.errors import JobStatusError, StoppedBySignal
 from transforms.lifeline import Lifeline
 from transforms.refusals import carried_error
@@ -69,20 +70,29 @@ def supervise(
         StoppedBySignal: SIGINT or SIGTERM ended it.
         JobStatusError: What a worker refused, or what the engine said last.
     """
+    jobs = SubmittedJobs(display)
     with _lifeline(options) as lifeline, engine(options, debug) as runner:
 
         def run(settings: GraphSettings) -> None:
             pipeline = beam.Pipeline(runner=runner, options=options)
             build(pipeline, settings, lifeline)
             result = pipeline.run()
-            if not is_left_alone(options):
-                _wait(result)
+            if is_left_alone(options):
+                return
+            if has_jobs(options):
+                jobs.show(result)
+            _wait(result)
 
         def guarded() -> None:
             keep_what_is_loaded()
             work(run)
 
         failure = _in_thread(guarded, lifeline, debug, display, stop)
+        if isinstance(failure, StoppedBySignal) and has_jobs(options):
+            if ends_with_command(options):
+                jobs.cancel()
+            else:
+                failure.outcome = "a job that its engine has taken goes on; the engine can end it"
     if failure is None:
         return
     if isinstance(failure, JobStatusError | StoppedBySignal):
@@ -160,9 +170,7 @@ def _in_thread(
         thread.start()
         wait(1)
         if caught and lifeline is None:
-            return StoppedBySignal(
-                caught[0], "a job that its engine has taken goes on; the engine can end it"
-            )
+            return StoppedBySignal(caught[0], "the job was cancelled")
         if caught and stop is not None:
             stop()
             wait(2)

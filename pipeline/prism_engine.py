@@ -2,54 +2,38 @@
 
 Beam sets a signal handler when it starts the engine, which only the main thread can do. It leaves
 the engine running where its launcher is killed. And Ctrl-C, which a terminal sends to both, would
-end the engine, which the launcher still needs to come to a good end. Its workers print what goes
-wrong in them, whatever the level of their log.
+end the engine, which the launcher still needs for its last commit.
 """
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.prism_runner import PrismJobServer, PrismRunner
-from apache_beam.runners.worker import sdk_worker
 
+from pipeline.job_server import PortableEngine, supervised
 from schemas.errors import UsageError
-
-_IDLE_SECONDS = 10
-
-_IN_ITS_OWN_GROUP = "import os, sys; os.setpgid(0, 0); os.execv(sys.argv[1], sys.argv[1:])"
-"""Becomes the program that its arguments name, out of the reach of the terminal."""
 
 
 class _Server(PrismJobServer):
     def subprocess_cmd_and_endpoint(self) -> tuple[list[Any], str]:
         command, endpoint = super().subprocess_cmd_and_endpoint()
-        return [sys.executable, "-I", "-S", "-c", _IN_ITS_OWN_GROUP, *command], endpoint
-
-    def prism_arguments(self, job_port: int) -> list[Any]:
-        # A job whose worker is gone fails; an engine without a job then ends by itself.
-        timeout = f"--idle_shutdown_timeout={_IDLE_SECONDS}s"
-        return [*super().prism_arguments(job_port), timeout]
+        return supervised(command), endpoint
 
 
-class PrismEngine(PrismRunner):
+class PrismEngine(PortableEngine, PrismRunner):
     """Runs pipelines on an engine of its own, from any thread.
 
     Args:
         options: Of the pipeline; say where the engine is.
-        debug: Whether workers may print to the terminal.
 
     Raises:
         UsageError: The engine's program is not there and cannot be fetched.
     """
 
-    def __init__(self, options: PipelineOptions, debug: bool = False) -> None:
+    def __init__(self, options: PipelineOptions) -> None:
         super().__init__()
-        if not debug:
-            # It may hold a value of the data. The launcher is told of it too, and tells people.
-            vars(sdk_worker)["print"] = _print_nothing
         self._server = _Server(options)
         self._is_started = False
         try:
@@ -73,7 +57,3 @@ class PrismEngine(PrismRunner):
         if self._is_started:
             self._is_started = False
             self._server.stop()
-
-
-def _print_nothing(*_: Any, **__: Any) -> None:
-    pass

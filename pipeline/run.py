@@ -10,7 +10,7 @@ from rich.console import Console
 
 from pipeline.arguments import parse_run
 from pipeline.display import Display
-from pipeline.engines import is_left_alone, is_local
+from pipeline.engines import ends_with_command, is_left_alone
 from pipeline.graph import GraphSettings
 from pipeline.handover import say_handed_over
 from pipeline.launch import launch
@@ -113,7 +113,7 @@ def launch_or_clear(
         check_output(settings.commit)
         launch(settings, engine, debug, display)
     except BaseException:
-        if is_local(engine):
+        if ends_with_command(engine):
             clear_staging(settings.commit)
         raise
 

@@ -15,7 +15,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from rich.console import Console
 
 from pipeline.display import Display
-from pipeline.engines import is_left_alone, is_local
+from pipeline.engines import ends_with_command, is_left_alone, is_local
 from pipeline.graph import GraphSettings, MessageSettings
 from pipeline.launch import Run, make_empty, supervise
 from pipeline.options import RunOptions
@@ -76,7 +76,7 @@ def read_messages(
         except StoppedBySignal as signal:
             stopped = signal
         finally:
-            if is_local(engine):
+            if ends_with_command(engine):
                 clear_staging_of(settings.commit, mark)
     if is_left_alone(engine):
         return None, stopped

@@ -169,10 +169,22 @@ def test_a_drain_is_not_left_alone(service: Service, tmp_path: Path) -> None:
     assert "--drain has to wait for the end of the job" in said.err
 
 
-@pytest.mark.parametrize("runner", ["FnApiRunner", "DirectRunner", "FlinkRunner"])
-def test_an_engine_that_ends_with_the_command_is_waited_for(runner: str) -> None:
+@pytest.mark.parametrize(
+    "engine",
+    [
+        ["--runner=FnApiRunner"],
+        ["--runner=DirectRunner"],
+        ["--runner=FlinkRunner"],
+        ["--runner=FlinkRunner", "--flink_master=flink:8081"],
+        # Without another environment, Beam runs the workers in the command's own process.
+        ["--runner=FlinkRunner", "--job_endpoint=flink:8099"],
+        ["--runner=PortableRunner", "--job_endpoint=flink:8099", "--environment_type=LOOPBACK"],
+    ],
+)
+def test_an_engine_that_ends_with_the_command_is_waited_for(engine: list[str]) -> None:
+    runner = engine[0].partition("=")[2]
     with pytest.raises(UsageError, match=f"--no_wait_until_finish is not for {runner}"):
-        beam_options([f"--runner={runner}", "--no_wait_until_finish"])
+        beam_options([*engine, "--no_wait_until_finish"])
 
 
 @pytest.mark.parametrize(
@@ -180,7 +192,7 @@ def test_an_engine_that_ends_with_the_command_is_waited_for(runner: str) -> None
     [
         ["--runner=DataflowRunner"],
         ["--runner=PortableRunner", "--job_endpoint=flink:8099"],
-        ["--runner=FlinkRunner", "--job_endpoint=flink:8099"],
+        ["--runner=FlinkRunner", "--job_endpoint=flink:8099", "--environment_type=EXTERNAL"],
         ["--runner=FlinkRunner", "--flink_master=flink:8081", "--flink_submit_uber_jar"],
     ],
 )
