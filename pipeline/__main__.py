@@ -1,9 +1,8 @@
-"""`python -m pipeline` is `job-status run`: what Beam's templates call."""
+"""`python -m pipeline` is `job-status run`: the command that Beam's templates call."""
 
 import sys
 
-from pipeline.arguments import argv_or
-from pipeline.cli import main
+from pipeline.entry import main_run
 
 if __name__ == "__main__":
-    sys.exit(main(["run", *argv_or(None)]))
+    sys.exit(main_run())

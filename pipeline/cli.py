@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Callable, Sequence
 
 from rich.console import Console
 from rich.markup import escape
@@ -16,6 +12,7 @@ from rich.markup import escape
 from pipeline.arguments import argv_or
 from pipeline.collector import relax_collector
 from pipeline.logs import Log, wanted_format
+from pipeline.stop_signals import raised_signals
 from schemas.errors import JobStatusError, StoppedBySignal, UsageError
 from schemas.version import PIPELINE_VERSION
 
@@ -51,10 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in argv
     console = Log(wanted_format(argv), debug).console()
     try:
-        with _ended_by_sigterm():
-            return _dispatch(argv, console)
+        return _dispatch(argv, console)
     except StoppedBySignal as stop:
-        console.print(f"stopped; {stop.outcome}", markup=False, soft_wrap=True)
+        outcome = f"; {stop.outcome}" if stop.outcome else ""
+        console.print(f"stopped{outcome}", markup=False, soft_wrap=True)
         # Threads of the engine may still be alive, and would keep the process from ending.
         os._exit(128 + stop.number)
     except JobStatusError as error:
@@ -64,8 +61,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.hint:
             console.print(f"  {escape(error.hint)}", soft_wrap=True)
         return error.exit_code
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
     except BrokenPipeError:
         return 1
     except Exception as error:
@@ -75,23 +70,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.print(f"[bold red]error:[/] unexpected {type(error).__name__}", soft_wrap=True)
         console.print("  this is a fault of job-status; --debug shows where", soft_wrap=True)
         return 1
-
-
-@contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """Lets SIGTERM end the command as an exception does, so that what it began is put away."""
-
-    def end(number: int, _: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _dispatch(argv: list[str], console: Console) -> int:
@@ -111,7 +89,8 @@ def _dispatch(argv: list[str], console: Console) -> int:
     return 0
 
 
-# Each imports what it needs when it is called, so that help and errors come at once.
+# Each imports what it needs when it is called, so that help and errors come at once. Those that
+# stage files raise signals as errors, once everything is imported, and remove what they staged.
 
 
 def _helped(command: str, arguments: list[str]) -> bool:
@@ -131,7 +110,8 @@ def _run(arguments: list[str], console: Console) -> None:
     from pipeline.worker_template import make_template
 
     make_template()
-    run(arguments, console)
+    with raised_signals():
+        run(arguments, console)
 
 
 def _validate(arguments: list[str], console: Console) -> None:
@@ -139,7 +119,8 @@ def _validate(arguments: list[str], console: Console) -> None:
         return
     from pipeline.preflight import validate
 
-    validate(arguments, Console(highlight=False))
+    with raised_signals():
+        validate(arguments, Console(highlight=False))
 
 
 def _replay(arguments: list[str], console: Console) -> None:
@@ -147,7 +128,8 @@ def _replay(arguments: list[str], console: Console) -> None:
     from pipeline.worker_template import make_template
 
     make_template()
-    replay(arguments, console)
+    with raised_signals():
+        replay(arguments, console)
 
 
 def _dead_letters(arguments: list[str], console: Console) -> None:

@@ -6,12 +6,10 @@ import logging
 import os
 import re
 import shutil
-import signal
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -21,6 +19,7 @@ from pipeline.collector import keep_what_is_loaded
 from pipeline.display import Display
 from pipeline.engines import ends_with_command, engine, has_jobs, is_left_alone, is_local
 from pipeline.graph import GraphSettings, build
+from pipeline.stop_signals import collected_signals
 from pipeline.submitted_jobs import SubmittedJobs
 from schemas.errors import JobStatusError, StoppedBySignal
 from transforms.lifeline import Lifeline
@@ -166,7 +165,7 @@ def _in_thread(
             if lifeline is not None:
                 display.show(lifeline.told())
 
-    with _signals() as caught, display:
+    with collected_signals() as caught, display:
         thread.start()
         wait(1)
         if caught and lifeline is None:
@@ -182,10 +181,7 @@ def _in_thread(
             thread.join(_STOP_SECONDS)
             if stop is not None:
                 return StoppedBySignal(caught[-1], "what was not committed will come again")
-            # A commit that was under way may have come to its end: that run is done.
-            if thread.is_alive() or failures:
-                return StoppedBySignal(caught[0], "nothing was committed")
-            return StoppedBySignal(caught[0], "everything was committed just before")
+            return StoppedBySignal(caught[0])
     return failures[0] if failures else None
 
 
@@ -197,22 +193,3 @@ def make_empty(path: str) -> None:
 
 def _silent(_: threading.ExceptHookArgs) -> None:
     pass
-
-
-@contextmanager
-def _signals() -> Iterator[list[int]]:
-    """Collects SIGINT and SIGTERM instead of letting them cut the work anywhere."""
-    caught: list[int] = []
-
-    def catch(number: int, _: FrameType | None) -> None:
-        caught.append(number)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield caught
-        return
-    before = {number: signal.signal(number, catch) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield caught
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -67,6 +67,7 @@ def _start_anew(debug: bool, environment: Mapping[str, str]) -> Callable[[], Any
         env={**os.environ, **environment},
         stdout=output,
         stderr=output,
+        start_new_session=True,  # signals to a process group are for the launcher alone
     ).wait
 
 

@@ -16,6 +16,7 @@ from pipeline.engines import beam_options, look_at_engine
 from pipeline.graph import GraphSettings
 from pipeline.handover import check_left_alone
 from pipeline.options import RunOptions
+from pipeline.output_directories import removed_where_unused
 from pipeline.prepare import (
     Inputs,
     check_output,
@@ -143,7 +144,8 @@ class Preflight:
         commit = self.settings.commit
         if self.options.run_id is not None and is_committed(commit):
             return f"{commit.output}, which holds the run {commit.run_id} already: nothing to do"
-        check_output(commit)
+        with removed_where_unused(commit):
+            check_output(commit)
         return commit.output
 
 

@@ -16,16 +16,17 @@ from pipeline.handover import say_handed_over
 from pipeline.launch import launch
 from pipeline.logs import set_run
 from pipeline.options import RunOptions
+from pipeline.output_directories import removed_where_unused
 from pipeline.preflight import Preflight
 from pipeline.prepare import check_output, is_committed
 from pipeline.report import report_of, write_report
 from pipeline.stream import read_messages
 from pipeline.summary import print_summary
-from schemas.errors import InputError, JobStatusError, TooManyDeadLettersError
+from schemas.errors import InputError, JobStatusError, StoppedBySignal, TooManyDeadLettersError
 from schemas.manifest import Manifest
 from transforms import storage
 from transforms.commit import CommitSettings
-from transforms.manifests import manifest_path
+from transforms.manifests import manifest_path, pending_path
 from transforms.recovery import clear_staging, interrupted_same, recover
 
 
@@ -97,8 +98,8 @@ def launch_or_clear(
 ) -> None:
     """Runs the graph to its commit, or leaves nothing behind.
 
-    What a job on other machines has staged is left to the next run: a command that does not see its
-    end cannot know whether the job is alive.
+    The next run removes what a job on other machines has staged: a command that does not wait for
+    its end cannot know whether the job is alive.
 
     Args:
         settings: What the graph is made of.
@@ -109,13 +110,25 @@ def launch_or_clear(
     Raises:
         JobStatusError: The run could not be done.
     """
-    try:
-        check_output(settings.commit)
-        launch(settings, engine, debug, display)
-    except BaseException:
-        if ends_with_command(engine):
-            clear_staging(settings.commit)
-        raise
+    with removed_where_unused(settings.commit):
+        try:
+            check_output(settings.commit)
+            launch(settings, engine, debug, display)
+        except BaseException as error:
+            if ends_with_command(engine):
+                clear_staging(settings.commit)
+                if isinstance(error, StoppedBySignal):
+                    error.outcome = _outcome(settings.commit)
+            raise
+
+
+def _outcome(commit: CommitSettings) -> str:
+    """Describes how far the commit of a run came that is stopped now."""
+    if storage.exists(pending_path(commit.output, commit.run_id)):
+        return "the next run into this output completes the commit"
+    if is_committed(commit):
+        return "everything was committed just before"
+    return "nothing was committed"
 
 
 def tell(options: RunOptions, commit: CommitSettings, console: Console) -> Manifest:

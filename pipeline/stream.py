@@ -19,6 +19,7 @@ from pipeline.engines import ends_with_command, is_left_alone, is_local
 from pipeline.graph import GraphSettings, MessageSettings
 from pipeline.launch import Run, make_empty, supervise
 from pipeline.options import RunOptions
+from pipeline.output_directories import removed_where_unused
 from pipeline.prepare import check_output
 from schemas.errors import StoppedBySignal
 from schemas.manifest import Manifest
@@ -47,11 +48,10 @@ def read_messages(
             comes again.
     """
     assert settings.messages is not None
-    check_output(settings.commit)
     mark = settings.commit.run_id.rpartition("-")[2]
     started = time.monotonic()
     stopped: StoppedBySignal | None = None
-    with _stop_file() as stop_file:
+    with removed_where_unused(settings.commit), _stop_file() as stop_file:
         pull = replace(settings.messages.pull, stop_file=stop_file)
         messages = replace(settings.messages, pull=pull)
         settings = replace(settings, messages=messages)
@@ -70,6 +70,7 @@ def read_messages(
             console.print("stopping once what was pulled is committed; a second signal ends it now")
 
         try:
+            check_output(settings.commit)
             supervise(
                 work, engine, options.debug, Display(console), stop if is_local(engine) else None
             )

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import select
-import signal
 import socket
 import sys
 import threading
@@ -19,6 +18,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 
 from pipeline.collector import keep_what_is_loaded
+from pipeline.stop_signals import blocked_signals, ignore_signals
 from pipeline.worker import work
 
 
@@ -32,7 +32,10 @@ class WorkerTemplate:
     def __init__(self) -> None:
         ours, its = socket.socketpair()
         launcher = os.getpid()
-        self.process = os.fork()
+        with blocked_signals():
+            self.process = os.fork()
+            if self.process == 0:
+                ignore_signals()
         if self.process == 0:
             ours.close()
             _end_with(partial(_serve, its, launcher))
@@ -106,8 +109,6 @@ def _wait_for_end(process: int) -> None:
 
 def _serve(its: socket.socket, launcher: int) -> None:
     """Forks a worker for each request, until the launcher closes its side or ends."""
-    # Ctrl-C is for the launcher, which then says what is to be done.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # What the copies only read, the system keeps once for all of them.
     keep_what_is_loaded()
     for request in its.makefile():
@@ -129,7 +130,6 @@ def _reap(flags: int) -> None:
 
 
 def _work(debug: bool, environment: dict[str, str], launcher: int) -> None:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     if not debug:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         for stream in (1, 2):

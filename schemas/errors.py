@@ -55,10 +55,10 @@ class StoppedBySignal(BaseException):
 
     Attributes:
         number: Of the signal; the exit code is 128 more.
-        outcome: What became of the run.
+        outcome: What is committed, for people; "" where there is nothing to add.
     """
 
-    def __init__(self, number: int, outcome: str) -> None:
+    def __init__(self, number: int, outcome: str = "") -> None:
         super().__init__(number, outcome)
         self.number = number
         self.outcome = outcome

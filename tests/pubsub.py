@@ -192,11 +192,11 @@ def _carry(source: socket.socket, target: socket.socket) -> None:
             each.shutdown(socket.SHUT_RDWR)
 
 
-def wait_for(condition: Callable[[], bool], seconds: float) -> bool:
+def wait_for(condition: Callable[[], bool], seconds: float, poll_seconds: float = 0.05) -> bool:
     """Waits until a condition holds; False if it never did."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if condition():
             return True
-        time.sleep(0.05)
+        time.sleep(poll_seconds)
     return condition()

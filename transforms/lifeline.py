@@ -65,8 +65,8 @@ class Lifeline:
 
     def watch(self) -> None:
         """Ends this process with the run; does nothing in the launcher's own process."""
-        if os.getpid() != self.launcher and not _watched.is_set():
-            _watched.set()
+        if os.getpid() != self.launcher and self not in _watched:
+            _watched.add(self)
             threading.Thread(target=self._end_with_run, name="lifeline", daemon=True).start()
 
     def _end_with_run(self) -> None:
@@ -76,4 +76,5 @@ class Lifeline:
         os._exit(1)
 
 
-_watched = threading.Event()
+_watched: set[Lifeline] = set()
+"""A worker first watches its launcher alone: it learns of the stop file with its first work."""

@@ -22,7 +22,7 @@ from tests.kills.warm import WarmProcess
 from transforms.inspection import content_of
 
 # As the console script does it, but in whichever interpreter runs the tests.
-_COMMAND = (sys.executable, "-c", "import sys; from pipeline.cli import main; sys.exit(main())")
+_COMMAND = (sys.executable, "-c", "import sys; from pipeline.entry import main; sys.exit(main())")
 _ROOT = Path(__file__).parents[2]
 _MARK = "JOB_STATUS_TEST_RUN"
 
@@ -37,6 +37,7 @@ class Job:
         log: Where stderr goes.
         slowed: Whether the commit takes its time.
         preexec: Runs in the child before the command, which is then started from nothing.
+        from_nothing: Starts the command as a user does, not as a copy of a loaded process.
         environment: Variables beside those of this process.
     """
 
@@ -47,6 +48,7 @@ class Job:
         *,
         slowed: bool = False,
         preexec: Any = None,
+        from_nothing: bool = False,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.log = log
@@ -55,7 +57,7 @@ class Job:
         name, _, value = self.mark.partition("=")
         variables = {**os.environ, **(environment or {}), name: value}
         self.process: subprocess.Popen[bytes] | WarmProcess
-        if preexec is None:
+        if preexec is None and not from_nothing:
             self.process = WarmProcess(arguments, log, variables, slowed)
             return
         with log.open("wb") as stderr:

@@ -1,0 +1,40 @@
+"""Removes the empty directories of an output that a run has made and not used."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from transforms import file_paths, storage
+from transforms.commit import CommitSettings
+from transforms.manifests import manifest_directory
+
+
+@contextmanager
+def removed_where_unused(settings: CommitSettings) -> Iterator[None]:
+    """Removes local directories that are new and empty when the block ends, however it ends.
+
+    Args:
+        settings: Where a run writes. Directories that were there before stay, empty or not.
+    """
+    new = _missing(settings)
+    try:
+        yield
+    finally:
+        for directory in new:
+            storage.remove_if_empty(directory)
+
+
+def _missing(settings: CommitSettings) -> list[str]:
+    """Those directories of an output that are not there, each before its parent."""
+    missing: list[str] = []
+    for place in settings.places():
+        if not file_paths.is_local(place.root):
+            continue
+        staging = place.staging(settings.run_id)
+        for directory in (staging, place.files, manifest_directory(settings.output)):
+            while not os.path.lexists(directory):
+                missing.append(directory)
+                directory = os.path.dirname(directory)
+    return sorted(set(missing), key=len, reverse=True)
