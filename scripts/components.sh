@@ -8,6 +8,8 @@
 #   prism             Beam's portable runner, the engine for streaming on one machine
 #   pubsub_emulator   a Pub/Sub server in memory, made of tests/pubsub_emulator/
 #   avro_tools        Avro for Java, by its own command line
+#   flink             Beam's job server for Flink 1.19, a jar beside the libraries it loads; it
+#                     embeds Flink, and the libraries start a cluster (deploy/flink/pom.xml)
 #
 # Prints a line "NAME PATH" for each that is there, and what is missing on stderr; the exit code is 1
 # where anything is. JOB_STATUS_CACHE=DIR puts them elsewhere than ~/.cache/job-status.
@@ -23,23 +25,30 @@ log=$cache/components.log
 # The engine has to be of the release of apache-beam that pyproject.toml asks for.
 prism_version=2.77.0
 emulator=$root/tests/pubsub_emulator
+flink_pom=$root/deploy/flink/pom.xml
 avro_version=1.12.0
 
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
 
 usage() {
-  say "$*; known: [--check] [--only prism|pubsub_emulator|avro_tools]"
+  say "$*; known: [--check] [--only prism|pubsub_emulator|avro_tools|flink]"
   exit 2
 }
 
-# The emulator's version is what it is made of, so that a change in it makes another.
+# The version of what is built here is a checksum of its sources, so that a change builds another.
+sum_of() {
+  sum=$(cat "$@" | cksum)
+  printf '%s\n' "${sum%% *}"
+}
+
 path_of() {
   case $1 in
     prism) printf '%s\n' "$cache/prism-$prism_version" ;;
     pubsub_emulator)
-      sources=$(cat "$emulator/main.go" "$emulator/go.mod" "$emulator/go.sum" | cksum)
-      printf '%s\n' "$cache/pubsub_emulator-${sources%% *}"
+      sum=$(sum_of "$emulator/main.go" "$emulator/go.mod" "$emulator/go.sum")
+      printf '%s\n' "$cache/pubsub_emulator-$sum"
       ;;
+    flink) printf '%s\n' "$cache/flink-$(sum_of "$flink_pom")" ;;
     avro_tools) printf '%s\n' "$cache/avro_tools-$avro_version" ;;
   esac
 }
@@ -56,13 +65,17 @@ build() {
         -DoutputDirectory="$2" -Dmdep.stripVersion=true &&
         chmod +x "$2/avro-tools.jar" && mv "$2/avro-tools.jar" "$2/$1"
       ;;
+    flink)
+      cp "$flink_pom" "$2/pom.xml" && mvn -B -q -f "$2/pom.xml" package &&
+        mkdir "$2/$1" && mv "$2/target/flink-job-server.jar" "$2/target/lib" "$2/$1"
+      ;;
   esac
 }
 
 # What $1 is made with, and how to get that.
 tool_of() {
   case $1 in
-    avro_tools) printf 'mvn %s\n' 'install Maven' ;;
+    avro_tools | flink) printf 'mvn %s\n' 'install Maven' ;;
     *) printf 'go %s\n' 'install Go 1.26 or newer' ;;
   esac
 }
@@ -80,14 +93,14 @@ make() {
   if ! build "$1" "$scratch" >"$log" 2>&1; then
     rm -rf "$scratch"
     why=$(grep -v '^go: downloading' "$log" | tail -n 1 | cut -c 1-200)
-    say "$1 cannot be made${why:+ ($why)}: check the network and the disk (${tool#* }), then run this again; all of it: $log"
+    say "$1 cannot be made${why:+ ($why)}; it needs ${tool%% *} (${tool#* }); the whole log: $log"
     return 1
   fi
   mv "$scratch/$1" "$2"
   rm -rf "$scratch"
 }
 
-names='prism pubsub_emulator avro_tools'
+names='prism pubsub_emulator avro_tools flink'
 check=
 while [ $# -gt 0 ]; do
   case $1 in
@@ -116,6 +129,7 @@ for name in $names; do
     fi
     make "$name" "$path" || { status=1; continue; }
   fi
+  [ "$name" != flink ] || path=$path/flink-job-server.jar
   printf '%s %s\n' "$name" "$path"
 done
 exit "$status"

@@ -55,6 +55,7 @@ COMPONENTS: dict[str, Component] = {
     "avro": _module("avro", "pip install avro"),
     "aws": _module("boto3", "pip install 'job-status[aws]'"),
     "duckdb": _module("duckdb_extension_avro", "pip install duckdb duckdb-extension-avro"),
+    "flink": _made("flink"),
     "gcp": _module("google.cloud.storage", "pip install 'job-status[gcp]'"),
     "java": Component(lambda: shutil.which("java") is not None, "install a Java runtime"),
     "polars": _module("polars", "pip install polars"),

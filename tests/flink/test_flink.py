@@ -1,0 +1,147 @@
+"""`--runner FlinkRunner` as docs/deploy.md has it: Flink inside a job server of the command's."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.components import component_path
+from tests.kills.command import Job, left_over, records_in
+from tests.pipeline.command import run
+from tests.pubsub import Server, wait_for
+from tests.streaming.command import Place
+from tests.streaming.traffic import envelopes
+
+pytestmark = [pytest.mark.needs("flink"), pytest.mark.needs("java")]
+
+SECONDS = 300
+"""How long to wait for what must come; a busy machine takes minutes to start a JVM."""
+
+EVENTS = 5000
+
+
+def on_flink() -> tuple[str, ...]:
+    """Arguments that choose Flink."""
+    return ("--runner=FlinkRunner", f"--flink_job_server_jar={component_path('flink')}")
+
+
+@pytest.fixture(scope="module")
+def events(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory of a few files, with bad payloads among the good ones."""
+    directory = tmp_path_factory.mktemp("events")
+    for number in range(3):
+        lines = [*envelopes(EVENTS, number, 0.02), b"{", b'{"event":"account.created"}']
+        (directory / f"{number}.jsonl").write_bytes(b"\n".join(lines))
+    return directory
+
+
+def start(events: Path, output: Path, *more: str) -> Job:
+    """Starts a run on Flink as a user does."""
+    arguments = ["run", "--input", str(events / "*.jsonl"), "--output", str(output)]
+    return Job([*arguments, *on_flink(), *more], output.parent / "log", from_nothing=True)
+
+
+def wait_until(condition: Callable[[], bool], job: Job) -> None:
+    """Waits for something that a run does before it ends."""
+
+    def is_so() -> bool:
+        assert job.is_running, job.log.read_text()
+        return condition()
+
+    assert wait_for(is_so, SECONDS), job.log.read_text()
+
+
+def counts(report: Path) -> dict[str, object]:
+    """The tallies of a run."""
+    loaded = json.loads(report.read_bytes())
+    return {name: loaded[name] for name in loaded if name.startswith(("by_", "ignored", "read"))}
+
+
+def test_a_batch_gives_what_the_local_engine_gives(events: Path, tmp_path: Path) -> None:
+    flink, local = tmp_path / "flink", tmp_path / "local"
+    report = tmp_path / "report.json"
+    job = start(events, flink, "--report", str(tmp_path / "flink.json"))
+    assert job.wait(SECONDS) == 0, job.log.read_text()
+    said = run("--input", events / "*.jsonl", "--output", local, "--report", report)
+    assert said.code == 0
+    assert records_in(flink) == records_in(local)
+    assert counts(tmp_path / "flink.json") == counts(report)
+    assert left_over(flink) == []
+    assert job.seconds_until_gone(SECONDS) is not None
+
+
+def test_the_id_and_the_state_of_the_job_are_shown_while_it_runs(
+    events: Path, tmp_path: Path
+) -> None:
+    job = start(events, tmp_path / "out")
+    wait_until(lambda: ": RUNNING\n" in job.log.read_text(), job)
+    lines = job.log.read_text().splitlines()
+    assert any(line.startswith("job ") and line.endswith(": RUNNING") for line in lines)
+    os.killpg(job.process.pid, signal.SIGTERM)
+    job.wait(SECONDS)
+
+
+@pytest.fixture
+def many(events: Path, tmp_path: Path) -> Path:
+    """So much input that a run is stopped long before its end."""
+    directory = tmp_path / "many"
+    directory.mkdir()
+    for copy in range(300):
+        os.link(events / "1.jsonl", directory / f"{copy}.jsonl")
+    return directory
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_group_ends_the_command_its_flink_and_its_job(
+    number: signal.Signals, many: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "new" / "out"
+    output.parent.mkdir()
+    job = start(many, output, "--target_file_bytes", "1")
+    wait_until(lambda: any(output.glob("_staging/*/*.avro")), job)
+    os.killpg(job.process.pid, number)
+    assert job.wait(SECONDS) == 128 + number
+    assert job.seconds_until_gone(SECONDS) is not None
+    assert job.log.read_text().endswith("stopped; nothing was committed\n")
+    assert "Traceback" not in job.log.read_text()
+    assert not output.exists()
+
+
+def test_flink_ends_with_a_command_that_is_killed(many: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    job = start(many, output, "--target_file_bytes", "1")
+    wait_until(lambda: any(output.glob("_staging/*/*.avro")), job)
+    os.kill(job.process.pid, signal.SIGKILL)
+    job.wait(SECONDS)
+    assert job.seconds_until_gone(SECONDS) is not None
+
+
+def test_a_level_that_java_does_not_know_is_refused_before_anything_starts(
+    events: Path, tmp_path: Path
+) -> None:
+    level = "--default_sdk_harness_log_level=CRITICAL"
+    said = run("--input", events / "*.jsonl", "--output", tmp_path / "out", *on_flink(), level)
+    assert said.code == 2
+    assert "use one of DEBUG, INFO, WARN, ERROR" in said.err
+
+
+@pytest.mark.needs("pubsub_emulator")
+def test_a_stream_commits_acknowledges_and_stops_at_sigterm(server: Server, tmp_path: Path) -> None:
+    place = Place(server, server.create(), tmp_path)
+    sent = server.publish(place.published.topic, envelopes(EVENTS, 1))
+    job = place.start(["--streaming", "--window_seconds", "2", *on_flink()])
+    wait_until(lambda: bool(place.manifests()), job)
+    sent += server.publish(place.published.topic, envelopes(EVENTS, 2))
+    place.wait_until_read(len(sent), job)
+    job.process.send_signal(signal.SIGTERM)
+    assert job.wait(SECONDS) == 128 + signal.SIGTERM
+    assert "what was pulled is committed and acknowledged" in place.log()
+    assert sorted(row["message_id"] for row in place.rows()) == sorted(sent)
+    assert server.left(place.published.subscription) == 0
+    assert left_over(place.output) == []
+    assert job.seconds_until_gone(SECONDS) is not None

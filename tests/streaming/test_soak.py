@@ -1,0 +1,121 @@
+"""A stream, a drain and a batch on Prism run for longer than any time limit of the engine.
+
+By default the limit is lowered to seconds. With `--minutes N` it stays as Beam sets it, 300 s, and
+each test runs for at least N minutes.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.kills.command import Job, left_over
+from tests.streaming.command import SECONDS_TO_COME, Place, on_prism, streaming
+from tests.streaming.traffic import envelopes
+
+pytestmark = [
+    pytest.mark.needs("pubsub_emulator"),
+    pytest.mark.needs("prism"),
+    pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads memory from /proc"),
+]
+
+MOST_GROWTH = 1.3
+"""Of the memory of all processes, from the second quarter of a soak to the last."""
+
+_MESSAGES, _EVERY_SECONDS = 20, 0.4
+
+Record = Callable[[str, object], None]
+"""Adds a figure to the summary at the end of the tests."""
+
+
+class Soak(NamedTuple):
+    """How long a test runs, and under which limit of the engine.
+
+    Attributes:
+        seconds: How long.
+        options: What sets the limit.
+    """
+
+    seconds: float
+    options: tuple[str, ...]
+
+
+@pytest.fixture
+def soak(request: pytest.FixtureRequest) -> Soak:
+    """Minutes under Beam's own limit if they are asked for, else some seconds under a low one."""
+    # The option is only known where these tests are asked for by name.
+    minutes = request.config.getoption("--minutes", None)
+    return Soak(minutes * 60, ()) if minutes else Soak(15, ("--job_server_timeout=5",))
+
+
+def memory_of(job: Job) -> int:
+    """Bytes that all processes of a run hold, its engine included."""
+    total = 0
+    for process in job.processes():
+        try:
+            status = Path(f"/proc/{process}/status").read_text()
+        except OSError:
+            continue
+        found = [line for line in status.splitlines() if line.startswith("VmRSS")]
+        total += int(found[0].split()[1]) << 10 if found else 0
+    return total
+
+
+def publish_for(seconds: float, place: Place, job: Job) -> tuple[list[str], list[int]]:
+    """Publishes steadily; returns the ids of the messages and the memory over time, in bytes."""
+    sent: list[str] = []
+    memory: list[int] = []
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        assert job.is_running, place.log()
+        sent += place.server.publish(place.published.topic, envelopes(_MESSAGES, 1))
+        memory.append(memory_of(job))
+        time.sleep(_EVERY_SECONDS)
+    return sent, memory
+
+
+def assert_memory_is_flat(memory: list[int], record: Record) -> None:
+    """Compares the second quarter, when everything is loaded, with the last."""
+    quarter = len(memory) // 4
+    early, late = max(memory[quarter : 2 * quarter]), max(memory[-quarter:])
+    record("most memory", f"{early / 1e6:.0f} MB in the second quarter, {late / 1e6:.0f} MB last")
+    assert late <= MOST_GROWTH * early
+
+
+def assert_each_is_there_once(sent: list[str], place: Place, record: Record) -> None:
+    """Every message is in an output, and none twice."""
+    rows = Counter(row["message_id"] for row in place.rows())
+    commits = len(place.manifests())
+    record("messages", f"{len(sent)} sent, {rows.total()} rows in {commits} commits")
+    assert set(rows) == set(sent)
+    assert rows.total() == len(sent)
+
+
+def test_soak_of_a_stream(soak: Soak, place: Place, record_property: Record) -> None:
+    job = place.start(streaming(*soak.options))
+    # The engine has the job by now: its time counts.
+    first = place.server.publish(place.published.topic, envelopes(1, 2))
+    place.wait_until_read(1, job)
+    sent, memory = publish_for(soak.seconds, place, job)
+    place.wait_until_read(len(first) + len(sent), job)
+    job.process.send_signal(signal.SIGTERM)
+    assert job.wait(SECONDS_TO_COME) == 128 + signal.SIGTERM, place.log()
+    assert_each_is_there_once(first + sent, place, record_property)
+    assert left_over(place.output) == []
+    assert_memory_is_flat(memory, record_property)
+
+
+def test_soak_of_a_drain(soak: Soak, place: Place, record_property: Record) -> None:
+    first = place.server.publish(place.published.topic, envelopes(1, 2))
+    # A round lasts as long as a third of the lease while messages keep coming.
+    job = place.start(["--drain", "--idle_seconds", "10", *on_prism(), *soak.options])
+    sent, memory = publish_for(soak.seconds, place, job)
+    assert job.wait(SECONDS_TO_COME) == 0, place.log()
+    assert_each_is_there_once(first + sent, place, record_property)
+    assert_memory_is_flat(memory, record_property)
