@@ -15,6 +15,7 @@ from hypothesis import settings
 
 from tests import pubsub
 from tests.components import HOW_TO_GET_THEM, component_path
+from transforms.install_hint import install_beam_extra, pip_install
 
 Records = list[dict[str, Any]]
 
@@ -52,15 +53,15 @@ def _made(name: str) -> Component:
 
 
 COMPONENTS: dict[str, Component] = {
-    "avro": _module("avro", "pip install avro"),
-    "aws": _module("boto3", "pip install 'job-status[aws]'"),
-    "duckdb": _module("duckdb_extension_avro", "pip install duckdb duckdb-extension-avro"),
+    "avro": _module("avro", pip_install("avro")),
+    "aws": _module("boto3", install_beam_extra("aws")),
+    "duckdb": _module("duckdb_extension_avro", pip_install("duckdb", "duckdb-extension-avro")),
     "flink": _made("flink"),
-    "gcp": _module("google.cloud.storage", "pip install 'job-status[gcp]'"),
+    "gcp": _module("google.cloud.storage", install_beam_extra("gcp")),
     "java": Component(lambda: shutil.which("java") is not None, "install a Java runtime"),
-    "polars": _module("polars", "pip install polars"),
+    "polars": _module("polars", pip_install("polars")),
     "prism": _made("prism"),
-    "pubsub_client": _module("google.cloud.pubsub_v1", "pip install 'job-status[gcp]'"),
+    "pubsub_client": _module("google.cloud.pubsub_v1", install_beam_extra("gcp")),
     "pubsub_emulator": Component(pubsub.is_there, HOW_TO_GET_THEM),
 }
 """What `@pytest.mark.needs(name)` can name."""

@@ -8,6 +8,7 @@ import os
 from apache_beam.io.filesystems import FileSystems
 
 from schemas.errors import UsageError
+from transforms.install_hint import install_beam_extra
 
 _SCHEME_END = "://"
 _LOCAL_SCHEME = "file" + _SCHEME_END
@@ -72,4 +73,4 @@ def what_opens(path: str) -> str:
     extra = _EXTRAS.get(scheme(path))
     if extra is None:
         return "job-status is made for local paths, gs:// and s3://"
-    return f"{scheme(path)}:// needs pip install 'job-status[{extra}]'"
+    return f"{scheme(path)}:// needs {install_beam_extra(extra)}"

@@ -11,6 +11,7 @@ from typing import Any
 
 from schemas.errors import InputError, UsageError
 from transforms.blocks import MessageInfo
+from transforms.install_hint import install_beam_extra
 from transforms.messages import Message
 
 MAX_MESSAGES = 1000
@@ -59,7 +60,7 @@ def check_installed() -> None:
     except ImportError as error:
         raise UsageError(
             "reading from Pub/Sub needs Google's client library, which is not installed",
-            "pip install 'job-status[gcp]'",
+            install_beam_extra("gcp"),
         ) from error
 
 

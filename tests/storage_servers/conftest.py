@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from tests.conftest import COMPONENTS, _module
+from transforms.install_hint import pip_install
 
-COMPONENTS["s3_server"] = _module("moto.server", "pip install 'moto[server]'")
+COMPONENTS["s3_server"] = _module("moto.server", pip_install("moto[server]"))
 
 
 @dataclass(frozen=True)

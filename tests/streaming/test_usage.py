@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.pipeline.command import Said, run, visible
+from transforms.install_hint import install_beam_extra
 
 NAME = "projects/job-status-tests/subscriptions/jobs"
 TOPIC = "projects/job-status-tests/topics/jobs"
@@ -77,7 +78,7 @@ def test_without_the_client_library(
 ) -> None:
     monkeypatch.setitem(sys.modules, "google.cloud.pubsub_v1", None)
     said = refused(tmp_path, *how)
-    assert "pip install 'job-status[gcp]'" in said.err
+    assert install_beam_extra("gcp") in said.err
 
 
 @needs_client

@@ -10,6 +10,7 @@ import pytest
 
 from schemas.errors import UsageError
 from transforms.file_paths import check_scheme, is_local, join, normal, real, scheme, what_opens
+from transforms.install_hint import install_beam_extra
 
 
 def test_names_are_joined_on_to_a_directory() -> None:
@@ -51,4 +52,4 @@ def test_a_scheme_whose_extra_is_missing_is_refused(monkeypatch: pytest.MonkeyPa
     with pytest.raises(UsageError) as caught:
         check_scheme("s3://bucket/a")
     assert caught.value.hint == what_opens("s3://bucket/a")
-    assert "pip install 'job-status[aws]'" in what_opens("s3://bucket/a")
+    assert install_beam_extra("aws") in what_opens("s3://bucket/a")

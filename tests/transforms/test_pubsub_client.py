@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from schemas.errors import InputError, UsageError
 from tests.pubsub import Line, Published, Server, wait_for
+from transforms.install_hint import install_beam_extra
 from transforms.pubsub_client import AwayError, Subscription, batches, check_installed, checked_name
 
 needs_server = pytest.mark.needs("pubsub_emulator")
@@ -126,7 +127,7 @@ def test_without_the_client_library_one_line_says_what_to_install(
     monkeypatch.setitem(sys.modules, "google.cloud.pubsub_v1", None)
     with pytest.raises(UsageError) as raised:
         check_installed()
-    assert raised.value.hint == "pip install 'job-status[gcp]'"
+    assert raised.value.hint == install_beam_extra("gcp")
 
 
 @pytest.mark.parametrize(

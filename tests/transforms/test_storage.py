@@ -16,6 +16,7 @@ from apache_beam.io.filesystems import FileSystems
 from schemas.errors import InputError, OutputError, UsageError
 from tests.transforms.memory_filesystem import MemoryFileSystem
 from transforms import storage
+from transforms.install_hint import install_beam_extra
 from transforms.storage import FileInfo, Matched
 
 _ODD_NAMES = [
@@ -159,7 +160,7 @@ def test_a_scheme_without_its_extra_names_the_extra(monkeypatch: pytest.MonkeyPa
         storage.match("s3://bucket/*.jsonl")
     assert caught.value.message == "cannot look for s3://bucket/*.jsonl: Missing boto3"
     assert caught.value.hint is not None
-    assert "pip install 'job-status[aws]'" in caught.value.hint
+    assert install_beam_extra("aws") in caught.value.hint
 
 
 def test_remote_files_come_in_the_order_of_their_names(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,49 @@
+"""A command that a message prints installs what the message says is missing."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from importlib.metadata import metadata
+
+import pytest
+from packaging.requirements import Requirement
+
+from transforms.install_hint import install_beam_extra, pip_install
+
+
+def _requirement(command: str) -> Requirement:
+    *start, requirement = shlex.split(command)
+    assert start == [sys.executable, "-m", "pip", "install"]
+    return Requirement(requirement)
+
+
+@pytest.mark.parametrize(
+    ("extra", "brought"),
+    [
+        ("gcp", {"google-cloud-pubsub", "google-cloud-storage"}),
+        ("aws", {"boto3"}),
+    ],
+)
+def test_the_extra_belongs_to_the_installed_beam_and_brings_the_library(
+    extra: str, brought: set[str]
+) -> None:
+    requirement = _requirement(install_beam_extra(extra))
+    installed = metadata(requirement.name)
+    assert requirement.extras == {extra} <= set(installed.get_all("Provides-Extra") or [])
+    assert requirement.specifier.contains(installed["Version"], prereleases=True)
+    needed = [Requirement(each) for each in installed.get_all("Requires-Dist") or []]
+    of_extra = {
+        each.name
+        for each in needed
+        if each.marker is not None
+        and each.marker.evaluate({"extra": extra})
+        and not each.marker.evaluate({"extra": ""})
+    }
+    assert brought <= of_extra
+
+
+def test_a_shell_gets_the_words_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/my env/bin/python")
+    words = ["/my env/bin/python", "-m", "pip", "install", "a[b]==1", "c"]
+    assert shlex.split(pip_install("a[b]==1", "c")) == words

@@ -1,0 +1,22 @@
+"""Commands that install what a user lacks, into the environment that runs this program."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from importlib.metadata import version
+
+_BEAM = "apache-beam"
+
+
+def pip_install(*requirements: str) -> str:
+    """Returns the shell command that installs requirements for the Python in use."""
+    return shlex.join([sys.executable, "-m", "pip", "install", *requirements])
+
+
+def install_beam_extra(extra: str) -> str:
+    """Returns the shell command that adds an extra to the Beam that is installed.
+
+    The version is pinned, so that pip does not replace Beam.
+    """
+    return pip_install(f"{_BEAM}[{extra}]=={version(_BEAM)}")
