@@ -8,17 +8,16 @@ that costs a few list operations a payload where a call for each would cost seve
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import compress
-from operator import not_
+from itertools import chain, compress, repeat
+from operator import eq, not_
 
 import msgspec
 import numpy as np
-from msgspec import UNSET
 
 from transforms.blocks import Context
 from transforms.faulty_text import MAX_DEPTH
 from transforms.json_text import may_be_deeper
-from transforms.payload_fields import Job, Payload
+from transforms.payload_fields import NO_JOB_FIELDS, Job, Payload, job_itself
 from transforms.payloads import Rows
 from transforms.status_text import WrongTypeError
 
@@ -70,13 +69,13 @@ def _add_part(
     envelopes = _decoded(payloads)
     for position in _faulty_or_deep(payloads):
         envelopes[position] = None
-    jobs = [each and (each.event_data or _job_itself(each)) for each in envelopes]
+    jobs = [each and (each.event_data or job_itself(each)) for each in envelopes]
     others = [position for position, job in enumerate(jobs) if job is None]
     for position, event_type in _unwanted(envelopes, jobs, contexts, accepts):
         rows.ignore(event_type)
         jobs[position] = None
     raws = [b"" if job is None else bytes(job.job_status) for job in jobs]
-    for position in _with_wrong_status(raws, rows):
+    for position in chain(_without_job_fields(jobs), _with_wrong_status(raws, rows)):
         others.append(position)
         jobs[position] = None
     taken = [job is not None for job in jobs]
@@ -125,12 +124,6 @@ def _is_utf8(text: bytes) -> bool:
     return True
 
 
-def _job_itself(payload: Payload) -> Job | None:
-    if payload.data is UNSET and (payload.id is not None or payload.event is not None):
-        return payload
-    return None
-
-
 def _unwanted(
     envelopes: Sequence[Payload | None],
     jobs: Sequence[Job | None],
@@ -151,6 +144,11 @@ def _unwanted(
         and job is not None
         and (event_type := context.event_type if each.event is None else each.event) in unwanted
     ]
+
+
+def _without_job_fields(jobs: Sequence[Job | None]) -> Iterator[int]:
+    """The positions of jobs without a used field."""
+    return compress(range(len(jobs)), map(eq, jobs, repeat(NO_JOB_FIELDS)))
 
 
 def _with_wrong_status(raws: Sequence[bytes], rows: Rows) -> list[int]:

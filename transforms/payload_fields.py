@@ -41,6 +41,9 @@ class Payload(Job, gc=False):
     data: Raw | UnsetType = UNSET
 
 
+NO_JOB_FIELDS = Job()
+"""A job without a used field. Only its text shows if it is empty or holds other fields."""
+
 _ENVELOPE_FIELDS = """
     event event_date sent_at project_id account_id provider record_type record_id record_remote_id
     event_data raw_event
@@ -63,6 +66,13 @@ _CONTEXT_KEYS = {
 
 _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_string = msgspec.json.Decoder(str).decode
+
+
+def job_itself(payload: Payload) -> Job | None:
+    """Returns a payload without `event_data` that is its own job; None if that is not certain."""
+    if payload.data is UNSET and (payload.id is not None or payload.event is not None):
+        return payload
+    return None
 
 
 def envelope_of(fields: dict[str, Raw], event: str | None) -> Payload:

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
-from msgspec import UNSET, Raw
+from msgspec import Raw
 
 from schemas.tallies import MAX_IGNORED_TYPES, OTHER
 from transforms.blocks import Context, Rejection
@@ -23,11 +23,13 @@ from transforms.json_text import kind_of, spans_of
 from transforms.lines import too_large
 from transforms.payload_fields import (
     KNOWN_FIELDS,
+    NO_JOB_FIELDS,
     Job,
     Payload,
     context_beside,
     context_within,
     envelope_of,
+    job_itself,
     job_of,
     text_of,
 )
@@ -244,11 +246,8 @@ class EventFinder:
         except msgspec.DecodeError:
             self.find_plainly(payload, offset, context, rows)
             return
-        if envelope.event_data is not None:
-            job: Job = envelope.event_data
-        elif envelope.data is UNSET and (envelope.id is not None or envelope.event is not None):
-            job = envelope
-        else:
+        job = envelope.event_data or job_itself(envelope)
+        if job is None or job == NO_JOB_FIELDS:
             self.find_plainly(payload, offset, context, rows)
             return
         event_type = context.event_type if envelope.event is None else envelope.event
@@ -306,7 +305,7 @@ class EventFinder:
         if kind == "object":
             self._find_in_object(payload, offset, context, rows)
         elif kind == "array":
-            elements = _elements(payload, payload, offset, context, False)
+            elements = _elements(payload, _decode_array(payload), offset, context, False)
             rows.add_elements(elements, payload, offset)
         else:
             _decode_anything(payload)
@@ -326,29 +325,29 @@ class EventFinder:
             return
         envelope = envelope_of(fields, event)
         for name in ("event_data", "data"):
-            jobs = fields.get(name)
-            kind = "missing" if jobs is None else kind_of(jobs)
+            kind = kind_of(fields[name]) if name in fields else "null"
             if kind == "object":
-                job = job_of(_decode_object(fields[name]), f"$.{name}")
-                rows.add(envelope, job, payload, offset, context)
+                if job_fields := _decode_object(fields[name]):
+                    job = job_of(job_fields, f"$.{name}")
+                    rows.add(envelope, job, payload, offset, context)
+                    return
             elif kind == "array":
-                within = context_within(envelope, context)
-                elements = _elements(payload, fields[name], offset, within, True)
-                rows.add_elements(elements, payload, offset)
-            elif kind in ("missing", "null"):
-                continue
-            else:
+                if jobs := _decode_array(fields[name]):
+                    within = context_within(envelope, context)
+                    elements = _elements(payload, jobs, offset, within, True)
+                    rows.add_elements(elements, payload, offset)
+                    return
+            elif kind != "null":
                 raise WrongTypeError(f"$.{name}", "an object or an array", kind)
-            return
-        if event is None and "data" in fields:
+        if event_type is None and "data" in fields and kind != "object":
             return  # a page without jobs
         rows.add(envelope, job_of(fields, "$"), payload, offset, context)
 
 
 def _elements(
-    payload: bytes, array: bytes | Raw, offset: int, context: Context, are_jobs: bool
+    payload: bytes, elements: list[Raw], offset: int, context: Context, are_jobs: bool
 ) -> Elements:
-    starts, ends = spans_of(_decode_array(array), payload)
+    starts, ends = spans_of(elements, payload)
     starts += offset
     ends += offset
     first, last = (int(starts[0]), int(ends[-1])) if len(starts) else (offset, offset)

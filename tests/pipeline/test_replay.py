@@ -220,6 +220,33 @@ def test_what_a_bug_took_is_given_back_once_it_is_mended(
     assert ids(output) == ids(whole)
 
 
+def test_envelopes_without_a_job_are_replayed_as_they_would_have_been_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    envelope = '{"event":"ats_jobs.deleted","provider":"lever","record_id":"%d","event_data":%s}'
+    held = ["[]", "{ }", "null", '[{"data":[]}]', "[null]", '[],"data":[{"id":"a"},5]']
+    path = tmp_path / "in.jsonl"
+    path.write_text("".join(envelope % each + "\n" for each in enumerate(held)))
+    arguments = ("--input", path, "--max_dead_letter_fraction", "1", "--output")
+    assert run(*arguments, tmp_path / "whole").code == 0
+    real = transforms.derive_job_status.derive_batch
+
+    def broken(batch: Any, deriver: Any) -> Any:
+        if batch.num_rows:
+            raise ZeroDivisionError
+        return real(batch, deriver)
+
+    output = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(transforms.derive_job_status, "derive_batch", broken)
+        assert run(*arguments, output).code == 0
+    codes = Counter(each["error_code"] for each in records_of(output, "dead_letter"))
+    assert codes == {"INTERNAL": 5, "WRONG_TYPE": 2}
+    assert replay(output, "--output", output).code == 0
+    assert ids(output) == ids(tmp_path / "whole")
+    assert sum(ids(output).values()) == 5
+
+
 def test_the_payload_begins_at_its_offset_in_the_source(output: Path) -> None:
     letters = [each for each in records_of(output, "dead_letter") if each["payload"] is not None]
     contents: dict[str, bytes] = {}

@@ -72,6 +72,9 @@ _likely_or_any = _strings | _strings | _numbers | _constants | JSON
 _event_types = st.sampled_from(
     ['"ats_jobs.updated"', '"ats_jobs.deleted"', '"hris.x"', "null", "5"]
 )
+EMPTIES = ["null", "[]", "{}", "[ ]", "{\n}"]
+"""What says of an `event_data` or a `data` that there is no job in it."""
+
 _dates = st.sampled_from(['"2025-05-01T10:00:00Z"', '"soon"', "null", "5", "[]", '""'])
 
 
@@ -103,7 +106,7 @@ def payloads_of(values: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         | job_pairs
         | st.tuples(
             st.sampled_from(["event_data", "data"]),
-            jobs | jobs | _arrays(jobs | values, 4) | st.just("null") | values,
+            jobs | jobs | _arrays(jobs | values, 4) | st.sampled_from(EMPTIES) | values,
         )
     )
     return st.recursive(
@@ -287,15 +290,16 @@ def _of_object(value: _Object, event_type: str | None) -> str | tuple[list[Any],
     ids = ("project_id", "account_id", "record_id", "record_remote_id")
     if not all(_is_id(value.get(name)) for name in ids) or not _is_text(value.get("provider")):
         return "WRONG_TYPE"
-    data = value.get("event_data")
-    data = value.get("data") if data is None else data
-    if isinstance(data, list):
-        return data, True, event_type
-    if data is None:
-        if event is None and "data" in value:
-            return [], True, event_type
-        return _of_job(value)
-    return _of_job(data) if isinstance(data, dict) else "WRONG_TYPE"
+    for name in ("event_data", "data"):
+        data = value.get(name)
+        if data is None or data in ([], {}):
+            continue
+        if isinstance(data, list):
+            return data, True, event_type
+        return _of_job(data) if isinstance(data, dict) else "WRONG_TYPE"
+    if event_type is None and value.get("data", {}) != {}:
+        return [], True, event_type
+    return _of_job(value)
 
 
 def _of_job(job: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.transforms.event_cases import (
+    EMPTIES,
     LONE,
     NUMBERS,
     PAYLOADS,
@@ -75,7 +76,6 @@ def test_envelope_with_several_jobs_is_an_event_for_each(name: str) -> None:
 def test_event_data_comes_before_data() -> None:
     assert _ids(_read({**_ENVELOPE, "event_data": _JOB, "data": {"id": "x"}})) == [("j1", "j2")]
     assert _ids(_read({**_ENVELOPE, "event_data": None, "data": _JOB})) == [("j1", "j2")]
-    assert _read({**_ENVELOPE, "event_data": [], "data": _JOB}) == []
 
 
 def test_envelope_without_a_job_has_the_ids_of_the_record() -> None:
@@ -84,9 +84,51 @@ def test_envelope_without_a_job_has_the_ids_of_the_record() -> None:
     assert event["job_status"]["source_value_type"] == "missing"
 
 
+@pytest.mark.parametrize("empty", EMPTIES)
+def test_empty_event_data_gives_way_to_data(empty: str) -> None:
+    envelope = f'{{"event":"ats_jobs.x","event_data":{empty},"data":%s}}'
+    assert _ids(events_in(envelope % '{"id":"a"}')) == [("a", None)]
+    assert _ids(events_in(envelope % '[{"id":"a"},{"id":"b"}]')) == [("a", None), ("b", None)]
+    assert rejection_of(envelope % "[null]").path == "$"
+    assert rejection_of(envelope % "5").path == "$.data"
+
+
+@pytest.mark.parametrize("empty", EMPTIES)
+@pytest.mark.parametrize(
+    "jobs", ['"event_data":%s', '"data":%s', '"event_data":%s,"data":%s', '"data":%s,"next":null']
+)
+def test_envelope_with_nothing_but_empties_is_one_event(jobs: str, empty: str) -> None:
+    jobs = jobs.replace("%s", empty)
+    payload = f'{{"event":"ats_jobs.deleted","record_id":"r1",{jobs}}}'
+    (event,) = events_in(payload)
+    (plain,) = events_in(payload, plainly=True)
+    assert event == plain
+    assert (event["event_type"], event["job_id"]) == ("ats_jobs.deleted", "r1")
+
+
+def test_event_data_without_a_used_field_is_not_empty() -> None:
+    payload = {**_ENVELOPE, "event_data": {"title": "x"}, "data": _JOB}
+    assert _ids(_read(payload)) == [("e1", "e2")]
+
+
+@pytest.mark.parametrize("empty", EMPTIES)
+def test_object_without_an_event_type_and_with_an_empty_event_data_is_a_job(empty: str) -> None:
+    assert _ids(events_in(f'{{"event_data":{empty},"id":"a"}}')) == [("a", None)]
+
+
+@pytest.mark.parametrize("empty", EMPTIES)
+def test_where_the_event_type_is_known_an_object_without_jobs_is_an_event(empty: str) -> None:
+    payload = f'{{"next":null,"data":{empty}}}'
+    (event,) = events_in(payload, context=Context(event_type="ats_jobs.x"))
+    assert event["event_type"] == "ats_jobs.x"
+    (event,) = events_in(f'{{"event":"ats_jobs.x","event_data":[{payload}]}}')
+    assert event["event_type"] == "ats_jobs.x"
+    assert found_in(payload.encode(), context=Context(event_type="hris.x")).ignored == {"hris.x": 1}
+
+
 def test_flat_envelope_is_its_own_job() -> None:
-    for extra in ({}, {"data": None}, {"event_data": None, "data": None}):
-        (event,) = _read({**_ENVELOPE, **_JOB, **extra})
+    for extra in ("{}", '{"data":null}', '{"event_data":{},"data":[]}'):
+        (event,) = _read({**_ENVELOPE, **_JOB, **json.loads(extra)})
         assert (event["job_id"], event["remote_job_id"]) == ("j1", "j2")
         assert event["job_status"]["source_value_json"] == '"closed"'
 
@@ -120,8 +162,13 @@ def test_page_of_jobs() -> None:
     assert _ids(_read({"data": _JOB})) == [("j1", "j2")]
 
 
+def test_page_with_an_empty_job_is_an_event() -> None:
+    assert _ids(events_in('{"data":{}}')) == [(None, None)]
+    assert _ids(events_in('{"data":[{"title":"x"}]}')) == [(None, None)]
+
+
 @pytest.mark.parametrize(
-    "page", ['{"data":[]}', '{"data":null}', '{"next":null,"data":null,"id":"x"}']
+    "page", ['{"data":[]}', '{"data":[ ]}', '{"data":null}', '{"next":null,"data":null,"id":"x"}']
 )
 def test_page_without_jobs_is_no_event(page: str) -> None:
     assert events_in(page) == []
@@ -484,6 +531,8 @@ def test_any_bytes_have_an_outcome_and_no_error(payload: bytes) -> None:
 @settings(max_examples=150)
 @given(PAYLOADS)
 @example('{"data":[[],{"data":[]},{"data":null}]}')
+@example('{"event":"ats_jobs.x","data":[[],{"data":[]},{"data":null}]}')
+@example('{"event":"ats_jobs.x","event_data":{},"data":[]}')
 def test_every_payload_gives_what_a_plain_reader_expects(text: str) -> None:
     assert outcomes_in(text.encode()) == expected_outcomes(text)
 
