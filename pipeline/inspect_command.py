@@ -17,9 +17,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipeline.arguments import CommandParser, beam_parser
-from schemas.errors import InputError, OutputError, UsageError
+from pipeline.printable import printable
+from schemas.errors import ForeignPathError, InputError, OutputError, UsageError
 from schemas.manifest import Manifest, OutputFile
 from transforms import file_paths, storage
+from transforms.containment import is_below, refuse_links_in
 from transforms.inspection import (
     Content,
     Finding,
@@ -29,7 +31,14 @@ from transforms.inspection import (
     first_rows,
     inspection_error,
 )
-from transforms.manifests import PENDING, full_path, manifest_directory, manifests, read_intent
+from transforms.manifests import (
+    PENDING,
+    full_path,
+    manifest_directory,
+    manifest_files,
+    manifests,
+    read_intent,
+)
 
 _OUTPUTS = ("job_status", "dead_letter")
 _AVRO = ".avro"
@@ -178,7 +187,7 @@ def _target(path: str) -> tuple[str | None, Callable[[str], bool], str | None]:
     path = path.rstrip("/")
     if path.endswith(_AVRO):
         return _output_of(_parent(path)), lambda file: file == path, None
-    if storage.list_files(manifest_directory(path)):
+    if manifest_files(path):
         return path, _everything, None
     return _output_of(path), lambda file: file.startswith(f"{path}/"), None
 
@@ -187,7 +196,7 @@ def _output_of(directory: str) -> str | None:
     """The output whose files lie right in a directory."""
     output = _parent(directory)
     is_one = directory.rpartition("/")[2] in _OUTPUTS
-    return output if is_one and storage.list_files(manifest_directory(output)) else None
+    return output if is_one and manifest_files(output) else None
 
 
 def _parent(path: str) -> str:
@@ -198,7 +207,7 @@ def _take_runs(found: Inspection, root: str, run: str | None) -> set[str]:
     """Takes down the runs that count, and returns files that belong to none of them by intent."""
     ignored: set[str] = set()
     replaced: set[str] = set()
-    for path, _ in storage.list_files(manifest_directory(root)):
+    for path, _ in manifest_files(root):
         intent = read_intent(path) if path.endswith(PENDING) else None
         if intent is None:
             continue
@@ -212,6 +221,8 @@ def _take_runs(found: Inspection, root: str, run: str | None) -> set[str]:
                 ignored.update(full_path(root, file.path) for file in manifest.files)
             else:
                 found.runs[path] = manifest
+    except ForeignPathError:
+        raise
     except OutputError as error:
         found.findings.append(Finding(manifest_directory(root), f"cannot be used: {error.message}"))
     if run is not None and run not in found.runs and run not in replaced:
@@ -220,15 +231,29 @@ def _take_runs(found: Inspection, root: str, run: str | None) -> set[str]:
 
 
 def _there(found: Inspection, path: str, wanted: Callable[[str], bool]) -> set[str]:
-    """The Avro files that are there, those of a manifest that lie elsewhere included."""
-    if path.endswith(_AVRO):
+    """The Avro files that are there; of those outside the output, the ones that a manifest lists.
+
+    Raises:
+        ForeignPathError: There is a symbolic link in the output.
+    """
+    output = found.output
+    if path.endswith(_AVRO) and output is None:
         return {path} if storage.exists(path) else set()
     places = {path}
-    if found.output is not None:
-        places = {file_paths.join(found.output, name) for name in _OUTPUTS}
+    if output is not None:
+        places = {file_paths.join(output, name) for name in _OUTPUTS}
         places.update(_parent(each) for each in found.expected)
+        for place in places:
+            if is_below(output, place):
+                refuse_links_in(output, place)
     files = {file.path for place in places for file in storage.list_files(place)}
-    return {file for file in files if file.endswith(_AVRO) and wanted(file)}
+    return {
+        file
+        for file in files
+        if file.endswith(_AVRO)
+        and wanted(file)
+        and (output is None or is_below(output, file) or file in found.expected)
+    }
 
 
 def _check(found: Inspection, listed: list[tuple[str, OutputFile]], is_whole_run: bool) -> None:
@@ -314,7 +339,7 @@ def _print(found: Inspection) -> None:
         console.width = _PIPED_WIDTH
     for manifest in found.runs.values():
         console.print(
-            f"run {_plain(manifest.run_id)}, committed {_plain(manifest.committed_at)}: "
+            f"run {printable(manifest.run_id)}, committed {printable(manifest.committed_at)}: "
             f"read {manifest.read:,}, written {manifest.written:,}, "
             f"dead-lettered {manifest.dead_lettered:,}, ignored {manifest.ignored:,}",
             soft_wrap=True,
@@ -370,12 +395,5 @@ def _table(*columns: str, numbers: int = 0) -> Table:
 def _cell(value: Any, most: int | None = _MOST_CHARACTERS) -> str:
     if value is None:
         return "[dim]null[/]"
-    text = _plain(_json_value(value) if not isinstance(value, str) else value)
+    text = printable(_json_value(value) if not isinstance(value, str) else value)
     return escape(text if most is None or len(text) <= most else text[: most - 1] + "…")
-
-
-def _plain(text: str) -> str:
-    """What a terminal would take for a command is written out."""
-    return "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
-    )

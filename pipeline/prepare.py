@@ -17,11 +17,12 @@ from schemas.mapping import Mapping, load_mapping
 from transforms import file_paths, storage
 from transforms.blocks import Context
 from transforms.commit import CommitSettings
-from transforms.manifests import manifest_path, manifests
+from transforms.manifests import manifest_path, manifests, manifests_to_replace
 from transforms.pubsub_client import check_installed, checked_name
 from transforms.pull_round import RoundLimits
 from transforms.puller import PullSettings
 from transforms.read_files import ReadLimits, match_files
+from transforms.recovery import check_links
 from transforms.write_panes import PaneSettings
 
 _RUN_ID_CHARACTERS = frozenset(string.ascii_letters + string.digits + "-_")
@@ -199,11 +200,15 @@ def _to_try(files: list[storage.FileInfo]) -> list[storage.FileInfo]:
 
 
 def check_output(settings: CommitSettings) -> None:
-    """Looks whether the output can be written, and may be.
+    """Checks that the output can be written, and may be.
 
     Raises:
+        ForeignPathError: A link or a manifest in it leads to what is not its own.
         OutputError: It cannot, or it holds a run already and `--write_mode` is `error`.
     """
+    check_links(settings)
+    if settings.write_mode == "overwrite":
+        manifests_to_replace(settings.output, settings.roots)
     for place in settings.places():
         probe = file_paths.join(place.staging(settings.run_id), "probe")
         # Not an empty one: Beam cannot write an empty object to S3.

@@ -50,6 +50,10 @@ class OutputError(JobStatusError):
     exit_code = 5
 
 
+class ForeignPathError(OutputError):
+    """A path or a link in an output leads to what is not its own; it was not followed."""
+
+
 class StoppedBySignal(BaseException):
     """SIGINT or SIGTERM ended the command.
 

@@ -23,6 +23,7 @@ from schemas.version import PIPELINE_VERSION
 from transforms import file_paths, storage
 from transforms.avro_files import AvroFile
 from transforms.books import Books, StagedFile
+from transforms.containment import refuse_foreign, refuse_links
 from transforms.encode_avro import Codec
 from transforms.manifests import (
     Intent,
@@ -31,10 +32,13 @@ from transforms.manifests import (
     manifest_at,
     manifest_path,
     manifests,
+    manifests_to_replace,
+    own_files,
     pending_path,
     read_intent,
     within,
 )
+from transforms.staging import remove_staging, staging_directory
 
 WriteMode = Literal["error", "append", "overwrite"]
 
@@ -59,7 +63,7 @@ class Place(NamedTuple):
 
     def staging(self, run_id: str) -> str:
         """Where a run stages its files."""
-        return file_paths.join(self.root, "_staging", run_id)
+        return staging_directory(self.root, run_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +111,11 @@ class CommitSettings:
         """Where both outputs lie."""
         return [self.place(name) for name in _RECORDS]
 
+    @property
+    def roots(self) -> list[str]:
+        """The directories below which everything is that a run changes."""
+        return sorted({place.root for place in self.places()})
+
 
 def commit(settings: CommitSettings, books: Books) -> str:
     """Commits a run.
@@ -125,6 +134,8 @@ def commit(settings: CommitSettings, books: Books) -> str:
     """
     path = manifest_path(settings.output, settings.run_id)
     pending = pending_path(settings.output, settings.run_id)
+    for each in (path, pending):
+        refuse_links(settings.output, each)
     intent = read_intent(pending)
     if intent is None:
         if storage.exists(path):
@@ -134,7 +145,7 @@ def commit(settings: CommitSettings, books: Books) -> str:
             books.files.append(_empty_file(settings))
         intent = _intent(settings, books)
         storage.write(pending, msgspec.json.encode(intent))
-    finish(settings.output, intent)
+    finish(settings, intent)
     return path
 
 
@@ -221,7 +232,8 @@ def _intent(settings: CommitSettings, books: Books) -> Intent:
             files.append(OutputFile(shown, file.records, file.bytes, file.sha256, place.name))
     replaces = []
     if settings.write_mode == "overwrite":
-        replaces = [within(settings.output, path) for path, _ in manifests(settings.output)]
+        replaces = manifests_to_replace(settings.output, settings.roots)
+        replaces = [within(settings.output, path) for path in replaces]
     manifest = _manifest(settings, books, files, replaces)
     staging = {place.staging(settings.run_id) for place in settings.places()}
     return Intent(
@@ -293,18 +305,35 @@ def _sorted_table(table: dict[str, Counts]) -> dict[str, Counts]:
     return {name: _sorted(counts) for name, counts in by_total}
 
 
-def finish(output: str, intent: Intent) -> None:
+def finish(settings: CommitSettings, intent: Intent) -> None:
     """Does what an intent says, from wherever it was left; the intent itself goes last.
 
+    Args:
+        settings: Of the run that does it, which may be a later one.
+        intent: What to do.
+
     Raises:
+        ForeignPathError: It is to change files that are not below the directories of this run.
         OutputError: A file is neither staged nor in its final place, or has another size there.
     """
-    manifest = intent.manifest
+    output, manifest = settings.output, intent.manifest
     pending = pending_path(output, manifest.run_id)
-    staging = [full_path(output, directory) for directory in intent.staging]
+    staging_roots = intent.staging_roots(output)
     renames = [
         (full_path(output, path), full_path(output, final)) for path, final in intent.renames
     ]
+    replaced = [full_path(output, path) for path in manifest.replaces]
+    # Nothing is changed before all paths are checked.
+    own_roots = settings.roots
+    for root in staging_roots:
+        refuse_foreign(own_roots, staging_directory(root, manifest.run_id), root)
+    for path in (path for pair in renames for path in pair):
+        refuse_foreign(own_roots, path)
+    files_of = {
+        path: own_files(output, own_roots, manifest_at(path))
+        for path in replaced
+        if storage.exists(path)
+    }
     staged = _sizes(path for path, _ in renames)
     _rename([pair for pair in renames if pair[0] in staged])
     there = _sizes(final for _, final in renames)
@@ -316,12 +345,12 @@ def finish(output: str, intent: Intent) -> None:
                 f"delete {pending} and the files of that run, then run it again",
             )
     _write_manifest(manifest_path(output, manifest.run_id), manifest)
-    # An object store takes a path for a directory only where it ends like one.
-    storage.delete([f"{directory}/" for directory in staging])
-    for directory in {directory.rpartition("/")[0] for directory in staging}:
-        storage.remove_if_empty(directory)
-    for path in manifest.replaces:
-        _remove_run(output, full_path(output, path))
+    for root in staging_roots:
+        remove_staging(root, manifest.run_id)
+    for path, files in files_of.items():
+        # The manifest says what the files are until they are gone.
+        storage.delete(files)
+        storage.delete([path])
     storage.delete([pending])
 
 
@@ -342,11 +371,3 @@ def _write_manifest(path: str, manifest: Manifest) -> None:
     except OutputError:
         if not storage.exists(path):
             raise
-
-
-def _remove_run(output: str, path: str) -> None:
-    """Removes the files of a manifest, then the manifest, which says what they are until then."""
-    if storage.exists(path):
-        files = manifest_at(path).files
-        storage.delete([full_path(output, file.path) for file in files])
-        storage.delete([path])

@@ -11,6 +11,7 @@ from schemas.avro import record_schema
 from schemas.errors import InputError
 from transforms import file_paths, storage
 from transforms.compression import DamagedInputError
+from transforms.containment import refuse_links_in
 from transforms.manifests import consumed_before, full_path, manifests
 
 Letter = dict[str, Any]
@@ -47,6 +48,7 @@ def find_dead_letters(path: str, outputs: Iterable[str] = ()) -> list[DeadLetter
     Raises:
         InputError: There is nothing, or a manifest lists a file that is missing and that was not
             replayed.
+        ForeignPathError: A link or a manifest in an output leads to what is not its own.
         OutputError: A manifest cannot be read.
     """
     path = file_paths.normal(path)
@@ -92,7 +94,10 @@ def _files_at(path: str) -> list[str]:
     matched = storage.match(path)
     if matched.files:
         return [file.path for file in matched.files]
-    for directory in (file_paths.join(path, _DEAD_LETTER), path):
+    # What lies there would be that of an output, which holds no links; elsewhere they are inputs.
+    of_output = file_paths.join(path, _DEAD_LETTER)
+    refuse_links_in(path, of_output)
+    for directory in (of_output, path):
         files = [file.path for file in storage.list_files(directory)]
         if found := [each for each in files if each.endswith(_SUFFIX)]:
             return found

@@ -2,19 +2,28 @@
 
 A manifest says what a run committed, an intent what a commit is about to do. Both hold paths that
 are relative to the output, or in full where they lie outside it, so that an output can be moved.
+Whoever can write into an output can write any path into them: each is checked when it is read.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 import msgspec
 from msgspec import Struct
 
-from schemas.errors import InputError, OutputError
-from schemas.manifest import Manifest
+from schemas.errors import ForeignPathError, InputError, OutputError
+from schemas.manifest import Manifest, OutputFile
 from transforms import file_paths, storage
+from transforms.containment import is_below, refuse_foreign, refuse_links, refuse_links_in
+from transforms.staging import staging_directory
 
 PENDING = ".pending.json"
 """How the name of an intent ends."""
+
+_MANIFEST = ".json"
+_DEAD_LETTER = "dead_letter"
 
 
 class Intent(Struct):
@@ -32,6 +41,15 @@ class Intent(Struct):
     manifest: Manifest
     request: str = ""
 
+    def staging_roots(self, output: str) -> list[str]:
+        """Returns the roots of the run, which hold its staging directories.
+
+        Raises:
+            ForeignPathError: A relative path leads out of the output.
+        """
+        end = staging_directory("", self.manifest.run_id)
+        return [full_path(output, each).removesuffix(end) for each in self.staging]
+
 
 def manifest_directory(output: str) -> str:
     """Where an output keeps its manifests."""
@@ -43,6 +61,18 @@ def manifest_path(output: str, run_id: str) -> str:
     return file_paths.join(manifest_directory(output), f"{run_id}.json")
 
 
+def manifest_files(output: str) -> list[storage.FileInfo]:
+    """Lists the manifests and intents of an output, and whatever else lies among them.
+
+    Raises:
+        ForeignPathError: One of them is a symbolic link.
+        OutputError: They cannot be listed.
+    """
+    directory = manifest_directory(output)
+    refuse_links_in(output, directory)
+    return storage.list_files(directory)
+
+
 def pending_path(output: str, run_id: str) -> str:
     """Where the intent of a bounded run lies."""
     return file_paths.join(manifest_directory(output), run_id + PENDING)
@@ -52,12 +82,13 @@ def read_intent(path: str) -> Intent | None:
     """Reads an intent; None where there is none, or one that was cut off while it was written.
 
     Raises:
+        ForeignPathError: It names what does not belong to its run.
         OutputError: It cannot be read, or is not as this version writes it.
     """
     if not storage.exists(path):
         return None
     try:
-        return msgspec.json.decode(_read(path), type=Intent)
+        intent = msgspec.json.decode(_read(path), type=Intent)
     except msgspec.ValidationError as error:
         raise OutputError(
             f"{path} was written by another version of job-status",
@@ -65,6 +96,9 @@ def read_intent(path: str) -> Intent | None:
         ) from error
     except msgspec.DecodeError:
         return None
+    _check(path, intent.manifest, PENDING)
+    _check_intent(path, intent)
+    return intent
 
 
 def within(output: str, path: str) -> str:
@@ -73,9 +107,21 @@ def within(output: str, path: str) -> str:
 
 
 def full_path(output: str, path: str) -> str:
-    """Where a file of an intent or a manifest lies."""
-    is_full = path.startswith("/") or not file_paths.is_local(path)
-    return path if is_full else file_paths.join(output, path)
+    """Where a file of an intent or a manifest lies.
+
+    Raises:
+        ForeignPathError: The path is relative and leads out of the output.
+    """
+    if path.startswith("/") or not file_paths.is_local(path):
+        return path
+    full = file_paths.join(output, path)
+    if not is_below(output, full):
+        raise ForeignPathError(
+            f"a file in {manifest_directory(output)} names {path!r}, which leads out of the "
+            "output; it was left as it is",
+            "correct or remove the file that names it, then run again",
+        )
+    return full
 
 
 def manifests(output: str) -> list[tuple[str, Manifest]]:
@@ -86,8 +132,8 @@ def manifests(output: str) -> list[tuple[str, Manifest]]:
     """
     return [
         (file.path, manifest_at(file.path))
-        for file in storage.list_files(manifest_directory(output))
-        if file.path.endswith(".json") and not file.path.endswith(PENDING)
+        for file in manifest_files(output)
+        if file.path.endswith(_MANIFEST) and not file.path.endswith(PENDING)
     ]
 
 
@@ -100,7 +146,7 @@ def manifests_of(output: str, mark: str) -> list[Manifest]:
     """
     return [
         manifest_at(file.path)
-        for file in storage.list_files(manifest_directory(output))
+        for file in manifest_files(output)
         if mark in file.path.rpartition("/")[2] and not file.path.endswith(PENDING)
     ]
 
@@ -109,12 +155,89 @@ def manifest_at(path: str) -> Manifest:
     """Reads a manifest.
 
     Raises:
+        ForeignPathError: It names what does not belong to its run.
         OutputError: It cannot be read, or is none.
     """
     try:
-        return Manifest.from_json(_read(path))
+        manifest = Manifest.from_json(_read(path))
     except msgspec.DecodeError as error:
         raise OutputError(f"{path} is not a manifest of job-status") from error
+    _check(path, manifest, _MANIFEST)
+    return manifest
+
+
+def _check(path: str, manifest: Manifest, suffix: str) -> None:
+    """Checks the paths of a manifest, which may stand in an intent.
+
+    Args:
+        path: The file that holds it.
+        manifest: What it holds.
+        suffix: How the name of such a file ends.
+
+    Raises:
+        ForeignPathError: One of them does not belong to the run.
+    """
+    output = _output_of(path)
+    if path.rpartition("/")[2] != manifest.run_id + suffix:
+        raise _foreign(path, f"the run {manifest.run_id!r}")
+    for file in manifest.files:
+        _check_file(path, manifest.run_id, file)
+    for each in manifest.replaces:
+        replaced = _full_path(path, each)
+        is_manifest = replaced.endswith(_MANIFEST) and not replaced.endswith(PENDING)
+        if not is_manifest or replaced.rpartition("/")[0] != manifest_directory(output):
+            raise _foreign(path, repr(each))
+    for each in manifest.consumed:
+        _full_path(path, each)
+
+
+def _check_file(path: str, run_id: str, file: OutputFile) -> None:
+    """Checks that a file has a name that only its run gives, and that it is not a link.
+
+    Dead letters may lie anywhere: a later command does not know --dead_letter_output of the run.
+    """
+    output = _output_of(path)
+    full = _full_path(path, file.path)
+    directory, _, name = full.rpartition("/")
+    own_name = rf"(job_status|dead_letter)-{re.escape(run_id)}-\d{{5,}}-of-\d{{5,}}\.avro"
+    found = re.fullmatch(own_name, name)
+    is_within = is_below(output, full)
+    is_elsewhere = file.output == _DEAD_LETTER and file_paths.normal(full) == file.path
+    if found is None or found[1] != file.output or not (is_within or is_elsewhere):
+        raise _foreign(path, repr(file.path))
+    refuse_links(output if is_within else directory, full)
+
+
+def _check_intent(path: str, intent: Intent) -> None:
+    """Checks that an intent moves files of its own run only, from its staging to their places."""
+    end = staging_directory("", intent.manifest.run_id)
+    for each in intent.staging:
+        if not _full_path(path, each).endswith(end):
+            raise _foreign(path, repr(each))
+    for staged, _ in intent.renames:
+        if staged.rpartition("/")[0] not in intent.staging:
+            raise _foreign(path, repr(staged))
+    if [final for _, final in intent.renames] != [file.path for file in intent.manifest.files]:
+        raise _foreign(path, "a file that its manifest does not list")
+
+
+def _full_path(path: str, named: str) -> str:
+    """Where a path lies that a manifest or an intent names; the error says which one."""
+    try:
+        return full_path(_output_of(path), named)
+    except ForeignPathError:
+        raise _foreign(path, repr(named)) from None
+
+
+def _output_of(path: str) -> str:
+    return path.rpartition("/")[0].rpartition("/")[0]
+
+
+def _foreign(path: str, named: str) -> ForeignPathError:
+    return ForeignPathError(
+        f"{path} names {named}, which does not belong to its run; it was left as it is",
+        f"correct or remove {path}, then run again",
+    )
 
 
 def _read(path: str) -> bytes:
@@ -122,6 +245,40 @@ def _read(path: str) -> bytes:
         return storage.read(path)
     except InputError as error:
         raise OutputError(error.message.replace("the input ", "")) from error
+
+
+def own_files(output: str, roots: Sequence[str], manifest: Manifest) -> list[str]:
+    """Returns the files of a manifest, in full, for a run to delete.
+
+    Args:
+        output: Where the manifest is.
+        roots: The directories of the run that deletes them.
+        manifest: Lists them.
+
+    Raises:
+        ForeignPathError: One of them does not lie below the directories.
+    """
+    files = [full_path(output, file.path) for file in manifest.files]
+    for file in files:
+        refuse_foreign(roots, file)
+    return files
+
+
+def manifests_to_replace(output: str, roots: Sequence[str]) -> list[str]:
+    """Returns the manifests of an output, for a run to delete with all their files.
+
+    Args:
+        output: Where they are.
+        roots: The directories of the run.
+
+    Raises:
+        ForeignPathError: A file does not lie below the directories.
+        OutputError: A manifest cannot be read.
+    """
+    found = manifests(output)
+    for _, manifest in found:
+        own_files(output, roots, manifest)
+    return [path for path, _ in found]
 
 
 def consumed_before(output: str) -> set[str]:

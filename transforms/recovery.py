@@ -8,7 +8,15 @@ from dataclasses import replace
 
 from transforms import file_paths, storage
 from transforms.commit import CommitSettings, finish
-from transforms.manifests import PENDING, manifest_directory, pending_path, read_intent
+from transforms.containment import refuse_links, refuse_links_in
+from transforms.manifests import (
+    PENDING,
+    manifest_directory,
+    manifest_files,
+    pending_path,
+    read_intent,
+)
+from transforms.staging import remove_staging, staging_root
 
 _OLD_SECONDS = 24 * 3600
 """Under `append` another run may be alive; staging this old belongs to none."""
@@ -24,10 +32,12 @@ def recover(settings: CommitSettings) -> list[str]:
         The ids of the runs whose commit was completed.
 
     Raises:
+        ForeignPathError: A link or an intent leads out of the output.
         OutputError: A commit cannot be completed.
     """
+    check_links(settings)
     completed, cut_off = [], []
-    for path, _ in storage.list_files(manifest_directory(settings.output)):
+    for path, _ in manifest_files(settings.output):
         if path.endswith(_PART):
             cut_off.append(path)
         elif path.endswith(PENDING):
@@ -35,7 +45,7 @@ def recover(settings: CommitSettings) -> list[str]:
             if intent is None:
                 cut_off.append(path)
             else:
-                finish(settings.output, intent)
+                finish(settings, intent)
                 completed.append(intent.manifest.run_id)
     alive = _remove_staging(settings)
     # What a living run is writing at this moment looks cut off too.
@@ -59,7 +69,7 @@ def interrupted_same(settings: CommitSettings, inputs: Iterable[storage.FileInfo
         The id of that run, or None if there is none.
     """
     expected = set(inputs)
-    for path, _ in storage.list_files(manifest_directory(settings.output)):
+    for path, _ in manifest_files(settings.output):
         intent = read_intent(path) if path.endswith(PENDING) else None
         if intent is None or not settings.request or intent.request != settings.request:
             continue
@@ -68,22 +78,35 @@ def interrupted_same(settings: CommitSettings, inputs: Iterable[storage.FileInfo
     return None
 
 
+def check_links(settings: CommitSettings) -> None:
+    """Checks the directories that a run uses, and the entries that it would find in them.
+
+    Raises:
+        ForeignPathError: One of them is a symbolic link.
+        OutputError: A directory cannot be listed.
+    """
+    refuse_links_in(settings.output, manifest_directory(settings.output))
+    for place in settings.places():
+        refuse_links_in(place.root, staging_root(place.root))
+        if place.files != place.root:
+            refuse_links(place.root, place.files)
+
+
 def _remove_staging(settings: CommitSettings) -> set[str]:
     """Removes staging that belongs to no living run, and returns the ids of those that may live."""
     alive = set()
-    for place in settings.places():
-        staging = file_paths.join(place.root, "_staging")
+    for root in settings.roots:
+        staging = staging_root(root)
         for run_id in storage.list_directories(staging):
-            directory = file_paths.join(staging, run_id)
             if settings.write_mode != "append" or run_id == settings.run_id:
-                storage.delete([f"{directory}/"])
+                remove_staging(root, run_id)
                 continue
-            newest = storage.newest_change(directory)
+            newest = storage.newest_change(file_paths.join(staging, run_id))
             if newest is None:
                 # Not the whole tree: its run may be about to stage its first file.
-                storage.remove_if_empty(directory)
+                storage.remove_if_empty(file_paths.join(staging, run_id))
             elif time.time() - newest > _OLD_SECONDS:
-                storage.delete([f"{directory}/"])
+                remove_staging(root, run_id)
             else:
                 alive.add(run_id)
         storage.remove_if_empty(staging)
@@ -97,9 +120,8 @@ def clear_staging_of(settings: CommitSettings, mark: str) -> None:
         settings: Where it wrote.
         mark: Stands in the names of all its commits, and in no others.
     """
-    for place in settings.places():
-        staging = file_paths.join(place.root, "_staging")
-        for run_id in storage.list_directories(staging):
+    for root in settings.roots:
+        for run_id in storage.list_directories(staging_root(root)):
             if mark in run_id:
                 clear_staging(replace(settings, run_id=run_id))
 
@@ -108,6 +130,5 @@ def clear_staging(settings: CommitSettings) -> None:
     """Removes what this run staged and will not commit; a commit under way needs what is staged."""
     if read_intent(pending_path(settings.output, settings.run_id)) is not None:
         return
-    for place in settings.places():
-        storage.delete([f"{place.staging(settings.run_id)}/"])
-        storage.remove_if_empty(file_paths.join(place.root, "_staging"))
+    for root in settings.roots:
+        remove_staging(root, settings.run_id)

@@ -11,10 +11,17 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from schemas.errors import InputError, JobStatusError, OutputError, UsageError
+from schemas.errors import (
+    ForeignPathError,
+    InputError,
+    JobStatusError,
+    OutputError,
+    UsageError,
+)
 
 _CARRIED: dict[str, type[JobStatusError]] = {
-    kind.__name__: kind for kind in (InputError, OutputError, UsageError, JobStatusError)
+    kind.__name__: kind
+    for kind in (ForeignPathError, InputError, OutputError, UsageError, JobStatusError)
 }
 _MARK = re.compile(r"\[job-status (\w+) ([A-Za-z0-9+/=]+)\]")
 

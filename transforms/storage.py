@@ -240,7 +240,9 @@ def list_directories(directory: str) -> list[str]:
     try:
         if is_local(directory):
             with os.scandir(directory) as entries:
-                return sorted(entry.name for entry in entries if entry.is_dir())
+                return sorted(
+                    entry.name for entry in entries if entry.is_dir(follow_symlinks=False)
+                )
         prefix = directory.rstrip("/") + "/"
         found = FileSystems.match([prefix + "**"])[0].metadata_list
     except (FileNotFoundError, NotADirectoryError):
@@ -249,6 +251,23 @@ def list_directories(directory: str) -> list[str]:
         raise OutputError(f"cannot list {directory}: {reason(error)}") from error
     names = {item.path.removeprefix(prefix) for item in found}
     return sorted({name.partition("/")[0] for name in names if "/" in name})
+
+
+def links(directory: str) -> list[str]:
+    """The symbolic links right in a directory; none where there is no such directory.
+
+    Raises:
+        OutputError: It is there and cannot be listed.
+    """
+    if not is_local(directory):
+        return []
+    try:
+        with os.scandir(directory) as entries:
+            return sorted(entry.path for entry in entries if entry.is_symlink())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise OutputError(f"cannot list {directory}: {reason(error)}") from error
 
 
 def rename(pairs: Sequence[tuple[str, str]]) -> None:
@@ -321,6 +340,8 @@ def delete(paths: Sequence[str]) -> None:
 
 
 def _delete_local(path: str) -> None:
+    # With a slash behind it, a link to a directory passes for the directory.
+    path = path.rstrip("/")
     # Beam would take a path with a bracket in it for a pattern.
     with suppress(FileNotFoundError):
         if os.path.isdir(path) and not os.path.islink(path):
@@ -343,8 +364,9 @@ def newest_change(directory: str) -> float | None:
         for where, _, names in os.walk(directory):
             for name in names:
                 with suppress(FileNotFoundError):
-                    changed = os.stat(os.path.join(where, name)).st_mtime
-                    newest = changed if newest is None else max(newest, changed)
+                    status = os.lstat(os.path.join(where, name))
+                    if not stat.S_ISLNK(status.st_mode):
+                        newest = max(newest or status.st_mtime, status.st_mtime)
         return newest
     found = FileSystems.match([join(directory, "**")])[0].metadata_list
     return max((item.last_updated_in_seconds for item in found), default=None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import tempfile
 import time
 from collections import Counter
@@ -22,7 +23,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from msgspec.structs import replace as replace_struct
 
-from schemas.errors import InputError, JobStatusError, OutputError
+from schemas.errors import ForeignPathError, InputError, JobStatusError, OutputError
 from schemas.manifest import Manifest
 from tests.conftest import ReadRecords
 from tests.transforms.faults import Killed, failing
@@ -307,7 +308,7 @@ def test_two_that_complete_the_same_commit_do_not_disturb_each_other(tmp_path: P
     assert intent is not None
     renamed = len(intent.renames) // 2
     with failing(renamed), pytest.raises(Killed):
-        finish(run.output, intent)
+        finish(run, intent)
 
     real_rename = storage.rename
 
@@ -317,8 +318,8 @@ def test_two_that_complete_the_same_commit_do_not_disturb_each_other(tmp_path: P
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(storage, "rename", rename_after_the_other)
-        finish(run.output, intent)
-    finish(run.output, intent)
+        finish(run, intent)
+    finish(run, intent)
     assert _content(tmp_path) == _content_of(payloads)
     assert _leftovers(tmp_path) == []
 
@@ -602,6 +603,54 @@ def test_dead_letters_go_to_another_filesystem(tmp_path: Path, objects: dict[str
         files = [each.path for each in manifest.files if each.output == "dead_letter"]
         assert files == sorted(objects)
         assert _leftovers(output) == []
+
+
+@pytest.mark.parametrize(
+    "path", ["../victim/a", "mem://bucket/out/../victim/a", "mem://bucket/victim/a", "/victim/a"]
+)
+def test_on_an_object_store_nothing_outside_the_output_is_deleted(
+    objects: dict[str, bytes], path: str
+) -> None:
+    old = settings("mem://bucket/out", "old")
+    run_once(old, OLD)
+    objects["mem://bucket/victim/a"] = objects["mem://bucket/out/../victim/a"] = b"precious"
+    manifest = Manifest.from_json(objects[manifest_path(old.output, "old")])
+    manifest.files.append(replace_struct(manifest.files[0], path=path))
+    objects[manifest_path(old.output, "old")] = manifest.to_json()
+    new = replace(old, run_id="new", write_mode="overwrite")
+    books = stage(new, NEW)
+    before = dict(objects)
+    with pytest.raises(ForeignPathError, match=re.escape(repr(path))):
+        commit(new, books)
+    assert objects == before
+
+
+@pytest.mark.parametrize("bad", [0, 1])
+def test_a_commit_into_another_directory_is_completed_by_a_run_that_has_it_too(
+    tmp_path: Path, bad: int
+) -> None:
+    letters = str(tmp_path / "letters")
+    run = settings(str(tmp_path / "out"), "run", dead_letter_output=letters)
+    books = stage(run, lines(0, 3, bad=bad))
+    with failing(1), pytest.raises(Killed):
+        commit(run, books)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(ForeignPathError) as caught:
+        recover(replace(run, run_id="next", dead_letter_output=None))
+    assert caught.value.hint is not None
+    assert f"--dead_letter_output '{letters}'" in caught.value.hint
+    assert sorted(tmp_path.rglob("*")) == before
+    assert recover(replace(run, run_id="next")) == ["run"]
+
+
+def test_a_link_that_comes_while_a_run_works_stops_its_commit(tmp_path: Path) -> None:
+    run = settings(str(tmp_path / "out"), "run")
+    books = stage(run, NEW)
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "out" / "job_status").symlink_to(tmp_path / "theirs")
+    with pytest.raises(ForeignPathError, match="symbolic link"):
+        commit(run, books)
+    assert list((tmp_path / "theirs").iterdir()) == []
 
 
 def test_many_threads_stage_and_commit_runs_of_one_output(tmp_path: Path) -> None:

@@ -7,10 +7,16 @@ import traceback
 
 import pytest
 
-from schemas.errors import InputError, JobStatusError, OutputError, UsageError
+from schemas.errors import (
+    ForeignPathError,
+    InputError,
+    JobStatusError,
+    OutputError,
+    UsageError,
+)
 from transforms.refusals import WorkerError, carried_error, carried_to_launcher
 
-KINDS = [JobStatusError, InputError, OutputError, UsageError]
+KINDS = [JobStatusError, InputError, OutputError, ForeignPathError, UsageError]
 
 
 def _raised(error: Exception) -> BaseException:

@@ -311,6 +311,23 @@ def test_only_what_is_named_is_deleted(tmp_path: Path) -> None:
     assert storage.exists(kept)
 
 
+@pytest.mark.parametrize("end", ["", "/"])
+def test_a_link_to_a_directory_is_deleted_and_not_the_directory(tmp_path: Path, end: str) -> None:
+    kept = _file(tmp_path / "theirs" / "a")
+    (tmp_path / "link").symlink_to("theirs")
+    storage.delete([f"{tmp_path}/link{end}"])
+    assert os.listdir(tmp_path) == ["theirs"]
+    assert storage.exists(kept)
+
+
+def test_a_link_to_a_directory_is_not_among_the_directories(tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "link").symlink_to("own")
+    assert storage.list_directories(str(tmp_path)) == ["own"]
+    assert storage.links(str(tmp_path)) == [f"{tmp_path}/link"]
+    assert storage.links(f"{tmp_path}/none") == []
+
+
 def test_what_stays_although_it_was_to_go_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -337,6 +354,8 @@ def test_the_newest_change_below_a_directory(tmp_path: Path) -> None:
     for name, seconds in (("a/b", 1000), ("c", 3000), ("a/d/e", 2000)):
         os.utime(_file(tmp_path / name), (seconds, seconds))
     (tmp_path / "gone").symlink_to("nothing")
+    os.utime(_file(tmp_path.parent / "theirs"), (4000, 4000))
+    (tmp_path / "link").symlink_to("../theirs")
     assert storage.newest_change(str(tmp_path)) == 3000
 
 
