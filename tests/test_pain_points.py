@@ -10,16 +10,23 @@ import gzip
 import io
 import pickle
 import re
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
 import fastavro
+import grpc
 import pyarrow as pa
 import pytest
 from apache_beam.io.avroio import WriteToAvro
 from apache_beam.io.filesystems import FileSystems
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.portability.prism_runner import PrismRunner
+
+from pipeline.prism_engine import PrismEngine
+from tests.components import component_path
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "pain-points.md").read_text("utf-8")
@@ -148,6 +155,27 @@ def test_a_rename_overwrites_without_a_word(tmp_path: Path) -> None:
 def test_ten_rows_of_a_batch_travel_with_all_of_it() -> None:
     batch = pa.record_batch({"t": ["x" * 100] * 10_000})
     assert len(pickle.dumps(batch.slice(0, 10))) > 100_000
+
+
+class _StockFollower(PrismEngine):
+    """Starts Prism as we do, and follows its jobs as Beam does."""
+
+    create_job_service_handle = PrismRunner.create_job_service_handle
+
+
+@pytest.mark.needs("prism")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_job_on_prism_ends_with_the_timeout_of_requests() -> None:
+    location = f"--prism_location={component_path('prism')}"
+    options = PipelineOptions([location, "--job_server_timeout=2", "--environment_type=LOOPBACK"])
+    engine = _StockFollower(options)
+    try:
+        pipeline = beam.Pipeline(runner=engine, options=options)
+        _ = pipeline | beam.Create([6]) | beam.Map(time.sleep)
+        with pytest.raises(grpc.RpcError, match="DEADLINE_EXCEEDED"):
+            pipeline.run().wait_until_finish()
+    finally:
+        engine.stop()
 
 
 def test_the_page_names_every_test_and_every_test_is_on_it() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ from tests.pipeline.command import run
 from tests.pubsub import Server, wait_for
 from tests.streaming.command import Place
 from tests.streaming.traffic import envelopes
+from tests.test_deploy import commands
 
 pytestmark = [pytest.mark.needs("flink"), pytest.mark.needs("java")]
 
@@ -30,19 +32,36 @@ def on_flink() -> tuple[str, ...]:
     return ("--runner=FlinkRunner", f"--flink_job_server_jar={component_path('flink')}")
 
 
+def documented(*, streaming: bool, replaced: dict[str, str]) -> list[str]:
+    """The arguments of the command in docs/deploy.md that starts Flink by itself.
+
+    Args:
+        streaming: Whether to take the stream.
+        replaced: Paths and names of the page, and those of the test.
+    """
+    replaced["--flink_job_server_jar=$jar"] = f"--flink_job_server_jar={component_path('flink')}"
+    (found,) = [
+        words
+        for words in commands("job-status run")
+        if "--flink_job_server_jar=$jar" in words and ("--streaming" in words) == streaming
+    ]
+    assert set(replaced) <= set(found)
+    return [replaced.get(word, word) for word in found[1:]]
+
+
 @pytest.fixture(scope="module")
 def events(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory of a few files, with bad payloads among the good ones."""
     directory = tmp_path_factory.mktemp("events")
     for number in range(3):
         lines = [*envelopes(EVENTS, number, 0.02), b"{", b'{"event":"account.created"}']
-        (directory / f"{number}.jsonl").write_bytes(b"\n".join(lines))
+        (directory / f"{number}.jsonl.gz").write_bytes(gzip.compress(b"\n".join(lines)))
     return directory
 
 
 def start(events: Path, output: Path, *more: str) -> Job:
     """Starts a run on Flink as a user does."""
-    arguments = ["run", "--input", str(events / "*.jsonl"), "--output", str(output)]
+    arguments = ["run", "--input", str(events / "*.jsonl.gz"), "--output", str(output)]
     return Job([*arguments, *on_flink(), *more], output.parent / "log", from_nothing=True)
 
 
@@ -62,15 +81,19 @@ def counts(report: Path) -> dict[str, object]:
     return {name: loaded[name] for name in loaded if name.startswith(("by_", "ignored", "read"))}
 
 
-def test_a_batch_gives_what_the_local_engine_gives(events: Path, tmp_path: Path) -> None:
+def test_the_documented_batch_gives_what_the_local_engine_gives(
+    events: Path, tmp_path: Path
+) -> None:
     flink, local = tmp_path / "flink", tmp_path / "local"
-    report = tmp_path / "report.json"
-    job = start(events, flink, "--report", str(tmp_path / "flink.json"))
+    replaced = {"events/*.jsonl.gz": f"{events}/*.jsonl.gz", "/tmp/out": str(flink)}
+    arguments = documented(streaming=False, replaced=replaced)
+    report = ("--report", str(tmp_path / "flink.json"))
+    job = Job([*arguments, *report], tmp_path / "log", from_nothing=True)
     assert job.wait(SECONDS) == 0, job.log.read_text()
-    said = run("--input", events / "*.jsonl", "--output", local, "--report", report)
-    assert said.code == 0
+    given = ("--input", events / "*.jsonl.gz", "--output", local)
+    assert run(*given, "--report", tmp_path / "local.json").code == 0
     assert records_in(flink) == records_in(local)
-    assert counts(tmp_path / "flink.json") == counts(report)
+    assert counts(tmp_path / "flink.json") == counts(tmp_path / "local.json")
     assert left_over(flink) == []
     assert job.seconds_until_gone(SECONDS) is not None
 
@@ -92,7 +115,7 @@ def many(events: Path, tmp_path: Path) -> Path:
     directory = tmp_path / "many"
     directory.mkdir()
     for copy in range(300):
-        os.link(events / "1.jsonl", directory / f"{copy}.jsonl")
+        os.link(events / "1.jsonl.gz", directory / f"{copy}.jsonl.gz")
     return directory
 
 
@@ -125,16 +148,22 @@ def test_a_level_that_java_does_not_know_is_refused_before_anything_starts(
     events: Path, tmp_path: Path
 ) -> None:
     level = "--default_sdk_harness_log_level=CRITICAL"
-    said = run("--input", events / "*.jsonl", "--output", tmp_path / "out", *on_flink(), level)
+    said = run("--input", events / "*.jsonl.gz", "--output", tmp_path / "out", *on_flink(), level)
     assert said.code == 2
     assert "use one of DEBUG, INFO, WARN, ERROR" in said.err
 
 
 @pytest.mark.needs("pubsub_emulator")
-def test_a_stream_commits_acknowledges_and_stops_at_sigterm(server: Server, tmp_path: Path) -> None:
+def test_the_documented_stream_commits_acknowledges_and_stops_at_sigterm(
+    server: Server, tmp_path: Path
+) -> None:
     place = Place(server, server.create(), tmp_path)
     sent = server.publish(place.published.topic, envelopes(EVENTS, 1))
-    job = place.start(["--streaming", "--window_seconds", "2", *on_flink()])
+    subscription = "projects/my-project/subscriptions/job-events"
+    replaced = {subscription: place.published.subscription, "/tmp/out": str(place.output)}
+    arguments = documented(streaming=True, replaced=replaced)
+    server_of_tests = {"PUBSUB_EMULATOR_HOST": server.address}
+    job = Job([*arguments, "--window_seconds", "2"], tmp_path / "log", environment=server_of_tests)
     wait_until(lambda: bool(place.manifests()), job)
     sent += server.publish(place.published.topic, envelopes(EVENTS, 2))
     place.wait_until_read(len(sent), job)
