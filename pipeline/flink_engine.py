@@ -13,11 +13,20 @@ from apache_beam.runners.portability.flink_runner import FlinkJarJobServer, Flin
 from apache_beam.runners.portability.job_server import JobServer, StopOnExitJobServer
 
 from pipeline.job_server import PortableEngine, supervised
+from schemas.errors import UsageError
 
 
 class _Server(FlinkJarJobServer):
     def subprocess_cmd_and_endpoint(self) -> tuple[list[Any], str]:
-        command, endpoint = super().subprocess_cmd_and_endpoint()
+        try:
+            command, endpoint = super().subprocess_cmd_and_endpoint()
+        except Exception as error:
+            # Beam fetches the jar, and raises whatever the download does.
+            raise UsageError(
+                "the job server for Flink is not there and cannot be fetched "
+                f"({type(error).__name__})",
+                "give it with --flink_job_server_jar FILE; docs/deploy.md says how to build it",
+            ) from error
         return supervised(command), endpoint
 
     def stop(self) -> None:

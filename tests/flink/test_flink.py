@@ -144,6 +144,16 @@ def test_flink_ends_with_a_command_that_is_killed(many: Path, tmp_path: Path) ->
     assert job.seconds_until_gone(SECONDS) is not None
 
 
+def test_a_job_server_that_cannot_be_fetched_is_named(events: Path, tmp_path: Path) -> None:
+    nowhere = "--flink_job_server_jar=http://127.0.0.1:1/flink-job-server.jar"
+    arguments = ("--input", events / "*.jsonl.gz", "--output", tmp_path / "out", nowhere)
+    said = run(*arguments, "--runner=FlinkRunner", f"--jar_cache_dir={tmp_path / 'cache'}")
+    assert said.code == 2
+    assert "the job server for Flink is not there and cannot be fetched" in said.err
+    assert "give it with --flink_job_server_jar FILE" in said.err
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_level_that_java_does_not_know_is_refused_before_anything_starts(
     events: Path, tmp_path: Path
 ) -> None:
