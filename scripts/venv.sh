@@ -5,9 +5,12 @@
 
 : "${root:?}"
 venv=$root/.venv
-# Describes the last complete installation; a .venv without it was left half made.
-stamp=$venv/installed
-# Also what is locked while .venv is worked on, so it lies outside.
+# A new environment is made beside .venv, and replaces it when it is complete.
+new=$root/.venv.new
+old=$root/.venv.old
+# Describes what was installed.
+stamp=installed
+# Also what is locked while an environment is made, so it lies outside.
 log=$root/.venv.log
 # What a run imports, its worker processes included.
 modules='pipeline.cli, pipeline.run, apache_beam.runners.worker.sdk_worker_main'
@@ -52,25 +55,50 @@ install it (on Debian and Ubuntu: apt install python$version-venv)"
   fail "${no_venv:-${wrong_version:-$problem}}"
 }
 
-# True where .venv was once complete, in this place, for the interpreter that it still finds.
-is_whole() {
-  version=$(version_of "$venv/bin/python") || return 1
-  [ "$(head -n 2 "$stamp" 2>/dev/null)" = "$version
-$root" ] || return 1
-  [ -z "${PYTHON:-}" ] || [ "$(version_of "$PYTHON")" = "$version" ]
+# Describes the installation of lock file $1 here, for Python $2.
+describe() {
+  printf '%s\n' "$1" "$2" "$root"
+  (cd "$root" && cksum pyproject.toml setup.py requirements.lock requirements-dev.lock)
 }
-
-checksums() { (cd "$root" && cksum pyproject.toml setup.py requirements.lock requirements-dev.lock); }
 
 # True where .venv holds what lock file $1 asks for; the development lock holds all of the other.
 is_ready() {
-  is_whole || return 1
-  sums=$(checksums)
-  case $(tail -n +3 "$stamp") in
-    "$1
-$sums" | "requirements-dev.lock
-$sums") return 0 ;;
+  version=$(version_of "$venv/bin/python") || return 1
+  [ -z "${PYTHON:-}" ] || [ "$(version_of "$PYTHON")" = "$version" ] || return 1
+  case $(cat "$venv/$stamp" 2>/dev/null) in
+    "$(describe "$1" "$version")" | "$(describe requirements-dev.lock "$version")") return 0 ;;
     *) return 1 ;;
+  esac
+}
+
+# Prints the first error of the last step in the log, the line after it, and the last lines.
+reason() {
+  awk '
+    /^== / { n = 0 }
+    !NF { next }
+    n || /^ *(ERROR|Error|error)/ { line[++n] = $0 }
+    { last = $0 }
+    END {
+      if (!n) line[++n] = last
+      for (i = 1; i <= n; i++) if (i < 3 || i > n - 3) print "  " substr(line[i], 1, 300)
+    }' "$log"
+}
+
+# Prints what to do about the failure in the log, if its cause is known.
+hint() {
+  case $(reason && tail -n 10 "$log") in
+    *'DO NOT MATCH THE HASHES'*)
+      echo 'the package index serves other files than the lock file names: check which one pip uses'
+      ;;
+    *'No space left'* | *'quota exceeded'*) echo 'the disk is full: free some space' ;;
+    *CERTIFICATE_VERIFY_FAILED*)
+      echo "pip does not trust the package index's certificate: name one with PIP_CERT=FILE"
+      ;;
+    *'onnection broken'* | *'onnection refused'* | *'onnection reset'* | *'onnection aborted'* | \
+      *'name resolution'* | *'Name or service not known'* | *'nodename nor servname'* | \
+      *'etwork is unreachable'* | *'imed out'*)
+      echo 'the package index cannot be reached: check the network and the proxy'
+      ;;
   esac
 }
 
@@ -78,34 +106,53 @@ $sums") return 0 ;;
 logged() {
   what=$1
   shift
+  echo "== $what" >>"$log"
   (cd "$root" && "$@") >>"$log" 2>&1 && return
-  why=$(grep -E '^(ERROR|Error|error)' "$log" | tail -n 1 | cut -c 1-200)
-  fail "$what failed${why:+ ($why)}: check the network and the disk, then run this again; all of it: $log"
+  rm -rf "$new"
+  say "$what failed:"
+  reason >&2
+  advice=$(hint)
+  [ -z "$advice" ] || say "$advice"
+  [ ! -e "$venv" ] || say '.venv is unchanged'
+  fail "the complete output is in $log"
 }
 
-# Installs lock file $1 and the project. The stamp goes first and comes last, so that an
-# installation that was broken off is started again from nothing.
+# Installs lock file $1 and the project into a new environment, which then replaces .venv.
 install() {
   : >"$log"
-  if is_whole; then
-    rm -f "$stamp"
-  else
-    say "making .venv with $python"
-    logged 'making .venv' "$python" -I -m venv --clear "$venv"
-  fi
-  say "installing $1 into .venv (a minute or two the first time)"
+  # What a set-up left that was killed; this one holds the lock.
+  rm -rf "$new" "$old"
+  say "making .venv with $python"
+  logged 'making .venv' "$python" -I -m venv --prompt .venv "$new"
+  say "installing $1 into .venv (a minute or two)"
   lock=$1
   # Compiling all modules would take a third of the time; most are never imported, see below.
-  set -- "$venv/bin/python" -m pip install --disable-pip-version-check --no-input --no-compile
+  set -- "$new/bin/python" -m pip install --disable-pip-version-check --no-input --no-compile
   # The lock is complete. With dependencies, pip 23 asks for pins that it then does not see.
   logged "installing $lock" "$@" --no-deps --require-hashes -r "$lock"
   logged 'installing job-status' "$@" --no-deps --no-build-isolation --editable .
-  logged "checking $lock" "$venv/bin/python" -m pip check
+  logged "checking $lock" "$new/bin/python" -m pip check
   # Python keeps what it compiles, unless the environment forbids it: then each start would take
   # seconds more. -I does not look at the environment.
-  logged 'compiling job-status' "$venv/bin/python" -I -c "import $modules"
-  { version_of "$venv/bin/python" && printf '%s\n' "$root" "$lock" && checksums; } >"$stamp.new"
-  mv "$stamp.new" "$stamp"
+  logged 'compiling job-status' "$new/bin/python" -I -c "import $modules"
+  describe "$lock" "$(version_of "$new/bin/python")" >"$new/$stamp"
+  # Scripts hold the absolute path of their environment. With a link in place of .venv they would
+  # name its target, and running jobs and activated shells would lose that at the next set-up.
+  logged 'replacing .venv' "$new/bin/python" -I -c '
+import os, sys
+from pathlib import Path
+
+new, venv, old = map(Path, sys.argv[1:])
+for path in [*new.glob("bin/*"), new / "pyvenv.cfg"]:
+    if path.is_file() and not path.is_symlink():
+        content = path.read_bytes()
+        if bytes(new) in content:
+            path.write_bytes(content.replace(bytes(new), bytes(venv)))
+if os.path.lexists(venv):
+    venv.rename(old)
+new.rename(venv)
+' "$new" "$venv" "$old"
+  rm -rf "$old"
 }
 
 # Makes .venv ready for lock file $1; returns at once where it is.

@@ -13,7 +13,7 @@ LOCKS = ("requirements.lock", "requirements-dev.lock")
 
 # Everything but Python that the scripts call.
 TOOLS = (
-    *("cat", "cksum", "cut", "dirname", "env", "grep", "head", "mkdir", "mv"),
+    *("awk", "cat", "cksum", "dirname", "env", "mkdir"),
     *("printf", "readlink", "rm", "sh", "sleep", "tail"),
 )
 
@@ -31,8 +31,15 @@ WITHOUT_VENV = """\
 exec {python} -I -c 'import sys; sys.modules["ensurepip"] = None; exec(sys.argv[2])' "$@"
 """
 
+# A python3 that is the real one.
+REAL = """\
+#!/bin/sh
+exec {python} "$@"
+"""
+
 # A python3 whose venv and pip only note that they were called; a job-status that prints its
-# directory and arguments. $FAIL names the one that fails, $SLOW makes an installation last.
+# directory and arguments. $FAIL names the one that fails, $SAYS is what pip then prints, $SLOW
+# makes an installation last.
 RECORDING = """\
 #!/bin/sh
 [ "$1" = -I ] && shift
@@ -43,14 +50,14 @@ case "$1 $2" in
     rm -rf "$venv"
     mkdir -p "$venv/bin"
     cat "$0" >"$venv/bin/python"
-    printf '#!/bin/sh\\nprintf "%%s|" "$PWD" "$@"\\n' >"$venv/bin/job-status"
+    printf '#!/bin/sh\\n# %s/bin\\nprintf "%%s|" "$PWD" "$@"\\n' "$venv" >"$venv/bin/job-status"
     chmod +x "$venv/bin/python" "$venv/bin/job-status"
     ;;
   "-m pip")
     for last; do :; done
     echo "pip $last" >>"$CALLS"
     sleep "${{SLOW:-0}}"
-    if [ "${{FAIL:-}}" = pip ]; then echo 'ERROR: No matching distribution found'; exit 1; fi
+    if [ "${{FAIL:-}}" = pip ]; then printf '%s\\n' "$SAYS"; exit 1; fi
     ;;
   "-c import pipeline."*)
     echo compile >>"$CALLS"
@@ -89,7 +96,7 @@ class Machine:
         path.chmod(0o755)
 
     def environment(self, **more: str) -> dict[str, str]:
-        return {"PATH": str(self.bin), "CALLS": str(self.calls), **more}
+        return {"PATH": str(self.bin), "CALLS": str(self.calls), "SAYS": "ERROR: broken", **more}
 
     def start(self, script: str | Path, *arguments: str, **more: str) -> subprocess.Popen[str]:
         """Starts a script of the checkout from another directory."""
@@ -118,3 +125,7 @@ class Machine:
         lines = self.calls.read_text().splitlines()
         self.calls.unlink()
         return lines
+
+    def environments(self) -> list[str]:
+        """The environments in the checkout, complete or not."""
+        return sorted(path.name for path in self.root.glob(".venv*") if path.is_dir())

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 import shutil
+import socket
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 from packaging.specifiers import SpecifierSet
 
 from tests.interpreters import VERSIONS
-from tests.machine import OTHER_VERSION, RECORDING, ROOT, SCRIPTS, WITHOUT_VENV, Machine
+from tests.machine import OTHER_VERSION, REAL, RECORDING, ROOT, SCRIPTS, WITHOUT_VENV, Machine
 
 PYTEST = "pytest --numprocesses auto --dist worksteal"
 
@@ -23,6 +25,7 @@ def machine(tmp_path: Path) -> Machine:
 
 INSTALLED = ["venv", "pip requirements.lock", "pip .", "pip check", "compile"]
 INSTALLED_FOR_TESTS = ["venv", "pip requirements-dev.lock", "pip .", "pip check", "compile"]
+CHECKS = ["ruff check .", "ruff format --check .", "mypy", PYTEST]
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
@@ -68,17 +71,6 @@ class TestWhatIsMissingIsSaidInOneLine:
         assert done.stderr.startswith(f"{script}: PYTHON=/nowhere/python3 does not run: ")
         assert done.stderr.count("\n") == 1
 
-    def test_packages_cannot_be_fetched(self, machine: Machine, script: str) -> None:
-        machine.python(RECORDING)
-        done = machine.run(script, FAIL="pip")
-        *_, last = done.stderr.splitlines()
-        assert done.returncode == 1
-        assert re.fullmatch(
-            rf"{script}: installing requirements.*\.lock failed "
-            r"\(ERROR: No matching distribution found\): check the network .*/\.venv\.log",
-            last,
-        )
-
 
 class TestInterpreter:
     def test_a_suitable_one_is_found_behind_one_that_is_too_new(self, machine: Machine) -> None:
@@ -119,6 +111,15 @@ class TestInterpreter:
         assert " | ".join(VERSIONS) + ")" in (ROOT / "scripts" / "venv.sh").read_text()
 
 
+def kill_while_installing(machine: Machine, script: str) -> None:
+    machine.called()
+    process = machine.start(script, SLOW="0.2")
+    while not machine.calls.exists() or "pip" not in machine.calls.read_text():
+        assert process.poll() is None
+    process.kill()
+    process.communicate()
+
+
 class TestInstallation:
     def test_the_second_start_installs_nothing(self, machine: Machine) -> None:
         machine.python(RECORDING)
@@ -128,22 +129,26 @@ class TestInstallation:
         assert (again.returncode, again.stderr) == (0, "")
         assert machine.called() == []
 
+    def test_scripts_name_the_place_where_the_environment_stays(self, machine: Machine) -> None:
+        machine.python(RECORDING)
+        machine.run("run_local.sh", "schema")
+        script = machine.root / ".venv" / "bin" / "job-status"
+        assert script.read_text().splitlines()[1] == f"# {script.parent}"
+
     def test_the_development_environment_serves_both(self, machine: Machine) -> None:
         machine.python(RECORDING)
-        checks = ["ruff check .", "ruff format --check .", "mypy", PYTEST]
         assert machine.run("run_tests.sh").returncode == 0
-        assert machine.called() == [*INSTALLED_FOR_TESTS, *checks]
+        assert machine.called() == [*INSTALLED_FOR_TESTS, *CHECKS]
         assert machine.run("run_local.sh", "schema").returncode == 0
         assert machine.called() == []
 
-    def test_the_development_tools_are_added_to_the_same_environment(
-        self, machine: Machine
-    ) -> None:
+    def test_the_development_tools_come_with_a_new_environment(self, machine: Machine) -> None:
         machine.python(RECORDING)
         machine.run("run_local.sh", "schema")
         machine.called()
         machine.run("run_tests.sh")
-        assert machine.called()[:2] == ["pip requirements-dev.lock", "pip ."]
+        assert machine.called() == [*INSTALLED_FOR_TESTS, *CHECKS]
+        assert machine.environments() == [".venv"]
 
     @pytest.mark.parametrize("name", ["requirements.lock", "pyproject.toml", "setup.py"])
     def test_a_changed_file_installs_again(self, machine: Machine, name: str) -> None:
@@ -153,7 +158,22 @@ class TestInstallation:
         with (machine.root / name).open("a") as file:
             file.write("\n")
         machine.run("run_local.sh", "schema")
-        assert machine.called() == INSTALLED[1:]
+        assert machine.called() == INSTALLED
+
+    @pytest.mark.parametrize("is_link", [False, True])
+    def test_an_environment_of_other_origin_is_replaced(
+        self, machine: Machine, is_link: bool
+    ) -> None:
+        machine.python(RECORDING)
+        other = machine.elsewhere if is_link else machine.root / ".venv"
+        other.mkdir(exist_ok=True)
+        (other / "file").touch()
+        if is_link:
+            (machine.root / ".venv").symlink_to(other)
+        assert machine.run("run_local.sh", "schema").returncode == 0
+        assert machine.environments() == [".venv"]
+        assert not (machine.root / ".venv" / "file").exists()
+        assert (other / "file").exists() == is_link
 
     @pytest.mark.parametrize("how", ["fails", "is killed"])
     def test_one_that_was_broken_off_is_made_from_nothing(self, machine: Machine, how: str) -> None:
@@ -161,24 +181,25 @@ class TestInstallation:
         if how == "fails":
             assert machine.run("run_local.sh", "schema", FAIL="pip").returncode == 1
         else:
-            process = machine.start("run_local.sh", "schema", SLOW="0.2")
-            while not machine.calls.exists() or "pip" not in machine.calls.read_text():
-                assert process.poll() is None
-            process.kill()
-            process.communicate()
+            kill_while_installing(machine, "run_local.sh")
         machine.called()
         assert machine.run("run_local.sh", "schema").returncode == 0
         assert machine.called() == INSTALLED
+        assert machine.environments() == [".venv"]
 
-    def test_one_that_was_broken_off_by_an_update_is_made_from_nothing(
-        self, machine: Machine
+    @pytest.mark.parametrize("how", ["fails", "is killed"])
+    def test_one_that_was_broken_off_leaves_the_old_environment(
+        self, machine: Machine, how: str
     ) -> None:
         machine.python(RECORDING)
         machine.run("run_local.sh", "schema")
-        machine.run("run_tests.sh", FAIL="pip")
+        if how == "fails":
+            assert machine.run("run_tests.sh", FAIL="pip").returncode == 1
+        else:
+            kill_while_installing(machine, "run_tests.sh")
         machine.called()
-        machine.run("run_local.sh", "schema")
-        assert machine.called() == INSTALLED
+        assert machine.run("run_local.sh", "schema").returncode == 0
+        assert machine.called() == []
 
     def test_a_moved_checkout_is_installed_again(self, machine: Machine) -> None:
         machine.python(RECORDING)
@@ -195,6 +216,99 @@ class TestInstallation:
         assert [process.returncode for process in started] == [0] * 4
         assert machine.called() == INSTALLED
         assert sum("waiting for another start" in err for _, err in ended) == 3
+
+
+class TestFailure:
+    """A set-up that fails states the reason, and the environment that was there stays."""
+
+    def test_an_unknown_cause_is_shown_without_advice(self, machine: Machine) -> None:
+        machine.python(RECORDING)
+        done = machine.run("run_local.sh", FAIL="pip")
+        assert done.returncode == 1
+        assert done.stderr.splitlines()[2:] == [
+            "run_local.sh: installing requirements.lock failed:",
+            "  ERROR: broken",
+            f"run_local.sh: the complete output is in {machine.root}/.venv.log",
+        ]
+
+    def test_the_environment_that_was_there_is_unchanged(self, machine: Machine) -> None:
+        machine.python(RECORDING)
+        machine.run("run_local.sh", "schema")
+        before = contents(machine.root / ".venv")
+        done = machine.run("run_tests.sh", FAIL="pip")
+        assert "run_tests.sh: .venv is unchanged" in done.stderr.splitlines()
+        assert contents(machine.root / ".venv") == before
+        assert machine.environments() == [".venv"]
+
+    @pytest.mark.parametrize(
+        ("said", "advice"),
+        [
+            (
+                "ERROR: Could not install packages due to an OSError: "
+                "[Errno 28] No space left on device",
+                "the disk is full: free some space",
+            ),
+            (
+                "ERROR: Exception:\nTraceback (most recent call last):\n  a\n  b\n  c\n  d\n"
+                "pip._vendor.urllib3.exceptions.ReadTimeoutError: Read timed out.",
+                "the package index cannot be reached: check the network and the proxy",
+            ),
+        ],
+    )
+    def test_a_known_cause_is_shown_with_advice(
+        self, machine: Machine, said: str, advice: str
+    ) -> None:
+        machine.python(RECORDING)
+        first, last = said.splitlines()[0], said.splitlines()[-1]
+        lines = machine.run("run_local.sh", FAIL="pip", SAYS=said).stderr.splitlines()
+        assert lines.count(f"run_local.sh: {advice}") == 1
+        assert f"  {first}" in lines
+        assert f"  {last}" in lines
+
+    def test_what_pip_check_finds_is_shown(self, machine: Machine) -> None:
+        machine.python(RECORDING)
+        said = "job-status 0.1.0 requires avro, which is not installed."
+        assert f"  {said}\n" in machine.run("run_local.sh", FAIL="pip", SAYS=said).stderr
+
+    def test_files_with_other_hashes_are_not_a_matter_of_the_network(
+        self, machine: Machine
+    ) -> None:
+        machine.python(REAL)
+        require_example(machine)
+        with zipfile.ZipFile(machine.elsewhere / "example-1.0-py3-none-any.whl", "w") as wheel:
+            wheel.writestr("example-1.0.dist-info/METADATA", "Name: example\nVersion: 1.0\n")
+        done = machine.run(
+            "run_local.sh", PIP_NO_INDEX="1", PIP_FIND_LINKS=machine.elsewhere.as_uri()
+        )
+        assert done.returncode == 1
+        assert "  ERROR: THESE PACKAGES DO NOT MATCH THE HASHES" in done.stderr
+        assert "\n      example==1.0 from file:" in done.stderr
+        assert f"Expected     or {49:064}\n" in done.stderr
+        assert "the package index serves other files than the lock file names" in done.stderr
+        assert "network" not in done.stderr
+
+    def test_an_index_that_cannot_be_reached_is_a_matter_of_the_network(
+        self, machine: Machine
+    ) -> None:
+        machine.python(REAL)
+        require_example(machine)
+        with socket.socket() as refusing:
+            refusing.bind(("127.0.0.1", 0))
+            address = f"http://127.0.0.1:{refusing.getsockname()[1]}/"
+            done = machine.run("run_local.sh", PIP_INDEX_URL=address, PIP_RETRIES="1")
+        assert done.returncode == 1
+        assert "  ERROR: No matching distribution found for example==1.0" in done.stderr
+        assert "cannot be reached: check the network and the proxy\n" in done.stderr
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def require_example(machine: Machine) -> None:
+    """Makes the lock file ask for a package, with as many hashes as a real one, all wrong."""
+    hashes = " ".join(f"--hash=sha256:{number:064}" for number in range(50))
+    (machine.root / "requirements.lock").write_text(f"example==1.0 {hashes}\n")
 
 
 class TestRunLocal:
@@ -241,7 +355,7 @@ class TestRunTests:
         machine.python(RECORDING)
         done = machine.run("run_tests.sh", FAIL="ruff")
         assert done.returncode == 7
-        assert machine.called()[-4:] == ["ruff check .", "ruff format --check .", "mypy", PYTEST]
+        assert machine.called()[-4:] == CHECKS
         assert done.stderr.endswith("run_tests.sh: failed: ruff check, ruff format\n")
 
     def test_ci_requires_everything(self, machine: Machine) -> None:
