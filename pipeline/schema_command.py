@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from functools import partial
-from importlib.util import find_spec
 from typing import Any
 
 from rich.console import Console
@@ -17,7 +16,6 @@ from pipeline.prepare import read_text
 from schemas.avro import RecordName, listed_values, record_schema
 from schemas.compatibility import RECORD_NAMES, breaks_of, record_name_of, released
 from schemas.errors import JobStatusError, UsageError
-from transforms.install_hint import pip_install
 
 
 def schema(arguments: Sequence[str], _: Console) -> None:
@@ -60,8 +58,6 @@ def _print(options: Any) -> None:
 
 
 def _check(options: Any) -> None:
-    if find_spec("avro") is None:
-        raise UsageError("schema check needs Apache avro", pip_install("avro"))
     if options.file is not None:
         check_candidate(_candidate(options.file), options.file)
         return

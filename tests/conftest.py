@@ -53,7 +53,6 @@ def _made(name: str) -> Component:
 
 
 COMPONENTS: dict[str, Component] = {
-    "avro": _module("avro", pip_install("avro")),
     "aws": _module("boto3", install_beam_extra("aws")),
     "duckdb": _module("duckdb_extension_avro", pip_install("duckdb", "duckdb-extension-avro")),
     "flink": _made("flink"),

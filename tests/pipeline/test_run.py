@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 import fastavro
 import pytest
+from avro.datafile import DataFileReader
+from avro.io import DatumReader
 
 import pipeline.graph
 import transforms.compression
@@ -202,14 +204,10 @@ def _in_utc(value: Any) -> Any:
     return value
 
 
-@pytest.mark.needs("avro")
 @pytest.mark.parametrize("name", ["job_status", "dead_letter"])
 def test_apache_avro_reads_every_field_the_same(
     ran: Ran, read_records: ReadRecords, name: str
 ) -> None:
-    from avro.datafile import DataFileReader
-    from avro.io import DatumReader
-
     records: list[Any] = []
     for path in sorted((ran.output / name).iterdir()):
         with path.open("rb") as file, DataFileReader(file, DatumReader()) as reader:

@@ -14,8 +14,6 @@ from schemas.avro import RecordName, record_schema
 from schemas.compatibility import RECORD_NAMES, Break, breaks_of, released
 from tests.pipeline.command import job_status
 
-pytestmark = [pytest.mark.needs("avro")]
-
 DOCS = Path(__file__).parents[2] / "docs"
 
 

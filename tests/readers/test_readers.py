@@ -14,6 +14,8 @@ from typing import Any
 
 import fastavro
 import pytest
+from avro.datafile import DataFileReader
+from avro.io import DatumReader
 
 from pipeline.java_avro import read_with_java, tools_path
 from schemas.avro import record_schema
@@ -56,9 +58,6 @@ def _with_fastavro(directory: Path) -> Rows:
 
 
 def _with_avro(directory: Path) -> Rows:
-    from avro.datafile import DataFileReader
-    from avro.io import DatumReader
-
     rows: Rows = []
     for path in _files(directory):
         with path.open("rb") as file, DataFileReader(file, DatumReader()) as reader:
@@ -107,7 +106,7 @@ def _out_of_unions(row: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any
 
 
 READERS = [
-    pytest.param(_with_avro, id="apache_avro", marks=pytest.mark.needs("avro")),
+    pytest.param(_with_avro, id="apache_avro"),
     pytest.param(_with_duckdb, id="duckdb", marks=pytest.mark.needs("duckdb")),
     pytest.param(_with_java, id="java", marks=pytest.mark.needs("avro_tools")),
     pytest.param(_with_polars, id="polars", marks=pytest.mark.needs("polars")),
@@ -138,7 +137,7 @@ def test_what_is_read_is_worth_comparing(workplace: Path) -> None:
     assert any(not (row["job_status"]["source_value"] or "").isascii() for row in rows)
 
 
-@pytest.mark.needs("avro_tools", "avro")
+@pytest.mark.needs("avro_tools")
 def test_java_reads_what_a_new_schema_would_write_or_says_why_not() -> None:
     candidate = json.loads(record_schema("dead_letter").text)
     readers: dict[str, Reader] = {"Avro for Java": read_with_java}
@@ -149,7 +148,7 @@ def test_java_reads_what_a_new_schema_would_write_or_says_why_not() -> None:
     assert tools_path().exists()
 
 
-@pytest.mark.needs("duckdb", "polars", "avro")
+@pytest.mark.needs("duckdb", "polars")
 @pytest.mark.parametrize(
     "code", re.findall(r"^```python\n(.*?)^```$", DOCS.read_text(), re.MULTILINE | re.DOTALL)
 )

@@ -11,6 +11,8 @@ from typing import Any, BinaryIO
 
 import fastavro
 import pytest
+from avro.datafile import DataFileReader
+from avro.io import DatumReader
 
 from schemas.avro import RecordName, record_schema
 from schemas.errors import OutputError
@@ -109,13 +111,9 @@ def test_a_file_without_blocks_is_empty_and_sound(tmp_path: Path) -> None:
     assert (staged.records, staged.bytes) == (0, path.stat().st_size)
 
 
-@pytest.mark.needs("avro")
 @pytest.mark.parametrize("codec", ["deflate", "null"])
 @pytest.mark.parametrize("output", ["job_status_event", "dead_letter"])
 def test_apache_avro_reads_the_same(tmp_path: Path, codec: Codec, output: RecordName) -> None:
-    from avro.datafile import DataFileReader
-    from avro.io import DatumReader
-
     path = tmp_path / "a.avro"
     _write(path, codec, output)
     with path.open("rb") as file, DataFileReader(file, DatumReader()) as reader:
