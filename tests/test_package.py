@@ -15,24 +15,29 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("pipeline", "transforms", "schemas")
 
 
-class TestPackage:
-    def test_data_is_found_in_an_installed_wheel(self, tmp_path: Path) -> None:
-        source = tmp_path / "source"
-        source.mkdir()
-        for name in (*PACKAGES, "setup.py", "pyproject.toml", "README.md", "LICENSE"):
-            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-            copy(ROOT / name, source / name)
-        pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-        build = ["wheel", "--no-index", "--no-deps", "--no-build-isolation", "-w", str(tmp_path)]
-        subprocess.run([*pip, *build, str(source)], check=True)
-        (wheel,) = tmp_path.glob("job_status-*.whl")
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment that holds the wheel and nothing else."""
+    folder = tmp_path_factory.mktemp("package")
+    source = folder / "source"
+    source.mkdir()
+    for name in (*PACKAGES, "setup.py", "pyproject.toml", "README.md", "LICENSE"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, source / name)
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    build = ["wheel", "--no-index", "--no-deps", "--no-build-isolation", "-w", str(folder)]
+    subprocess.run([*pip, *build, str(source)], check=True)
+    (wheel,) = folder.glob("job_status-*.whl")
 
-        venv = tmp_path / "venv"
-        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
-        python = str(venv / "bin" / "python")
-        install = ["--python", python, "install", "--no-index", "--no-deps", str(wheel)]
-        subprocess.run([*pip, *install], check=True)
+    venv = folder / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
+    install = ["install", "--no-index", "--no-deps", str(wheel)]
+    subprocess.run([*pip, "--python", str(venv / "bin" / "python"), *install], check=True)
+    return venv
 
+
+class TestWheel:
+    def test_it_holds_the_data_and_the_command(self, installed: Path, tmp_path: Path) -> None:
         data = {
             path.relative_to(ROOT / "schemas").as_posix(): path.read_bytes()
             for path in (ROOT / "schemas").rglob("*")
@@ -54,14 +59,38 @@ class TestPackage:
                 sys.stdout.buffer.write(file.read_bytes())
         """
         read = subprocess.run(
-            [python, "-I", "-c", textwrap.dedent(program), *data],
+            [installed / "bin" / "python", "-I", "-c", textwrap.dedent(program), *data],
             check=True,
             stdout=subprocess.PIPE,
             cwd=tmp_path,
         )
         assert read.stdout == b"".join(data.values())
-        assert (venv / "bin" / "job-status").exists()
+        assert (installed / "bin" / "job-status").exists()
 
+    def test_each_package_is_marked_as_typed(self, installed: Path) -> None:
+        marked = installed.glob("lib/python*/site-packages/*/py.typed")
+        assert {path.parent.name for path in marked} == set(PACKAGES)
+
+    def test_mypy_finds_a_wrong_argument(self, installed: Path, tmp_path: Path) -> None:
+        (tmp_path / "user.py").write_text(
+            "import pipeline, transforms\nfrom schemas.errors import UsageError\nUsageError(1)\n"
+        )
+        interpreter = installed / "bin" / "python"
+        done = subprocess.run(
+            [sys.executable, "-m", "mypy", "--python-executable", str(interpreter), "user.py"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.stdout.splitlines() == [
+            'user.py:3: error: Argument 1 to "UsageError" has incompatible type "int"; '
+            'expected "str"  [arg-type]',
+            "Found 1 error in 1 file (checked 1 source file)",
+        ]
+
+
+class TestLayers:
     @pytest.mark.parametrize(
         ("package", "forbidden"),
         [
