@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -52,12 +54,18 @@ def _made(name: str) -> Component:
     return Component(lambda: component_path(name) is not None, HOW_TO_GET_THEM)
 
 
+def _reaches_an_index() -> bool:
+    asked = [sys.executable, "-m", "pip", "--retries", "0", "index", "versions", "six"]
+    return subprocess.run(asked, capture_output=True, check=False).returncode == 0
+
+
 COMPONENTS: dict[str, Component] = {
     "aws": _module("boto3", install_beam_extra("aws")),
     "duckdb": _module("duckdb_extension_avro", pip_install("duckdb", "duckdb-extension-avro")),
     "flink": _made("flink"),
     "gcp": _module("google.cloud.storage", install_beam_extra("gcp")),
     "java": Component(lambda: shutil.which("java") is not None, "install a Java runtime"),
+    "package_index": Component(_reaches_an_index, "connect pip to an index of packages"),
     "polars": _module("polars", pip_install("polars")),
     "prism": _made("prism"),
     "pubsub_client": _module("google.cloud.pubsub_v1", install_beam_extra("gcp")),

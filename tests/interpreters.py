@@ -1,3 +1,33 @@
-"""The supported versions of Python."""
+"""The Python interpreters of this machine, for what has to work with each of them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 VERSIONS = ("3.10", "3.11", "3.12", "3.13")
+"""The supported versions."""
+
+
+def find_interpreter(version: str) -> Path | None:
+    """Finds an interpreter on PATH or among those of pyenv; the running one is always found."""
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    candidates = [
+        shutil.which(f"python{version}"),
+        *sorted(pyenv.glob(f"versions/{version}.*/bin/python")),
+        sys.executable if version == "{}.{}".format(*sys.version_info) else None,
+    ]
+    return next((found for each in candidates if each and (found := _executable(each))), None)
+
+
+def _executable(command: str | Path) -> Path | None:
+    """The interpreter that a command runs, if it can make environments.
+
+    A command of pyenv is a script, and fails if its version is not active.
+    """
+    program = "import ensurepip, sys, venv; print(sys.executable)"
+    done = subprocess.run([command, "-Ic", program], capture_output=True, text=True, check=False)
+    return Path(done.stdout.strip()) if done.returncode == 0 else None
