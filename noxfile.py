@@ -1,0 +1,45 @@
+"""Runs all checks with each supported Python of this machine: `.venv/bin/nox`.
+
+Each version has a clone of the checkout below .nox, with the files as they are in the working
+tree. The clones stay, and with them their environments. Arguments after `--` are those of
+run_tests.sh.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import nox
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from tests.clone import ROOT, clone_checkout
+from tests.interpreters import VERSIONS, find_interpreter
+
+FRESH_CLONE = "tests/test_fresh_clone.py::test_a_fresh_clone_sets_itself_up"
+
+
+def add_session(version: str) -> None:
+    @nox.session(name=f"tests-{version}", venv_backend="none")
+    def tests(session: nox.Session) -> None:
+        """Runs run_tests.sh in a clone."""
+        python = find_interpreter(version)
+        if python is None:
+            session.skip(f"there is no Python {version}: install it, on PATH or with pyenv")
+        clone = ROOT / ".nox" / session.name
+        clone_checkout(clone)
+        # The other versions make their fresh clones in their own sessions.
+        others = [f"--deselect={FRESH_CLONE}[{each}]" for each in VERSIONS if each != version]
+        with session.chdir(clone):
+            session.run(
+                "./run_tests.sh",
+                *others,
+                *session.posargs,
+                env={"PYTHON": str(python)},
+                external=True,
+            )
+
+
+for version in VERSIONS:
+    add_session(version)
