@@ -184,7 +184,7 @@ def _octets(zigzag: np.ndarray, longest: int) -> np.ndarray:
     bits = zigzag & ((1 << 56) - 1)
     for lower, shift in _HALVES:
         bits = (bits & lower) | ((bits & ~np.uint64(lower)) << shift)
-    octets = (bits | _MARKS).astype("<u8", copy=False).view(np.uint8).reshape(-1, 8)
+    octets: np.ndarray = (bits | _MARKS).astype("<u8", copy=False).view(np.uint8).reshape(-1, 8)
     if longest > 8:
         ninth, tenth = ((zigzag >> bits).astype(np.uint8) | 0x80 for bits in (56, 63))
         octets = np.column_stack([octets, ninth, tenth])
