@@ -137,6 +137,7 @@ class TestImage:
         assert len(installs) == 2
         assert all("--no-cache-dir" in words for words in installs)
         assert "--require-hashes" in installs[0]
+        assert "--no-deps" in installs[0]
         assert "--no-deps" in installs[1]
 
     def test_workers_need_nothing_but_the_image(self) -> None:
