@@ -18,6 +18,7 @@ from typing import Any
 import fastavro
 
 from pipeline.worker import PROCESS_NAME
+from tests.kills.gate import Gate
 from tests.kills.warm import WarmProcess
 from transforms.inspection import content_of
 
@@ -25,6 +26,9 @@ from transforms.inspection import content_of
 _COMMAND = (sys.executable, "-c", "import sys; from pipeline.entry import main; sys.exit(main())")
 _ROOT = Path(__file__).parents[2]
 _MARK = "JOB_STATUS_TEST_RUN"
+
+SECONDS_TO_REACH = 180
+"""How long to wait for a step; far longer than it takes."""
 
 TWO_PROCESSES = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
 
@@ -36,6 +40,7 @@ class Job:
         arguments: Of `job-status`.
         log: Where stderr goes.
         slowed: Whether the commit takes its time.
+        gate: Holds it at a step.
         preexec: Runs in the child before the command, which is then started from nothing.
         from_nothing: Starts the command as a user does, not as a copy of a loaded process.
         environment: Variables beside those of this process.
@@ -47,18 +52,20 @@ class Job:
         log: Path,
         *,
         slowed: bool = False,
+        gate: Gate | None = None,
         preexec: Any = None,
         from_nothing: bool = False,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.log = log
+        self._gate = gate
         # Its children carry the mark on, whatever group or parent they end up with.
         self.mark = f"{_MARK}={os.getpid()}-{time.monotonic_ns()}"
         name, _, value = self.mark.partition("=")
         variables = {**os.environ, **(environment or {}), name: value}
         self.process: subprocess.Popen[bytes] | WarmProcess
         if preexec is None and not from_nothing:
-            self.process = WarmProcess(arguments, log, variables, slowed)
+            self.process = WarmProcess(arguments, log, variables, slowed, gate)
             return
         with log.open("wb") as stderr:
             self.process = subprocess.Popen(
@@ -75,6 +82,16 @@ class Job:
     def is_running(self) -> bool:
         """Whether the command has not ended yet."""
         return self.process.poll() is None
+
+    def wait_until_held(self) -> int:
+        """Waits until its gate holds a process of it, and returns that."""
+        assert self._gate is not None
+        end = time.monotonic() + SECONDS_TO_REACH
+        while (process := self._gate.holds()) is None:
+            assert self.is_running, self.log.read_text()
+            assert time.monotonic() < end, self.log.read_text()
+            time.sleep(0.002)
+        return process
 
     def kill_group(self) -> None:
         """Kills the command and all that it started at once."""

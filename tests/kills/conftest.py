@@ -11,7 +11,7 @@ from pipeline.sample import write_samples
 from tests.kills.command import records_in
 from tests.pipeline.command import run
 
-SHORT = 3
+SHORT = 5
 EVENTS = 4000
 
 

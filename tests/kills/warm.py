@@ -19,6 +19,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tests.kills.gate import Gate
+
 _ROOT = Path(__file__).parents[2]
 
 
@@ -31,7 +33,12 @@ class WarmProcess:
     """
 
     def __init__(
-        self, arguments: Sequence[str], stderr: Path, environment: Mapping[str, str], slowed: bool
+        self,
+        arguments: Sequence[str],
+        stderr: Path,
+        environment: Mapping[str, str],
+        slowed: bool,
+        gate: Gate | None,
     ) -> None:
         self._store = _store()
         self.pid: int = self._store.ask(
@@ -40,6 +47,7 @@ class WarmProcess:
                 "stderr": str(stderr),
                 "environment": dict(environment),
                 "slowed": slowed,
+                "gate": gate,
             }
         )
         self._end = os.pidfd_open(self.pid)
@@ -128,6 +136,8 @@ def _main() -> int:
     stderr = os.open(request["stderr"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for stream, file in enumerate((nothing, nothing, stderr)):
         os.dup2(file, stream)
+    if request["gate"]:
+        Gate(*request["gate"]).guard()
     if request["slowed"]:
         slowed.slow_down()
     return main(request["arguments"])

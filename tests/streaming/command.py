@@ -13,6 +13,7 @@ from typing import Any
 from tests.components import component_path
 from tests.conftest import Records, records_of
 from tests.kills.command import Job
+from tests.kills.gate import Gate
 from tests.pubsub import Published, Server, wait_for
 
 SECONDS_TO_COME = 180
@@ -51,13 +52,19 @@ class Place:
         return self.directory / "out"
 
     def start(
-        self, arguments: Sequence[str], *, slowed: bool = False, address: str | None = None
+        self,
+        arguments: Sequence[str],
+        *,
+        slowed: bool = False,
+        gate: Gate | None = None,
+        address: str | None = None,
     ) -> Job:
         """Starts `job-status run` on the subscription.
 
         Args:
             arguments: Beside those that say where to read and write.
             slowed: Whether a commit takes its time.
+            gate: Holds it at a step.
             address: Where to find the server, if not at its own address.
         """
         return Job(
@@ -68,6 +75,7 @@ class Place:
             ],
             self.directory / "log",
             slowed=slowed,
+            gate=gate,
             environment={"PUBSUB_EMULATOR_HOST": address or self.server.address},
         )
 

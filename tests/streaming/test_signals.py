@@ -8,6 +8,7 @@ import time
 import pytest
 
 from tests.kills.command import Job, left_over
+from tests.kills.gate import Gate
 from tests.pubsub import wait_for
 from tests.streaming.command import DRAIN, SECONDS_TO_COME, Place, streaming
 from tests.streaming.traffic import envelopes
@@ -26,15 +27,29 @@ def publish(place: Place, events: int) -> list[str]:
 def assert_ended(job: Job, place: Place) -> None:
     """Waits for the end: nothing is left of the command, neither processes nor staged files."""
     assert job.wait(SECONDS_TO_COME) == STOPPED, place.log()
-    assert job.seconds_until_gone(30) is not None
+    assert job.seconds_until_gone(60) is not None
     assert left_over(place.output) == []
+
+
+def held_while_staging(place: Place, *arguments: str) -> tuple[Job, Gate]:
+    """Starts a command, and waits until it is held with something pulled and nothing staged."""
+    gate = Gate(str(place.directory), r"open \S+/_staging/\S+\.avro")
+    job = place.start([*arguments, "--lease_seconds", str(LEASE_SECONDS)], gate=gate)
+    job.wait_until_held()
+    return job, gate
+
+
+def send_first_sigterm(job: Job, place: Place) -> None:
+    """Sends SIGTERM, and waits until the command has said so: two at once would be one."""
+    job.process.send_signal(signal.SIGTERM)
+    assert wait_for(lambda: "a second signal ends it now" in place.log(), SECONDS_TO_COME)
 
 
 def test_the_first_sigterm_commits_and_acknowledges_what_was_drained(place: Place) -> None:
     sent = publish(place, 20_000)
-    job = place.start([*DRAIN, "--lease_seconds", str(LEASE_SECONDS)])
-    place.wait_until_staged(job)
-    job.process.send_signal(signal.SIGTERM)
+    job, gate = held_while_staging(place, *DRAIN)
+    send_first_sigterm(job, place)
+    gate.open()
     assert_ended(job, place)
     leases_are_over = time.monotonic() + LEASE_SECONDS + 1
     assert "what was pulled is committed and acknowledged" in place.log()
@@ -51,13 +66,9 @@ def test_a_second_sigterm_ends_at_once_and_what_is_not_committed_comes_again(
     way: str, place: Place
 ) -> None:
     sent = publish(place, 5000)
-    # Every block is a file of its own: a commit in slow motion takes seconds.
-    small = ("--target_file_bytes", "1", "--lease_seconds", str(LEASE_SECONDS))
-    job = place.start([*(DRAIN if way == "drain" else streaming()), *small], slowed=True)
-    place.wait_until_staged(job)
-    job.process.send_signal(signal.SIGTERM)
-    # Two that come in the same moment would be one.
-    assert wait_for(lambda: "a second signal ends it now" in place.log(), SECONDS_TO_COME)
+    job, _ = held_while_staging(place, *(DRAIN if way == "drain" else streaming()))
+    send_first_sigterm(job, place)
+    # It is held: it would not end by itself.
     job.process.send_signal(signal.SIGTERM)
     assert_ended(job, place)
     assert "what was not committed will come again" in place.log()
