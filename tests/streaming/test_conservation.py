@@ -121,7 +121,7 @@ def finish(
             job.process.send_signal(signal.SIGTERM)
         code = job.wait(SECONDS_TO_COME)
         ended = time.monotonic()
-        is_gone = job.seconds_until_gone(20) is not None
+        is_gone = job.seconds_until_gone(60) is not None
         return Finished(place, Found.at(place.directory), code, ended, is_gone)
 
     return finish

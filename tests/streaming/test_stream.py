@@ -64,7 +64,7 @@ def lived(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Lived:
     os.killpg(job.process.pid, signal.SIGINT)
     code = job.wait(SECONDS_TO_COME)
     ended = time.monotonic()
-    is_gone = job.seconds_until_gone(30) is not None
+    is_gone = job.seconds_until_gone(60) is not None
     line.cut()
     return Lived(place, sent, outlived, code, ended, is_gone)
 

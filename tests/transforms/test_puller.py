@@ -18,6 +18,8 @@ from transforms.messages import Message
 from transforms.pubsub_client import MAX_MESSAGES, AwayError
 from transforms.puller import Appetite, Backoff, Patience, Puller, PullSettings
 
+SECONDS_TO_COME = 60
+
 
 class Store:
     """A subscription in memory that remembers how it was asked.
@@ -25,25 +27,29 @@ class Store:
     Args:
         size: Of each of its messages, in bytes.
         count: How many there are.
+        together: How many pulls have to be under way at the same time before any is answered.
     """
 
-    def __init__(self, size: int = 100, count: int = 10_000) -> None:
+    def __init__(self, size: int = 100, count: int = 10_000, together: int = 1) -> None:
         self.size = size
         self.left = count
         self.leased: list[tuple[str, int]] = []
         self.at_once = self.most_at_once = 0
         self.fails: Callable[[str], Exception | None] = lambda _: None
-        self._lock = threading.Lock()
+        self._together = together
+        self._changed = threading.Condition()
 
     def pull(self, max_messages: int, seconds: float) -> list[Message]:
-        with self._lock:
+        with self._changed:
             self.at_once += 1
             self.most_at_once = max(self.most_at_once, self.at_once)
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self.most_at_once >= self._together, SECONDS_TO_COME)
             last = self.left
             count = min(max_messages, last)
             self.left -= count
         time.sleep(0.002)
-        with self._lock:
+        with self._changed:
             self.at_once -= 1
         if error := self.fails("pull"):
             raise error
@@ -77,7 +83,7 @@ def test_all_messages_come_once_and_with_their_lease_extended() -> None:
 
 
 def test_as_many_pulls_are_under_way_as_there_are_pullers() -> None:
-    store = Store()
+    store = Store(together=3)
     list(Puller(store, PullSettings(pullers=3)).pull_while(go_on_for(50)))
     assert store.most_at_once == 3
 
@@ -148,16 +154,15 @@ def test_what_comes_after_the_stop_is_given_back_and_not_waited_for(tmp_path: Pa
     answered = threading.Event()
 
     def answers_late(_: str) -> None:
-        answered.wait(10)
+        stop.touch()
+        answered.wait(SECONDS_TO_COME)
 
     store.fails = answers_late
     puller = Puller(store, PullSettings(pullers=1, stop_file=str(stop)))
-    threading.Timer(0.3, stop.touch).start()
-    started = time.monotonic()
+    # Had it been waited for, its messages would be here.
     assert list(puller.pull_while(lambda: True)) == []
-    assert time.monotonic() - started < 5
     answered.set()
-    assert wait_for(lambda: 0 in [seconds for _, seconds in store.leased], 5)
+    assert wait_for(lambda: 0 in [seconds for _, seconds in store.leased], SECONDS_TO_COME)
     last = dict(store.leased)
     assert len(last) == 3
     assert set(last.values()) == {0}

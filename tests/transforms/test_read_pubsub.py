@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,7 +28,7 @@ from tests.pubsub import Line, Published, Server, wait_for
 from transforms import pull_round
 from transforms.acknowledge import Acknowledge, acknowledge
 from transforms.blocks import RawBlock, Receipt
-from transforms.messages import BlockBuilder
+from transforms.messages import BlockBuilder, Message
 from transforms.pubsub_client import Subscription
 from transforms.pull_round import PullRound, RoundLimits
 from transforms.puller import Puller, PullSettings
@@ -36,18 +36,35 @@ from transforms.read_pubsub import BlocksOfMessages, ReadPubSub
 
 NAME = "projects/some-project/subscriptions/jobs"
 QUICK = RoundLimits(idle_seconds=1.0)
+SECONDS_TO_COME = 120
 
 needs_server = pytest.mark.needs("pubsub_emulator")
 needs_client = pytest.mark.needs("pubsub_client")
 
 
 def round_of(
-    published: Published, settings: PullSettings | None = None, limits: RoundLimits = QUICK
+    published: Published,
+    settings: PullSettings | None = None,
+    limits: RoundLimits = QUICK,
+    count: Callable[[list[Message]], None] = lambda _: None,
 ) -> Iterator[RawBlock]:
     settings = settings or PullSettings()
     puller = Puller(Subscription(published.subscription), settings)
     builder = BlockBuilder(published.subscription, settings.max_event_bytes)
-    return PullRound(puller, builder, settings, limits).blocks()
+    return PullRound(puller, builder, settings, limits).blocks(count)
+
+
+def at_message(number: int, act: Callable[[], None]) -> Callable[[list[Message]], None]:
+    """Acts when so many messages have come."""
+    came = 0
+
+    def count(messages: list[Message]) -> None:
+        nonlocal came
+        came += len(messages)
+        if came == number:
+            act()
+
+    return count
 
 
 def receipt_of(block: RawBlock) -> Receipt:
@@ -71,13 +88,13 @@ def test_what_was_not_acknowledged_comes_again_when_its_lease_ends(
     server: Server, published: Published
 ) -> None:
     server.publish(published.topic, [b"%d" % number for number in range(100)])
-    settings = PullSettings(lease_seconds=3)
-    pulled = time.monotonic()
+    # The subscription's own lease is of ten seconds.
+    settings = PullSettings(lease_seconds=12)
+    before = time.monotonic()
     assert sum(len(block.payloads) for block in round_of(published, settings)) == 100
     assert server.left(published.subscription) == 0
-    # The subscription's own lease is of ten seconds.
-    assert wait_for(lambda: server.left(published.subscription) > 0, 6)
-    assert time.monotonic() - pulled >= 2.5
+    assert wait_for(lambda: server.left(published.subscription) > 0, SECONDS_TO_COME)
+    assert time.monotonic() - before >= 12
 
 
 @needs_server
@@ -102,11 +119,24 @@ def test_a_round_ends_at_its_bytes(server: Server, published: Published) -> None
 
 
 @needs_server
-def test_a_round_waits_for_its_first_message(server: Server, published: Published) -> None:
-    late = threading.Timer(1.5, server.publish, (published.topic, [b"{}"]))
-    late.start()
-    limits = RoundLimits(idle_seconds=6)
-    assert [block.payloads for block in round_of(published, limits=limits)] == [[b"{}"]]
+def test_a_round_waits_for_its_first_message(
+    server: Server, published: Published, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Late(Subscription):
+        """Has a message once it has said that there is none."""
+
+        def pull(self, max_messages: int, seconds: float) -> list[Message]:
+            messages = super().pull(max_messages, seconds)
+            if not messages and not published_late:
+                published_late.extend(server.publish(published.topic, [b"{}"]))
+            return messages
+
+    published_late: list[str] = []
+    monkeypatch.setattr(f"{__name__}.Subscription", Late)
+    settings = PullSettings(pullers=1)
+    limits = RoundLimits(idle_seconds=SECONDS_TO_COME)
+    assert [block.payloads for block in round_of(published, settings, limits)] == [[b"{}"]]
+    assert published_late
 
 
 @needs_server
@@ -116,11 +146,10 @@ def test_a_server_that_goes_away_ends_a_round_that_has_messages(
     server.publish(published.topic, [b"{}"] * 10)
     line = Line(server.address)
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", line.address)
-    cut = threading.Timer(0.7, line.cut)
-    settings = PullSettings()
-    monkeypatch.setattr(pull_round, "_QUIET_SECONDS", 60.0)
-    cut.start()
-    assert sum(len(block.payloads) for block in round_of(published, settings)) == 10
+    # Nothing else ends it in the time that a test has.
+    monkeypatch.setattr(pull_round, "_QUIET_SECONDS", 3600.0)
+    cut = round_of(published, count=at_message(10, line.cut))
+    assert sum(len(block.payloads) for block in cut) == 10
 
 
 @needs_server
@@ -149,17 +178,17 @@ def test_a_server_that_stays_away_is_an_error(
 
 @needs_server
 def test_a_stop_file_ends_a_round_with_what_it_has(
-    server: Server, published: Published, tmp_path: Path
+    server: Server, published: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.publish(published.topic, [b"{}"] * 10)
     stop = tmp_path / "stop"
     settings = PullSettings(stop_file=str(stop))
-    threading.Timer(1, stop.touch).start()
-    limits = RoundLimits(idle_seconds=60)
-    started = time.monotonic()
-    assert sum(len(block.payloads) for block in round_of(published, settings, limits)) == 10
+    # Nothing else ends it in the time that a test has.
+    monkeypatch.setattr(pull_round, "_QUIET_SECONDS", 3600.0)
+    limits = RoundLimits(idle_seconds=3600)
+    stopped = round_of(published, settings, limits, at_message(10, stop.touch))
+    assert sum(len(block.payloads) for block in stopped) == 10
     assert list(round_of(published, settings, limits)) == []
-    assert time.monotonic() - started < 20
 
 
 class _Committed(NamedTuple):
@@ -187,6 +216,16 @@ class _Collect(beam.DoFn):
         for block in grouped[1]:
             _committed(self._name).append(_Committed(str(window), pane.timing, block))
             yield receipt_of(block)
+
+
+_PULLED: Counter[str] = Counter()
+"""How many messages pipelines in this process pulled, by subscription."""
+
+
+def _noted(block: RawBlock) -> tuple[int, RawBlock]:
+    """Counts the messages of a block, and keys it for the sink."""
+    _PULLED[block.source] += len(block.payloads)
+    return 0, block
 
 
 def _committed(name: str) -> list[_Committed]:
@@ -251,7 +290,7 @@ class _Stream:
             (
                 pipeline
                 | ReadPubSub(self._name, settings=self._settings)
-                | beam.Map(lambda block: (0, block))
+                | beam.Map(_noted)
                 | beam.WindowInto(
                     FixedWindows(2),
                     trigger=trigger.AfterWatermark(late=trigger.AfterCount(1)),
@@ -277,7 +316,7 @@ class _Stream:
     def stop(self) -> None:
         """Stops pulling, and waits for the end."""
         self._stop.touch()
-        self._thread.join(30)
+        self._thread.join(SECONDS_TO_COME)
         assert not self._thread.is_alive()
         assert self.failure is None
 
@@ -290,10 +329,10 @@ def test_an_endless_pull_commits_as_it_goes_and_ends_when_told(
     stream = _Stream(published, tmp_path)
     sent = [b"%d" % number for number in range(5000)]
     server.publish(published.topic, sent[:4000])
-    assert wait_for(lambda: len(stream.payloads()) == 4000, 30)
+    assert wait_for(lambda: len(stream.payloads()) == 4000, SECONDS_TO_COME)
     # What comes right before the end is committed and acknowledged too, in a window cut short.
     server.publish(published.topic, sent[4000:])
-    time.sleep(1.5)
+    assert wait_for(lambda: _PULLED[published.subscription] == len(sent), SECONDS_TO_COME)
     stream.stop()
     assert Counter(stream.payloads()) == Counter(sent)
     committed = _committed(published.subscription)
@@ -315,12 +354,12 @@ def test_an_endless_pull_goes_on_when_the_server_is_back(
     stream = _Stream(published, tmp_path)
     sent = [b"%d" % number for number in range(200)]
     server.publish(published.topic, sent[:100])
-    assert wait_for(lambda: len(stream.payloads()) == 100, 30)
+    assert wait_for(lambda: len(stream.payloads()) == 100, SECONDS_TO_COME)
     line.cut()
     server.publish(published.topic, sent[100:])
     time.sleep(4)
     line.mend()
-    assert wait_for(lambda: set(stream.payloads()) == set(sent), 40)
+    assert wait_for(lambda: set(stream.payloads()) == set(sent), SECONDS_TO_COME)
     stream.stop()
     line.cut()
 
