@@ -198,11 +198,12 @@ def test_a_long_line_takes_little_memory_and_its_digest_is_of_all_of_it() -> Non
 
 def test_time_grows_with_the_line_and_not_with_its_square() -> None:
     def seconds(size: int) -> float:
-        start = time.perf_counter()
+        # Of the processor: what else the machine does does not count.
+        start = time.thread_time()
         for _ in blocks_of_lines("f", _long_line(size, 16 << 10), 0, 10_000_000):
             pass
-        return time.perf_counter() - start
+        return time.thread_time() - start
 
     # A square would take 64 times as long; the digest alone makes it 8 times.
     short = min(seconds(4 << 20) for _ in range(3))
-    assert seconds(32 << 20) < 30 * short + 0.2
+    assert min(seconds(32 << 20) for _ in range(3)) < 30 * short
