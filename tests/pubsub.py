@@ -130,7 +130,7 @@ class Server:
         ids: list[str] = []
         while True:
             response = self._subscriber.pull(
-                request={"subscription": subscription, "max_messages": _BATCH}, timeout=10
+                request={"subscription": subscription, "max_messages": _BATCH}, timeout=60
             )
             if not response.received_messages:
                 return ids
