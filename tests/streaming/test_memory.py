@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.kills.command import Job
+from tests.kills.gate import Gate
 from tests.pubsub import Server
 from tests.streaming.command import DRAIN, Place
 from tests.streaming.traffic import envelopes
@@ -22,15 +22,10 @@ _DISTINCT = 20_000
 
 
 def peak_bytes(job: Job) -> int:
-    """Runs a command to its end; the most memory it held, in bytes."""
-    status = Path(f"/proc/{job.process.pid}/status")
-    peak = 0
-    while job.is_running:
-        # It only grows, so that the last look is all that counts.
-        found = [line for line in status.read_text().splitlines() if line.startswith("VmHWM")]
-        peak = int(found[0].split()[1]) << 10 if found else peak
-        time.sleep(0.02)
-    return peak
+    """Returns the most memory that a process held so far, in bytes."""
+    status = Path(f"/proc/{job.process.pid}/status").read_text()
+    (peak,) = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")]
+    return int(peak) << 10
 
 
 def drained(server: Server, directory: Path, events: int) -> int:
@@ -39,8 +34,12 @@ def drained(server: Server, directory: Path, events: int) -> int:
     lines = envelopes(min(events, _DISTINCT), 1)
     for _ in range(events // len(lines)):
         server.publish(place.published.topic, lines)
-    job = place.start([*DRAIN, "--lease_seconds", "600"])
+    # Once it has ended, nothing says any more what it held.
+    gate = Gate(str(directory), r"open \S+/report\.json")
+    job = place.start([*DRAIN, "--lease_seconds", "600"], gate=gate)
+    job.wait_until_held()
     peak = peak_bytes(job)
+    gate.open()
     assert job.wait() == 0, place.log()
     assert place.report()["read"] == events
     return peak

@@ -272,7 +272,8 @@ def test_hostile_statuses_take_a_bounded_time(name: str) -> None:
     result = derive(MAPPING, **inputs(HOSTILE[name], provider="successfactors"))
     assert result.value is None or result.value in VALUES
     assert len(result.source_value or "") <= 4096
-    assert time.process_time() - start < 10
+    # A square would take hours.
+    assert time.process_time() - start < 60
 
 
 def test_a_remembered_status_is_quick_and_a_new_one_not_slow() -> None:

@@ -489,7 +489,8 @@ def test_time_is_linear_in_the_length_of_rubbish(text: bytes) -> None:
     start = time.process_time()
     outcomes = outcomes_in(b'{"id":' + text * (10_000_000 // len(text)))
     assert outcomes.total() == 1 and "event" not in outcomes
-    assert time.process_time() - start < 10
+    # A square would take hours.
+    assert time.process_time() - start < 60
 
 
 def test_long_element_is_too_large_and_the_others_are_read() -> None:
