@@ -109,10 +109,6 @@ class Place:
 
         assert wait_for(is_read, SECONDS_TO_COME), self.log()
 
-    def wait_until_staged(self, job: Job) -> None:
-        """Waits until something is staged: by then it is pulling, or about to commit."""
-        self.wait_for_new("_staging/*/*.avro", job, set())
-
     def wait_for_new(self, pattern: str, job: Job, before: AbstractSet[Path]) -> None:
         """Waits for a file in the output that was not there before."""
 

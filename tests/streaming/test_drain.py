@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import records_of
+from tests.kills.gate import Gate
 from tests.pipeline.command import Said, run, visible
 from tests.pubsub import Line, Published, Server, wait_for
-from tests.streaming.command import Place
+from tests.streaming.command import DRAIN, SECONDS_TO_COME, Place
 from tests.streaming.traffic import envelopes
 
 pytestmark = pytest.mark.needs("pubsub_emulator")
@@ -96,13 +98,13 @@ def test_a_subscription_that_never_is_empty_is_drained_for_max_seconds(
     server: Server, published: Published, tmp_path: Path
 ) -> None:
     with publishing(server, published.topic) as sent:
-        assert wait_for(lambda: bool(sent), 30)
+        assert wait_for(lambda: bool(sent), SECONDS_TO_COME)
         # A round goes on for a third of the lease.
         limits = ("--lease_seconds", "10", "--max_seconds", "1")
         assert drain(published, tmp_path / "out", *limits).code == 0
         assert message_ids(tmp_path / "out")
     assert drain(published, tmp_path / "out").code == 0
-    assert wait_for(lambda: not server.left(published.subscription), 60)
+    assert wait_for(lambda: not server.left(published.subscription), SECONDS_TO_COME)
     assert set(sent) == set(message_ids(tmp_path / "out"))
 
 
@@ -138,33 +140,24 @@ def test_where_the_commit_fails_nothing_is_acknowledged(
     assert said.code == 5, said.err
     assert "Traceback" not in said.err
     place = Place(server, published, tmp_path)
-    assert place.pull_until_all_are_seen(sent, 60) == set(sent)
+    assert place.pull_until_all_are_seen(sent, SECONDS_TO_COME) == set(sent)
 
 
-def test_a_server_that_goes_away_in_between_is_waited_for(
-    server: Server, published: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sent = server.publish(published.topic, envelopes(8000, 1))
-    line = Line(server.address)
-    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", line.address)
-    output = tmp_path / "out"
-    is_cut = threading.Event()
-
-    def cut_and_mend() -> None:
-        if wait_for(lambda: any(output.glob("_staging/*/*.avro")), 60):
-            line.cut()
-            is_cut.set()
-            # Longer than the second after which an empty subscription would end a round.
-            threading.Timer(3, line.mend).start()
-
-    thread = threading.Thread(target=cut_and_mend, daemon=True)
-    thread.start()
-    said = drain(published, output)
-    thread.join()
+def test_a_server_that_goes_away_in_between_is_waited_for(place: Place) -> None:
+    sent = place.server.publish(place.published.topic, envelopes(20_000, 1))
+    line = Line(place.server.address)
+    gate = Gate(str(place.directory), r"open \S+/_staging/\S+\.avro")
+    job = place.start(DRAIN, gate=gate, address=line.address)
+    job.wait_until_held()
     line.cut()
-    assert is_cut.is_set()
-    assert said.code == 0, said.err
-    assert len(message_ids(output)) == len(set(message_ids(output)))
+    gate.open()
+    # Longer than the two seconds after which an empty subscription would end it.
+    time.sleep(3)
+    assert job.is_running, place.log()
+    line.mend()
+    assert job.wait(SECONDS_TO_COME) == 0, place.log()
+    line.cut()
+    assert len(message_ids(place.output)) == len(set(message_ids(place.output)))
     # What was under way when the line broke is leased for ten seconds, and nobody knows.
-    came = Place(server, published, tmp_path).pull_until_all_are_seen(sent, 60)
-    assert not came & set(message_ids(output))
+    came = place.pull_until_all_are_seen(sent, SECONDS_TO_COME)
+    assert not came & set(message_ids(place.output))

@@ -117,7 +117,7 @@ def test_a_commit_that_fails_ends_a_stream_and_acknowledges_nothing(
     assert said.code == 5, said.err
     assert "Traceback" not in said.err
     assert str(place.output) in said.err
-    assert place.pull_until_all_are_seen(sent, 60) == set(sent)
+    assert place.pull_until_all_are_seen(sent, SECONDS_TO_COME) == set(sent)
 
 
 def test_a_subscription_that_does_not_exist_ends_a_stream(
