@@ -184,7 +184,8 @@ def test_a_signal_ends_a_run_with_nothing_left(
     number: signal.Signals, two: bool, events: Path, output: Path, tmp_path: Path
 ) -> None:
     arguments = _arguments(events, output, "--run_id", "daily", *(TWO_PROCESSES if two else ()))
-    # What is held never ends by itself: whatever ends it is the signal.
+    # Three seconds are promised on a quiet machine. Here it only has to end, which a run that is
+    # held would never do by itself.
     gate = Gate(str(tmp_path), _STAGE, 2)
     job = Job(arguments, tmp_path / "log", gate=gate)
     job.wait_until_held()
