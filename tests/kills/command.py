@@ -23,7 +23,7 @@ from tests.kills.warm import WarmProcess
 from transforms.inspection import content_of
 
 # As the console script does it, but in whichever interpreter runs the tests.
-_COMMAND = (sys.executable, "-c", "import sys; from pipeline.entry import main; sys.exit(main())")
+_COMMAND = "import sys; from pipeline.entry import main; sys.exit(main())"
 _ROOT = Path(__file__).parents[2]
 _MARK = "JOB_STATUS_TEST_RUN"
 
@@ -67,9 +67,10 @@ class Job:
         if preexec is None and not from_nothing:
             self.process = WarmProcess(arguments, log, variables, slowed, gate)
             return
+        guard = f"from tests.kills.gate import Gate; {gate!r}.guard(); " if gate else ""
         with log.open("wb") as stderr:
             self.process = subprocess.Popen(
-                [*_COMMAND, *arguments],
+                [sys.executable, "-c", guard + _COMMAND, *arguments],
                 cwd=_ROOT,
                 stdout=subprocess.DEVNULL,
                 stderr=stderr,

@@ -11,6 +11,7 @@ import pytest
 
 from tests.kills.command import TWO_PROCESSES, Job, left_over, records_in
 from tests.kills.conftest import EVENTS
+from tests.kills.gate import Gate
 from tests.pubsub import wait_for
 
 pytestmark = pytest.mark.skipif(
@@ -55,6 +56,11 @@ def _arguments(events: Path, output: Path) -> list[str]:
     return [*command, "--run_id", "daily", "--target_file_bytes", "1", *TWO_PROCESSES]
 
 
+def _before_the_commit(tmp_path: Path) -> Gate:
+    """Holds a run that has staged all: however quick it is, it does not end before a signal."""
+    return Gate(str(tmp_path), r"open \S+\.pending\.json")
+
+
 def _signal_group(job: Job, output: Path, moment: Callable[[Job, Path], bool], number: int) -> None:
     """Sends a signal as a terminal does, once a moment has come."""
 
@@ -75,7 +81,7 @@ def _assert_stopped(job: Job, number: int) -> None:
 
 @pytest.fixture
 def many(events: Path, tmp_path: Path) -> Path:
-    """So many copies of the input that every signal comes long before the run could end."""
+    """So many copies of the input that there are enough staged files."""
     directory = tmp_path / "many"
     directory.mkdir()
     for copy in range(COPIES):
@@ -88,8 +94,8 @@ def many(events: Path, tmp_path: Path) -> Path:
 def test_a_signal_to_the_group_stops_a_run_of_two_workers(
     moment: str, number: signal.Signals, many: Path, tmp_path: Path
 ) -> None:
-    output = tmp_path / "new" / "out"
-    job = Job(_arguments(many, output), tmp_path / "log", from_nothing=True)
+    output, gate = tmp_path / "new" / "out", _before_the_commit(tmp_path)
+    job = Job(_arguments(many, output), tmp_path / "log", gate=gate, from_nothing=True)
     _signal_group(job, output, MOMENTS[moment], number)
     _assert_stopped(job, number)
     assert not output.parent.exists()
@@ -98,7 +104,8 @@ def test_a_signal_to_the_group_stops_a_run_of_two_workers(
 def test_an_output_directory_that_was_there_before_stays(many: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
     output.mkdir()
-    job = Job(_arguments(many, output), tmp_path / "log", from_nothing=True)
+    gate = _before_the_commit(tmp_path)
+    job = Job(_arguments(many, output), tmp_path / "log", gate=gate, from_nothing=True)
     _signal_group(job, output, MOMENTS["first staged file"], signal.SIGTERM)
     _assert_stopped(job, signal.SIGTERM)
     assert [*output.iterdir()] == []
@@ -109,11 +116,10 @@ def test_a_commit_that_a_signal_interrupts_is_completed_by_the_next_run(
 ) -> None:
     output = tmp_path / "out"
     arguments = _arguments(many, output)
-    # Renaming the files in slow motion takes longer than a stop waits for.
-    job = Job(arguments, tmp_path / "log", slowed=True)
-    _signal_group(
-        job, output, lambda *_: any(output.glob("_manifest/*.pending.json")), signal.SIGINT
-    )
+    gate = Gate(str(tmp_path), r"os\.rename \S+/_staging/\S+\.avro", 2)
+    job = Job(arguments, tmp_path / "log", gate=gate)
+    job.wait_until_held()
+    os.killpg(job.process.pid, signal.SIGINT)
     _assert_stopped(job, signal.SIGINT)
     assert "the next run into this output completes the commit" in job.log.read_text()
     assert Job(arguments, tmp_path / "second.log").wait() == 0
