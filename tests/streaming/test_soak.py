@@ -15,7 +15,9 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.conftest import records_of
 from tests.kills.command import Job, left_over
+from tests.kills.gate import Gate
 from tests.streaming.command import SECONDS_TO_COME, Place, on_prism, streaming
 from tests.streaming.traffic import envelopes
 
@@ -29,6 +31,7 @@ MOST_GROWTH = 1.3
 """Of the memory of all processes, from the second quarter of a soak to the last."""
 
 _MESSAGES, _EVERY_SECONDS = 20, 0.4
+_BATCH = 20_000
 
 Record = Callable[[str, object], None]
 """Adds a figure to the summary at the end of the tests."""
@@ -67,16 +70,26 @@ def memory_of(job: Job) -> int:
     return total
 
 
-def publish_for(seconds: float, place: Place, job: Job) -> tuple[list[str], list[int]]:
-    """Publishes steadily; returns the ids of the messages and the memory over time, in bytes."""
-    sent: list[str] = []
+def watch_for(seconds: float, job: Job, meanwhile: Callable[[], object] = int) -> list[int]:
+    """Watches a run and calls a function now and then; returns the memory over time, in bytes."""
     memory: list[int] = []
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        assert job.is_running, place.log()
-        sent += place.server.publish(place.published.topic, envelopes(_MESSAGES, 1))
+        assert job.is_running, job.log.read_text()
+        meanwhile()
         memory.append(memory_of(job))
         time.sleep(_EVERY_SECONDS)
+    return memory
+
+
+def publish_for(seconds: float, place: Place, job: Job) -> tuple[list[str], list[int]]:
+    """Publishes steadily; returns the ids of the messages and the memory over time, in bytes."""
+    sent: list[str] = []
+
+    def publish() -> None:
+        sent.extend(place.server.publish(place.published.topic, envelopes(_MESSAGES, 1)))
+
+    memory = watch_for(seconds, job, publish)
     return sent, memory
 
 
@@ -118,4 +131,23 @@ def test_soak_of_a_drain(soak: Soak, place: Place, record_property: Record) -> N
     sent, memory = publish_for(soak.seconds, place, job)
     assert job.wait(SECONDS_TO_COME) == 0, place.log()
     assert_each_is_there_once(first + sent, place, record_property)
+    assert_memory_is_flat(memory, record_property)
+
+
+def test_soak_of_a_batch(soak: Soak, tmp_path: Path, record_property: Record) -> None:
+    lines = envelopes(_BATCH, 1)
+    (tmp_path / "events.jsonl").write_bytes(b"\n".join(lines))
+    output = tmp_path / "out"
+    arguments = ["run", "--input", str(tmp_path / "events.jsonl"), "--output", str(output)]
+    # A bundle that takes as long as a very large one.
+    gate = Gate(str(tmp_path), r"os\.rename \S+/_staging/\S+\.avro")
+    job = Job([*arguments, *on_prism(), *soak.options], tmp_path / "log", gate=gate)
+    job.wait_until_held()
+    memory = watch_for(soak.seconds, job)
+    gate.open()
+    assert job.wait(SECONDS_TO_COME) == 0, job.log.read_text()
+    rows = len(records_of(output))
+    record_property("events", f"{len(lines)} read, {rows} rows")
+    assert rows == len(lines)
+    assert left_over(output) == []
     assert_memory_is_flat(memory, record_property)
