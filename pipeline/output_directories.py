@@ -27,14 +27,13 @@ def removed_where_unused(settings: CommitSettings) -> Iterator[None]:
 
 
 def _missing(settings: CommitSettings) -> list[str]:
-    """Those directories of an output that are not there, each before its parent."""
-    missing: list[str] = []
+    """Those local directories of an output that are not there, each before its parent."""
+    used = [manifest_directory(settings.output)]
     for place in settings.places():
-        if not file_paths.is_local(place.root):
-            continue
-        staging = place.staging(settings.run_id)
-        for directory in (staging, place.files, manifest_directory(settings.output)):
-            while not os.path.lexists(directory):
-                missing.append(directory)
-                directory = os.path.dirname(directory)
-    return sorted(set(missing), key=len, reverse=True)
+        used += [place.staging(settings.run_id), place.files]
+    missing: set[str] = set()
+    for directory in filter(file_paths.is_local, used):
+        while not os.path.lexists(directory):
+            missing.add(directory)
+            directory = os.path.dirname(directory)
+    return sorted(missing, key=len, reverse=True)
