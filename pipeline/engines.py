@@ -125,12 +125,12 @@ def is_local(options: PipelineOptions) -> bool:
 
 
 def has_jobs(options: PipelineOptions) -> bool:
-    """Whether the work is a job with an id and a state, in a program that people can ask for it."""
+    """Returns whether the work is a job that another program shows, with an id and a state."""
     return runner_name(options) not in _LOCAL_RUNNERS
 
 
 def ends_with_command(options: PipelineOptions) -> bool:
-    """Whether a job cannot go on once the command has ended: its workers or its engine end too."""
+    """Returns whether a job ends with the command, since its workers or its engine do."""
     return is_local(options) or (_starts_job_server(options) and _names_no_cluster(options))
 
 

@@ -119,7 +119,7 @@ class Machine:
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
     def called(self) -> list[str]:
-        """What was asked of venv, pip and the checks since the last time."""
+        """Returns the calls of venv, pip and the checks since the last time."""
         if not self.calls.exists():
             return []
         lines = self.calls.read_text().splitlines()

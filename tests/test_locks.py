@@ -28,7 +28,7 @@ def _pins(name: str) -> Iterator[tuple[Requirement, list[str]]]:
 
 
 def _versions(name: str, python: str, system: str) -> dict[str, str]:
-    """What a lock file installs on a Python and a platform, by name."""
+    """Returns the packages that a lock file installs on a Python and a platform, by name."""
     environment = {
         **{key: str(value) for key, value in default_environment().items()},
         "python_version": python,

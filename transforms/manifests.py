@@ -2,7 +2,8 @@
 
 A manifest says what a run committed, an intent what a commit is about to do. Both hold paths that
 are relative to the output, or in full where they lie outside it, so that an output can be moved.
-Whoever can write into an output can write any path into them: each is checked when it is read.
+Anyone who can write into an output can write any path into them, so each is checked when it is
+read.
 """
 
 from __future__ import annotations

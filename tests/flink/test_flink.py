@@ -22,7 +22,7 @@ from tests.test_deploy import commands
 pytestmark = [pytest.mark.needs("flink"), pytest.mark.needs("java")]
 
 SECONDS = 300
-"""How long to wait for what must come; a busy machine takes minutes to start a JVM."""
+"""The longest wait for anything; a busy machine takes minutes to start a JVM."""
 
 EVENTS = 5000
 
@@ -33,7 +33,7 @@ def on_flink() -> tuple[str, ...]:
 
 
 def documented(*, streaming: bool, replaced: dict[str, str]) -> list[str]:
-    """The arguments of the command in docs/deploy.md that starts Flink by itself.
+    """The arguments of the command in docs/deploy.md that starts Flink inside the job server.
 
     Args:
         streaming: Whether to take the stream.

@@ -28,7 +28,7 @@ _ROOT = Path(__file__).parents[2]
 _MARK = "JOB_STATUS_TEST_RUN"
 
 SECONDS_TO_REACH = 300
-"""How long to wait for a step; far longer than it takes."""
+"""The longest wait for a step; a run needs far less."""
 
 TWO_PROCESSES = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
 

@@ -185,7 +185,7 @@ def test_a_signal_ends_a_run_with_nothing_left(
 ) -> None:
     arguments = _arguments(events, output, "--run_id", "daily", *(TWO_PROCESSES if two else ()))
     # Three seconds are promised on a quiet machine. Here it only has to end, which a run that is
-    # held would never do by itself.
+    # held does not do without a signal.
     gate = Gate(str(tmp_path), _STAGE, 2)
     job = Job(arguments, tmp_path / "log", gate=gate)
     job.wait_until_held()
@@ -205,7 +205,7 @@ def test_a_signal_ends_a_run_before_the_rest_of_its_input(
     job = Job(arguments, tmp_path / "log", gate=gate, environment={"TMPDIR": str(tmp_path)})
     job.wait_until_held()
     job.process.send_signal(signal.SIGTERM)
-    # Had it not seen the signal yet, it could come to its end.
+    # If the gate opened now, the run could end before it sees the signal.
     while job.is_running and not any(tmp_path.glob("job-status-*/stop")):
         time.sleep(0.002)
     gate.open()

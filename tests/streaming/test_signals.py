@@ -70,7 +70,7 @@ def test_a_second_sigterm_ends_at_once_and_what_is_not_committed_comes_again(
     send_first_sigterm(job, place)
     # Two within half a second count as one.
     time.sleep(1)
-    # It is held: it would not end by itself.
+    # The gate holds it: without a signal it does not end.
     job.process.send_signal(signal.SIGTERM)
     assert_ended(job, place)
     assert "what was not committed will come again" in place.log()

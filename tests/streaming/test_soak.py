@@ -38,7 +38,7 @@ Record = Callable[[str, object], None]
 
 
 class Soak(NamedTuple):
-    """How long a test runs, and under which limit of the engine.
+    """The duration of a test, and the limit of the engine that it runs under.
 
     Attributes:
         seconds: How long.

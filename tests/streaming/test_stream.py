@@ -79,7 +79,7 @@ def publish(place: Place, events: int, seed: int) -> list[str]:
 
 
 def parts(place: Place, number: int) -> set[str]:
-    """What stands at a place in the names of the commits: 0 is the window, 2 the shard."""
+    """Returns one part of the names of the commits: 0 is the window, 2 the shard."""
     return {each["run_id"].split("-")[number] for each in place.manifests()}
 
 

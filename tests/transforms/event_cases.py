@@ -73,7 +73,7 @@ _event_types = st.sampled_from(
     ['"ats_jobs.updated"', '"ats_jobs.deleted"', '"hris.x"', "null", "5"]
 )
 EMPTIES = ["null", "[]", "{}", "[ ]", "{\n}"]
-"""What says of an `event_data` or a `data` that there is no job in it."""
+"""Values of `event_data` and `data` that hold no job."""
 
 _dates = st.sampled_from(['"2025-05-01T10:00:00Z"', '"soon"', "null", "5", "[]", '""'])
 

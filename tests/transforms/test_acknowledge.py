@@ -23,7 +23,7 @@ def pulled(server: Server, published: Published, count: int) -> list[Message]:
     messages: list[Message] = []
     while len(messages) < count:
         messages += subscription.pull(1000, 5)
-    # By itself a lease is of ten seconds; less than a slow machine may take.
+    # The default lease is ten seconds; a slow machine may take longer.
     subscription.extend([each.ack_id for each in messages], 600)
     return messages
 

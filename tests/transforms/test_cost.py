@@ -41,7 +41,7 @@ def _all_steps(lines: list[bytes]) -> None:
 
 
 def _of_one_event(lines: list[bytes], counted: Callable[[Callable[[], None]], int]) -> float:
-    """Counts what one more event costs, without what a block costs by itself."""
+    """Counts the cost of one more event, without the cost of its block."""
     # The steps remember the statuses of earlier blocks, and learn the last of them in the second.
     _all_steps(lines)
     _all_steps(lines)

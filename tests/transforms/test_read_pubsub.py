@@ -219,7 +219,7 @@ class _Collect(beam.DoFn):
 
 
 _PULLED: Counter[str] = Counter()
-"""How many messages pipelines in this process pulled, by subscription."""
+"""Counts the messages that pipelines in this process pulled, by subscription."""
 
 
 def _noted(block: RawBlock) -> tuple[int, RawBlock]:
