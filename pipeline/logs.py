@@ -8,7 +8,9 @@ from __future__ import annotations
 import io
 import json
 import logging
+import sys
 import time
+import warnings
 from typing import IO, Literal, cast
 
 from rich.console import Console
@@ -40,6 +42,9 @@ class Log:
         elif not debug:
             handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
         logging.basicConfig(level=logging.INFO, handlers=[handler])
+        if not debug and not sys.warnoptions:
+            # They are for developers: Google warns of Python 3.10, for example.
+            warnings.simplefilter("ignore")
         for name in _OWN:
             logging.getLogger(name).setLevel(logging.DEBUG if debug else logging.INFO)
 

@@ -56,6 +56,19 @@ def test_as_json_an_error_is_of_severity_error(tmp_path: Path) -> None:
     assert "no file matches" in first["message"]
 
 
+@pytest.mark.parametrize("debug", [False, True])
+def test_a_warning_of_a_library_is_printed_with_debug_alone(debug: bool) -> None:
+    code = f"""
+import warnings
+from pipeline.logs import Log
+Log("text", {debug})
+warnings.warn("this Python is old", FutureWarning)
+"""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert ("this Python is old" in done.stderr) == debug
+
+
 def test_a_place_in_the_code_logs_ten_times_a_minute_and_then_how_often(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
