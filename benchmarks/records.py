@@ -9,6 +9,7 @@ none raises.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Sequence
 from datetime import datetime
@@ -28,10 +29,12 @@ WANTED = "ats_jobs."
 if sys.version_info >= (3, 11):
     read_moment = datetime.fromisoformat
 else:
+    _FRACTION = re.compile(r"\.\d+")
 
     def read_moment(text: str) -> datetime:
-        """Reads a timestamp; before Python 3.11 `fromisoformat` knows no Z."""
-        return datetime.fromisoformat(text[:-1] + "+00:00" if text[-1:] == "Z" else text)
+        """Reads a timestamp; Python 3.10 reads no Z, and fractions of 3 or 6 digits alone."""
+        text = text[:-1] + "+00:00" if text[-1:] == "Z" else text
+        return datetime.fromisoformat(_FRACTION.sub(lambda found: f"{found[0][:7]:0<7}", text))
 
 
 _JOB_STATUS = '"job_status":'
