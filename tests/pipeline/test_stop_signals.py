@@ -36,7 +36,8 @@ def test_a_collected_signal_interrupts_nothing() -> None:
     assert caught == [signal.SIGINT]
 
 
-def test_a_signal_that_is_sent_twice_at_once_counts_once() -> None:
+def test_a_signal_that_is_sent_twice_at_once_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stop_signals, "_TOGETHER_SECONDS", 3600)  # however slow the machine is
     with collected_signals() as caught:
         signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGTERM)
