@@ -2,7 +2,7 @@
 
 import sys
 
-from pipeline.entry import main_run
+from pipeline.entry import main
 
 if __name__ == "__main__":
-    sys.exit(main_run())
+    sys.exit(main(["run", *sys.argv[1:]]))

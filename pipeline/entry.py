@@ -1,27 +1,23 @@
-"""The entry points of the command. They handle signals before they import anything else."""
+"""The entry point of the command. It handles signals before it imports anything else."""
 
 from __future__ import annotations
 
 import os
 import signal
-import sys
+from collections.abc import Sequence
 from types import FrameType
 
 
-def main() -> int:
-    """Runs `job-status` and returns its exit code."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs `job-status`, and returns its exit code.
+
+    Args:
+        arguments: Without the program's name; those of the process if None.
+    """
     _exit_on_signals()
     from pipeline.cli import main as run_command
 
-    return run_command()
-
-
-def main_run() -> int:
-    """Runs `python -m pipeline`, which is `job-status run`, and returns its exit code."""
-    _exit_on_signals()
-    from pipeline.cli import main as run_command
-
-    return run_command(["run", *sys.argv[1:]])
+    return run_command(arguments)
 
 
 def _exit_on_signals() -> None:
