@@ -22,7 +22,7 @@ from msgspec import Raw, Struct
 
 from benchmarks.records import WANTED, Record, read_moment
 from schemas.avro import record_schema
-from schemas.mapping import load_mapping
+from schemas.mapping.tables import load_mapping
 from transforms.derive import Deriver
 from transforms.status_text import status_text
 

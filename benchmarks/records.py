@@ -17,7 +17,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
-from schemas.mapping import load_mapping
+from schemas.mapping.tables import load_mapping
 from transforms.derive import Deriver
 from transforms.status_text import StatusText, status_text
 

@@ -26,7 +26,7 @@ from apache_beam.testing.test_stream import TestStream
 from apache_beam.transforms import trigger
 from apache_beam.transforms.window import FixedWindows, TimestampedValue
 
-from schemas.mapping import load_mapping
+from schemas.mapping.tables import load_mapping
 from transforms.blocks import RawBlock, Receipt
 from transforms.commit import CommitSettings
 from transforms.derive_job_status import DeriveJobStatus

@@ -15,10 +15,25 @@ import msgspec
 import yaml
 
 from schemas.errors import UsageError
-from schemas.mapping import VALUES, Mapping, MappingError, Rule, Table, load_mapping
-from schemas.mapping_file import FILL_IN, Kind, is_number_like, needs_provider, parse_mapping
-from schemas.mapping_problems import describe, nearest
-from schemas.text import MAX_LABEL, OVERLONG, norm, provider_key
+from schemas.mapping import (
+    FILL_IN,
+    MAX_LABEL,
+    OVERLONG,
+    VALUES,
+    Kind,
+    Mapping,
+    MappingError,
+    Rule,
+    Table,
+    describe,
+    is_number_like,
+    load_mapping,
+    nearest,
+    needs_provider,
+    norm,
+    parse_mapping,
+    provider_key,
+)
 from transforms.derive import Step, derive
 from transforms.json_text import depth, kind_of
 from transforms.source_value import MAX_CODE_DIGITS, number_code, parts

@@ -20,7 +20,7 @@ import fastavro
 
 from pipeline.sample import write_samples
 from schemas.avro import record_schema
-from schemas.mapping import load_mapping
+from schemas.mapping.tables import load_mapping
 from tests.transforms.event_cases import expected_outcomes
 from transforms.blocks import NO_CONTEXT, RawBlock
 from transforms.derive import Deriver

@@ -9,8 +9,7 @@ from __future__ import annotations
 from sys import getsizeof
 from typing import Final, Generic, NamedTuple, TypeVar
 
-from schemas.mapping import Mapping
-from schemas.text import norm, spellings
+from schemas.mapping import Mapping, norm, spellings
 from transforms.json_text import kind_of
 from transforms.source_value import (
     MAX_TEXT,

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from schemas.text import norm
+from schemas.mapping import norm
 
 MAX_DEPTH: Final = 4
 """How deep containers are looked into, the outermost being 1."""

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import Final, Literal, NamedTuple
 
-from schemas.mapping import VALUES, Mapping, Rule, Table
-from schemas.text import OVERLONG, norm, spellings
+from schemas.mapping import OVERLONG, VALUES, Mapping, Rule, Table, norm, spellings
 from transforms.json_text import kind_of
 from transforms.source_value import (
     Part,

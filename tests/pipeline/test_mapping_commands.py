@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from pipeline.mapping_commands import explain_text, lint_text, print_text, suggest_text
 from schemas.errors import UsageError
-from schemas.mapping import VALUES, MappingError, Rule, built_in_file, load_mapping
-from schemas.mapping_file import FILL_IN, parse_mapping
+from schemas.mapping.file import FILL_IN, parse_mapping
+from schemas.mapping.tables import VALUES, MappingError, Rule, built_in_file, load_mapping
 from tests.transforms.derive_cases import CASES, Case, differences
 from transforms.derive import Deriver, derive
 from transforms.json_text import kind_of
@@ -73,10 +73,10 @@ def test_explain_names_every_step_and_the_place_of_the_rule() -> None:
         "provider:     bamboohr",
         'source_value: "Big-Zonk" (from a JSON object)',
         ' 1. source_value.label: text "big zonk"',
-        "    looked into my.yaml for bamboohr, then schemas/job_status_mapping.yaml for bamboohr",
+        "    looked into my.yaml for bamboohr, then schemas/mapping/job_status_mapping.yaml for bamboohr",
         "    no rule",
         ' 2. source_value.id: code "4"',
-        "    looked into my.yaml for bamboohr, then schemas/job_status_mapping.yaml for bamboohr",
+        "    looked into my.yaml for bamboohr, then schemas/mapping/job_status_mapping.yaml for bamboohr",
     ]
     assert '    code "4" means archived at my.yaml:3' in explain_text("bamboohr", source, mapping)
 
@@ -142,7 +142,7 @@ def test_print_says_where_each_rule_stands_and_what_is_overridden() -> None:
     assert "    names: [OurATS]" in lines
     overridden = [line for line in lines if "# overridden: " in line]
     assert len(overridden) == 1
-    assert '"closed" means internal at schemas/job_status_mapping.yaml:' in overridden[0]
+    assert '"closed" means internal at schemas/mapping/job_status_mapping.yaml:' in overridden[0]
 
 
 def test_lint_says_what_a_good_file_does() -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from schemas.mapping import load_mapping
+from schemas.mapping.tables import load_mapping
 from transforms import storage
 from transforms.blocks import NO_CONTEXT, RawBlock, Receipt
 from transforms.books import Books, InputBooks

@@ -10,7 +10,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.mapping import load_mapping
+from schemas.mapping.tables import load_mapping
 from tests.transforms.event_cases import derived, parsed
 from transforms.block_books import books_of
 from transforms.blocks import EventBlock

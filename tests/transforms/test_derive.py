@@ -9,7 +9,7 @@ from typing import TypedDict
 import pytest
 from apache_beam.internal.cloudpickle import cloudpickle
 
-from schemas.mapping import load_mapping
+from schemas.mapping.tables import load_mapping
 from tests.transforms.derive_cases import CASES, Case, difference
 from transforms import derive as derive_module
 from transforms.derive import Derived, Deriver, derive, explain, unmapped_key
@@ -273,7 +273,7 @@ def test_an_explanation_names_each_look_up_and_the_rule_that_decided() -> None:
     )
     assert label.tables == (
         "my.yaml for bamboohr",
-        "schemas/job_status_mapping.yaml for bamboohr",
+        "schemas/mapping/job_status_mapping.yaml for bamboohr",
     )
     assert code.rule is not None
     assert (code.where, code.sought, code.outcome) == ("source_value.id", 'code "4"', "archived")

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from schemas.mapping import Mapping, Rule, Table, built_in_file
-from schemas.mapping_file import Entry
-from schemas.text import Spellings, norm
+from schemas.mapping.file import Entry
+from schemas.mapping.normalise import Spellings, norm
+from schemas.mapping.tables import Mapping, Rule, Table, built_in_file
 from tests.transforms.derive_cases import CASES, difference, differences
 from transforms import source_value, status_search
 from transforms.derive import Deriver

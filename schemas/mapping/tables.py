@@ -17,15 +17,9 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from schemas.mapping_file import (
-    VALUES,
-    Entry,
-    Kind,
-    MappingFile,
-    parse_mapping,
-)
-from schemas.mapping_problems import MappingError, Problem
-from schemas.text import Spellings, provider_key, without_accents
+from schemas.mapping.file import VALUES, Entry, Kind, MappingFile, parse_mapping
+from schemas.mapping.normalise import Spellings, provider_key, without_accents
+from schemas.mapping.problems import MappingError, Problem
 
 __all__ = [
     "BUILT_IN_NAME",
@@ -38,7 +32,7 @@ __all__ = [
     "load_mapping",
 ]
 
-BUILT_IN_NAME: Final = "schemas/job_status_mapping.yaml"
+BUILT_IN_NAME: Final = "schemas/mapping/job_status_mapping.yaml"
 
 
 class Rule(NamedTuple):

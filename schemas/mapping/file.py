@@ -13,8 +13,8 @@ from typing import Final, Literal, NamedTuple, TypeGuard, cast
 
 import yaml
 
-from schemas.mapping_problems import MappingError, Problem, nearest
-from schemas.text import MAX_LABEL, OVERLONG, norm, provider_key
+from schemas.mapping.normalise import MAX_LABEL, OVERLONG, norm, provider_key
+from schemas.mapping.problems import MappingError, Problem, nearest
 
 VALUES: Final = (
     "published",

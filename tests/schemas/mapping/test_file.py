@@ -10,15 +10,8 @@ from hypothesis import strategies as st
 
 from schemas.avro import listed_values, record_schema
 from schemas.errors import UsageError
-from schemas.mapping_file import (
-    FILL_IN,
-    VALUES,
-    Entry,
-    MappingFile,
-    Provider,
-    parse_mapping,
-)
-from schemas.mapping_problems import MappingError, nearest
+from schemas.mapping.file import FILL_IN, VALUES, Entry, MappingFile, Provider, parse_mapping
+from schemas.mapping.problems import MappingError, nearest
 
 
 def faults(text: str) -> list[tuple[int, str, str, str | None]]:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from schemas.text import (
+from schemas.mapping.normalise import (
     MAX_LABEL,
     OVERLONG,
     norm,

@@ -9,8 +9,8 @@ from importlib import resources
 import pytest
 from apache_beam.internal.cloudpickle import cloudpickle
 
-from schemas.mapping import Mapping, MappingError, built_in_file, load_mapping
-from schemas.text import norm, spellings
+from schemas.mapping.normalise import norm, spellings
+from schemas.mapping.tables import Mapping, MappingError, built_in_file, load_mapping
 
 
 def value(mapping: Mapping, provider: str | None, text: str) -> str | None:
@@ -27,7 +27,10 @@ def test_the_users_tables_come_before_the_built_in_ones() -> None:
         "my.yaml",
     )
     titles = [table.title for table in mapping.provider_tables("workable")]
-    assert titles == ["my.yaml for workable", "schemas/job_status_mapping.yaml for workable"]
+    assert titles == [
+        "my.yaml for workable",
+        "schemas/mapping/job_status_mapping.yaml for workable",
+    ]
     # The user's for the provider, the built-in one for the provider, the user's for everybody.
     assert value(mapping, "workable", "published") == "open"
     assert value(mapping, "workable", "draft") == "draft"

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from schemas.mapping import VALUES, load_mapping
-from schemas.text import norm, spellings
+from schemas.mapping.normalise import norm, spellings
+from schemas.mapping.tables import VALUES, load_mapping
 from tests.transforms.derive_cases import CASES
 from tests.transforms.test_derive import Inputs, inputs
 from transforms.derive import Derived, Deriver, derive
