@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, ProgressColumn, TextColumn
 from rich.progress import Progress as Bar
 
-from transforms.progress import Progress
+from transforms.local import Progress
 
 _LINE_SECONDS = 10.0
 _PER_SECOND = 4  # each drawing of the bar takes most of a millisecond

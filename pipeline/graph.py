@@ -15,7 +15,7 @@ from transforms.dead_letter_files import DeadLetterFile
 from transforms.dead_letters import PayloadPolicy
 from transforms.derive_job_status import DeriveJobStatus
 from transforms.encode_avro import EncodeAvro
-from transforms.lifeline import Lifeline
+from transforms.local import Lifeline
 from transforms.parse_events import ParseEvents
 from transforms.pull_round import RoundLimits
 from transforms.puller import PullSettings

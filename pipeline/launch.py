@@ -22,8 +22,7 @@ from pipeline.graph import GraphSettings, build
 from pipeline.stop_signals import collected_signals
 from pipeline.submitted_jobs import SubmittedJobs
 from schemas.errors import JobStatusError, StoppedBySignal
-from transforms.lifeline import Lifeline
-from transforms.refusals import carried_error
+from transforms.local import Lifeline, carried_error
 
 _STOP_SECONDS = 2.0
 """How long a stopped run may take to come to its end before it is left where it is."""

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pipeline.collector import keep_what_is_loaded, relax_collector
-from transforms.lifeline import Lifeline
+from transforms.local import Lifeline
 
 PROCESS_NAME = "job-status-work"
 """What Linux shows of a worker beside its command; it has room for 15 characters."""

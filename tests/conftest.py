@@ -17,7 +17,7 @@ from hypothesis import settings
 
 from tests import pubsub
 from tests.components import HOW_TO_GET_THEM, component_path
-from transforms.install_hint import install_beam_extra, pip_install
+from transforms.local.install_hint import install_beam_extra, pip_install
 
 Records = list[dict[str, Any]]
 

@@ -8,12 +8,10 @@ import time
 import apache_beam as beam
 
 from transforms.blocks import Receipt
-from transforms.lifeline import Lifeline
+from transforms.local import Lifeline, Progress, carried_to_launcher
 from transforms.meters import AcknowledgeMeters
-from transforms.progress import Progress
 from transforms.pubsub_client import AwayError, Subscription, batches
 from transforms.puller import Backoff
-from transforms.refusals import carried_to_launcher
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ from transforms.block_coder import crosses_steps
 from transforms.blocks import EventBlock, isolating
 from transforms.books import Books
 from transforms.dead_letters import PayloadPolicy, dead_letters, encoded_dead_letters
-from transforms.progress import Progress
+from transforms.local import Progress
 
 STEP = "EncodeAvro"
 

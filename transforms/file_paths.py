@@ -8,7 +8,7 @@ import os
 from apache_beam.io.filesystems import FileSystems
 
 from schemas.errors import UsageError
-from transforms.install_hint import install_beam_extra
+from transforms.local import install_beam_extra
 
 _SCHEME_END = "://"
 _LOCAL_SCHEME = "file" + _SCHEME_END

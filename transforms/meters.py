@@ -8,9 +8,8 @@ from apache_beam.metrics import Metrics
 
 from transforms.blocks import Receipt
 from transforms.books import Books
-from transforms.lifeline import Lifeline
+from transforms.local import Lifeline, Progress
 from transforms.messages import Message
-from transforms.progress import Progress
 
 NAMESPACE = "job_status"
 

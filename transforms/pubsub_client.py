@@ -11,7 +11,7 @@ from typing import Any
 
 from schemas.errors import InputError, UsageError
 from transforms.blocks import MessageInfo
-from transforms.install_hint import install_beam_extra
+from transforms.local import install_beam_extra
 from transforms.messages import Message
 
 MAX_MESSAGES = 1000

@@ -31,9 +31,8 @@ from transforms.blocks import (
 from transforms.books import Books, InputBooks
 from transforms.compression import MAGIC_BYTES, DamagedInputError, codec_of, decompress
 from transforms.dead_letter_files import DeadLetterFile, Letter, letters_of
-from transforms.lifeline import Lifeline
 from transforms.lines import too_large
-from transforms.progress import Progress
+from transforms.local import Lifeline, Progress
 from transforms.read_files import ReadLimits
 
 STEP = "ReadDeadLetters"

@@ -22,9 +22,8 @@ from transforms import file_paths, storage
 from transforms.blocks import BLOCK_BYTES, InputNote, RawBlock, Span
 from transforms.books import Books, InputBooks
 from transforms.compression import MAGIC_BYTES, DamagedInputError, codec_of, decompress
-from transforms.lifeline import Lifeline
 from transforms.lines import blocks_of_lines
-from transforms.progress import Progress
+from transforms.local import Lifeline, Progress
 from transforms.shape import BYTE_ORDER_MARK, PEEK_BYTES, Shape, shape_of
 
 RANGE_BYTES = 64 << 20

@@ -23,13 +23,12 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from schemas.errors import UsageError
 from transforms.blocks import MessageInfo, RawBlock
-from transforms.lifeline import Lifeline
+from transforms.local import Lifeline, carried_to_launcher
 from transforms.messages import BlockBuilder, Message
 from transforms.meters import PullMeters
 from transforms.pubsub_client import AwayError, Subscription, check_installed, checked_name
 from transforms.pull_round import PullRound, RoundLimits
 from transforms.puller import Backoff, Puller, PullSettings
-from transforms.refusals import carried_to_launcher
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -17,9 +17,8 @@ from apache_beam.utils.windowed_value import WindowedValue
 from transforms.books import Books
 from transforms.commit import CommitSettings, commit
 from transforms.encode_avro import EncodedBlock
-from transforms.lifeline import Lifeline
+from transforms.local import Lifeline, carried_to_launcher
 from transforms.meters import EventMeters
-from transforms.refusals import carried_to_launcher
 from transforms.stage import Stager
 
 

@@ -25,11 +25,10 @@ from transforms.blocks import Receipt
 from transforms.books import packed, unpacked
 from transforms.commit import CommitSettings, commit
 from transforms.encode_avro import EncodedBlock
-from transforms.lifeline import Lifeline
+from transforms.local import Lifeline, carried_to_launcher
 from transforms.manifests import manifest_path, pending_path, read_intent
 from transforms.meters import EventMeters
 from transforms.recovery import clear_staging
-from transforms.refusals import carried_to_launcher
 from transforms.stage import Stager
 
 ALLOWED_LATENESS_SECONDS = 24 * 3600

@@ -16,7 +16,7 @@ import pytest
 from schemas.version import PIPELINE_VERSION
 from tests.conftest import ReadRecords
 from tests.pipeline.command import Said, job_status, run, visible, write_events
-from transforms.install_hint import install_beam_extra
+from transforms.local.install_hint import install_beam_extra
 
 pytestmark = pytest.mark.usefixtures("no_sync")
 

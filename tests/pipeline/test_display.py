@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from pipeline.display import Display, describe
-from transforms.progress import Progress
+from transforms.local.progress import Progress
 
 HALF = Progress(bytes=50_000_000, events=100_000, dead_letters=12)
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import COMPONENTS, _module
-from transforms.install_hint import pip_install
+from transforms.local.install_hint import pip_install
 
 COMPONENTS["s3_server"] = _module("moto.server", pip_install("moto[server]"))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.pipeline.command import Said, run, visible
-from transforms.install_hint import install_beam_extra
+from transforms.local.install_hint import install_beam_extra
 
 NAME = "projects/job-status-tests/subscriptions/jobs"
 TOPIC = "projects/job-status-tests/topics/jobs"

@@ -10,7 +10,7 @@ import pytest
 
 from schemas.errors import UsageError
 from transforms.file_paths import check_scheme, is_local, join, normal, real, scheme, what_opens
-from transforms.install_hint import install_beam_extra
+from transforms.local.install_hint import install_beam_extra
 
 
 def test_names_are_joined_on_to_a_directory() -> None:

@@ -16,7 +16,7 @@ from apache_beam.io.filesystems import FileSystems
 from schemas.errors import InputError, OutputError, UsageError
 from tests.transforms.memory_filesystem import MemoryFileSystem
 from transforms import storage
-from transforms.install_hint import install_beam_extra
+from transforms.local.install_hint import install_beam_extra
 from transforms.storage import FileInfo, Matched
 
 _ODD_NAMES = [

@@ -30,7 +30,7 @@ from transforms.blocks import Receipt
 from transforms.books import Books, packed
 from transforms.commit import CommitSettings
 from transforms.encode_avro import EncodedBlock
-from transforms.lifeline import Lifeline, StoppedError
+from transforms.local.lifeline import Lifeline, StoppedError
 from transforms.manifests import manifests, pending_path
 from transforms.meters import EventMeters
 from transforms.write_panes import PaneSettings, WriteAvroPanes, commit_pane, pane_id

@@ -10,12 +10,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from transforms.progress import Progress, tell, told
+from transforms.local.progress import Progress, tell, told
 
 
 def test_what_several_processes_tell_adds_up(tmp_path: Path) -> None:
     code = (
-        "import sys; from transforms.progress import Progress, tell;"
+        "import sys; from transforms.local.progress import Progress, tell;"
         "tell(sys.argv[1], Progress(bytes=5, events=2))"
     )
     for _ in range(2):
@@ -28,7 +28,7 @@ def test_what_is_told_often_is_written_seldom(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [100.0]
-    monkeypatch.setattr("transforms.progress.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("transforms.local.progress.time.monotonic", lambda: now[0])
     seen = []
     for _ in range(9):
         tell(str(tmp_path), Progress(events=1))

@@ -12,7 +12,7 @@ import threading
 import time
 from dataclasses import dataclass
 
-from transforms.progress import Progress, tell, told
+from transforms.local.progress import Progress, tell, told
 
 _WATCH_SECONDS = 0.25
 

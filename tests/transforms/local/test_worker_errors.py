@@ -14,7 +14,7 @@ from schemas.errors import (
     OutputError,
     UsageError,
 )
-from transforms.refusals import WorkerError, carried_error, carried_to_launcher
+from transforms.local.worker_errors import WorkerError, carried_error, carried_to_launcher
 
 KINDS = [JobStatusError, InputError, OutputError, ForeignPathError, UsageError]
 

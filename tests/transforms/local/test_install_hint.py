@@ -9,7 +9,7 @@ from importlib.metadata import metadata
 import pytest
 from packaging.requirements import Requirement
 
-from transforms.install_hint import install_beam_extra, pip_install
+from transforms.local.install_hint import install_beam_extra, pip_install
 
 
 def _requirement(command: str) -> Requirement:

@@ -1,0 +1,5 @@
+"""What the workers of a run on this machine share with their launcher."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
