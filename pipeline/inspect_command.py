@@ -20,8 +20,6 @@ from pipeline.arguments import CommandParser, beam_parser
 from pipeline.printable import printable
 from schemas.errors import ForeignPathError, InputError, OutputError, UsageError
 from schemas.manifest import Manifest, OutputFile
-from transforms import file_paths, storage
-from transforms.containment import is_below, refuse_links_in
 from transforms.inspection import (
     Content,
     Finding,
@@ -31,14 +29,18 @@ from transforms.inspection import (
     first_rows,
     inspection_error,
 )
-from transforms.manifests import (
+from transforms.storage import (
     PENDING,
+    file_paths,
+    filesystem,
     full_path,
+    is_below,
     manifest_directory,
     manifest_files,
-    manifests,
     read_intent,
+    refuse_links_in,
 )
+from transforms.storage.manifests import manifests
 
 _OUTPUTS = ("job_status", "dead_letter")
 _AVRO = ".avro"
@@ -181,7 +183,7 @@ def _everything(_: str) -> bool:
 def _target(path: str) -> tuple[str | None, Callable[[str], bool], str | None]:
     """The output that a path belongs to, which of its files are meant, and the manifest."""
     if path.endswith(".json"):
-        if not storage.exists(path):
+        if not filesystem.exists(path):
             raise InputError(f"there is no manifest {path}")
         return _parent(_parent(path)), _everything, path
     path = path.rstrip("/")
@@ -238,7 +240,7 @@ def _there(found: Inspection, path: str, wanted: Callable[[str], bool]) -> set[s
     """
     output = found.output
     if path.endswith(_AVRO) and output is None:
-        return {path} if storage.exists(path) else set()
+        return {path} if filesystem.exists(path) else set()
     places = {path}
     if output is not None:
         places = {file_paths.join(output, name) for name in _OUTPUTS}
@@ -246,7 +248,7 @@ def _there(found: Inspection, path: str, wanted: Callable[[str], bool]) -> set[s
         for place in places:
             if is_below(output, place):
                 refuse_links_in(output, place)
-    files = {file.path for place in places for file in storage.list_files(place)}
+    files = {file.path for place in places for file in filesystem.list_files(place)}
     return {
         file
         for file in files

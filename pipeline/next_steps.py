@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pipeline.options import RunOptions
 from pipeline.printable import counted, printable
 from schemas.manifest import Manifest
-from transforms.manifests import manifest_path
+from transforms.storage import manifest_path
 
 _LARGER = 10
 """How many times the limit is raised that something was too large for."""

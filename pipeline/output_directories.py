@@ -6,9 +6,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from transforms import file_paths, storage
 from transforms.commit import CommitSettings
-from transforms.manifests import manifest_directory
+from transforms.storage import file_paths, filesystem, manifest_directory
 
 
 @contextmanager
@@ -23,7 +22,7 @@ def removed_where_unused(settings: CommitSettings) -> Iterator[None]:
         yield
     finally:
         for directory in new:
-            storage.remove_if_empty(directory)
+            filesystem.remove_if_empty(directory)
 
 
 def _missing(settings: CommitSettings) -> list[str]:

@@ -14,15 +14,15 @@ from pipeline.options import RunOptions
 from pipeline.report import check_report
 from schemas.errors import InputError, OutputError, UsageError
 from schemas.mapping import Mapping, load_mapping
-from transforms import file_paths, storage
 from transforms.blocks import Context
 from transforms.commit import CommitSettings
-from transforms.manifests import manifest_path, manifests, manifests_to_replace
 from transforms.pubsub_client import check_installed, checked_name
 from transforms.pull_round import RoundLimits
 from transforms.puller import PullSettings
 from transforms.read_files import ReadLimits, match_files
 from transforms.recovery import check_links
+from transforms.storage import file_paths, filesystem, manifest_path, manifests_to_replace
+from transforms.storage.manifests import manifests
 from transforms.write_panes import PaneSettings
 
 _RUN_ID_CHARACTERS = frozenset(string.ascii_letters + string.digits + "-_")
@@ -36,7 +36,7 @@ _ROUND_OF_LEASE = 1 / 3
 class Inputs:
     """What the patterns matched when the run was started."""
 
-    files: list[storage.FileInfo]
+    files: list[filesystem.FileInfo]
     skipped_directories: list[str]
 
     @property
@@ -137,7 +137,7 @@ def read_text(path: str, what: str) -> str:
     """
     file_paths.check_scheme(path)
     try:
-        return storage.read(file_paths.normal(path)).decode()
+        return filesystem.read(file_paths.normal(path)).decode()
     except InputError as error:
         raise UsageError(error.message.replace("the input", what)) from error
     except UnicodeDecodeError as error:
@@ -186,11 +186,11 @@ def find_inputs(options: RunOptions) -> Inputs:
         )
     matched = match_files([file_paths.normal(pattern) for pattern in options.input])
     for file in _to_try(matched.files):
-        storage.open_for_reading(file.path).close()
+        filesystem.open_for_reading(file.path).close()
     return Inputs(matched.files, matched.directories)
 
 
-def _to_try(files: list[storage.FileInfo]) -> list[storage.FileInfo]:
+def _to_try(files: list[filesystem.FileInfo]) -> list[filesystem.FileInfo]:
     """All local files, and of others one: it takes a request, and a million of them hours.
 
     One that cannot be read later keeps the run from committing all the same.
@@ -212,8 +212,8 @@ def check_output(settings: CommitSettings) -> None:
     for place in settings.places():
         probe = file_paths.join(place.staging(settings.run_id), "probe")
         # Not an empty one: Beam cannot write an empty object to S3.
-        storage.write(probe, b"probe")
-        storage.delete([probe])
+        filesystem.write(probe, b"probe")
+        filesystem.delete([probe])
     if settings.write_mode == "error":
         found = manifests(settings.output)
         if found:
@@ -225,4 +225,4 @@ def check_output(settings: CommitSettings) -> None:
 
 def is_committed(settings: CommitSettings) -> bool:
     """Whether the run was committed before."""
-    return storage.exists(manifest_path(settings.output, settings.run_id))
+    return filesystem.exists(manifest_path(settings.output, settings.run_id))

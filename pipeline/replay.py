@@ -19,9 +19,9 @@ from pipeline.prepare import is_committed, prepare, read_mapping
 from pipeline.report import write_report
 from pipeline.run import complete_interrupted, judge, launch_or_clear, tell
 from schemas.manifest import Manifest
-from transforms import file_paths
 from transforms.blocks import NO_CONTEXT
 from transforms.dead_letter_files import DeadLetterFile, find_dead_letters, replayed
+from transforms.storage import file_paths
 
 _OPTIONS = (
     "event_types",

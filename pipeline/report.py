@@ -7,8 +7,7 @@ from msgspec.structs import replace
 from pipeline.page.page import page
 from schemas.errors import OutputError, UsageError
 from schemas.manifest import Manifest
-from transforms import file_paths, storage
-from transforms.manifests import full_path
+from transforms.storage import file_paths, filesystem, full_path
 
 _JSON = ".json"
 _PAGE = ".html"
@@ -43,7 +42,7 @@ def write_report(path: str, report: Manifest) -> None:
     """
     data = page(report).encode() if path.lower().endswith(_PAGE) else report.to_json()
     try:
-        storage.write(file_paths.normal(path), data)
+        filesystem.write(file_paths.normal(path), data)
     except OutputError as error:
         raise OutputError(
             f"everything was committed, but not the report: {error.message}",

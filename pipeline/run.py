@@ -24,10 +24,9 @@ from pipeline.stream import read_messages
 from pipeline.summary import print_summary
 from schemas.errors import InputError, JobStatusError, StoppedBySignal, TooManyDeadLettersError
 from schemas.manifest import Manifest
-from transforms import storage
 from transforms.commit import CommitSettings
-from transforms.manifests import manifest_path, pending_path
 from transforms.recovery import clear_staging, interrupted_same, recover
+from transforms.storage import filesystem, manifest_path, pending_path
 
 
 def run(arguments: Sequence[str], console: Console) -> None:
@@ -124,7 +123,7 @@ def launch_or_clear(
 
 def _outcome(commit: CommitSettings) -> str:
     """Describes how far the commit of a run came that is stopped now."""
-    if storage.exists(pending_path(commit.output, commit.run_id)):
+    if filesystem.exists(pending_path(commit.output, commit.run_id)):
         return "the next run into this output completes the commit"
     if is_committed(commit):
         return "everything was committed just before"
@@ -133,7 +132,7 @@ def _outcome(commit: CommitSettings) -> str:
 
 def tell(options: RunOptions, commit: CommitSettings, console: Console) -> Manifest:
     """Says what a committed run did, and returns its report."""
-    manifest = Manifest.from_json(storage.read(manifest_path(commit.output, commit.run_id)))
+    manifest = Manifest.from_json(filesystem.read(manifest_path(commit.output, commit.run_id)))
     report = report_of(commit.output, manifest)
     say(options, report, console)
     return report

@@ -23,9 +23,8 @@ from pipeline.output_directories import removed_where_unused
 from pipeline.prepare import check_output
 from schemas.errors import StoppedBySignal
 from schemas.manifest import Manifest
-from transforms import storage
-from transforms.manifests import manifest_path, manifests_of
 from transforms.recovery import clear_staging_of
+from transforms.storage import filesystem, manifest_path, manifests_of
 
 
 def read_messages(
@@ -98,7 +97,7 @@ def _drain(
         commit = settings.commit
         commit = replace(commit, run_id=f"{commit.run_id}-{number:04d}", started_at=time.time())
         run(replace(settings, commit=commit))
-        found_none = not storage.exists(manifest_path(commit.output, commit.run_id))
+        found_none = not filesystem.exists(manifest_path(commit.output, commit.run_id))
         is_late = max_seconds is not None and time.monotonic() - started >= max_seconds
         if found_none or is_late or messages.pull.is_stopped():
             return

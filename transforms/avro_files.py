@@ -11,10 +11,10 @@ import fastavro
 from schemas.avro import RecordName, record_schema
 from schemas.errors import OutputError
 from schemas.version import PIPELINE_VERSION
-from transforms import storage
 from transforms.avro_columns import zigzag_varint
 from transforms.books import StagedFile
 from transforms.encode_avro import AvroBlock, Codec
+from transforms.storage import filesystem
 
 _SYNC_BYTES = 16
 
@@ -62,7 +62,7 @@ class AvroFile:
         fastavro.writer(
             header, schema.parsed, [], codec=codec, metadata=metadata, sync_marker=self._sync
         )
-        self._file = storage.create(path)
+        self._file = filesystem.create(path)
         self._write(header.getvalue())
 
     def append(self, block: AvroBlock) -> None:
@@ -74,8 +74,8 @@ class AvroFile:
     def close(self) -> StagedFile:
         """Makes the file durable and tells what is in it."""
         try:
-            storage.close_durably(self._file, self._path)
-        except storage.faults() as error:
+            filesystem.close_durably(self._file, self._path)
+        except filesystem.faults() as error:
             raise self._cannot_write(error) from error
         return StagedFile(
             self._output, self._path, self._records, self.size, self._digest.hexdigest()
@@ -84,13 +84,13 @@ class AvroFile:
     def _write(self, data: bytes) -> None:
         try:
             self._file.write(data)
-        except storage.faults() as error:
+        except filesystem.faults() as error:
             raise self._cannot_write(error) from error
         self._digest.update(data)
         self.size += len(data)
 
     def _cannot_write(self, error: Exception) -> OutputError:
         return OutputError(
-            f"cannot write {self._path}: {storage.reason(error)}",
+            f"cannot write {self._path}: {filesystem.reason(error)}",
             "nothing was committed; make room or choose another --output, then run again",
         )

@@ -20,25 +20,28 @@ from schemas.errors import InputError, JobStatusError, OutputError
 from schemas.manifest import Input, Manifest, OutputFile, Unmapped
 from schemas.tallies import Counts
 from schemas.version import PIPELINE_VERSION
-from transforms import file_paths, storage
 from transforms.avro_files import AvroFile
 from transforms.books import Books, StagedFile
-from transforms.containment import refuse_foreign, refuse_links
 from transforms.encode_avro import Codec
-from transforms.manifests import (
+from transforms.storage import (
     Intent,
     consumed_before,
+    file_paths,
+    filesystem,
     full_path,
     manifest_at,
     manifest_path,
-    manifests,
     manifests_to_replace,
     own_files,
     pending_path,
     read_intent,
+    refuse_foreign,
+    refuse_links,
+    remove_staging,
+    staging_directory,
     within,
 )
-from transforms.staging import remove_staging, staging_directory
+from transforms.storage.manifests import manifests
 
 WriteMode = Literal["error", "append", "overwrite"]
 
@@ -138,13 +141,13 @@ def commit(settings: CommitSettings, books: Books) -> str:
         refuse_links(settings.output, each)
     intent = read_intent(pending)
     if intent is None:
-        if storage.exists(path):
+        if filesystem.exists(path):
             return path
         _check(settings, books)
         if not settings.from_messages and not books.written:
             books.files.append(_empty_file(settings))
         intent = _intent(settings, books)
-        storage.write(pending, msgspec.json.encode(intent))
+        filesystem.write(pending, msgspec.json.encode(intent))
     finish(settings, intent)
     return path
 
@@ -214,7 +217,7 @@ def _sizes(paths: Iterable[str]) -> dict[str, int]:
     return {
         path: size
         for directory, those in names.items()
-        for path, size in storage.list_files(directory, os.path.commonprefix(those))  # noqa: RUF071
+        for path, size in filesystem.list_files(directory, os.path.commonprefix(those))  # noqa: RUF071
     }
 
 
@@ -332,7 +335,7 @@ def finish(settings: CommitSettings, intent: Intent) -> None:
     files_of = {
         path: own_files(output, own_roots, manifest_at(path))
         for path in replaced
-        if storage.exists(path)
+        if filesystem.exists(path)
     }
     staged = _sizes(path for path, _ in renames)
     _rename([pair for pair in renames if pair[0] in staged])
@@ -349,9 +352,9 @@ def finish(settings: CommitSettings, intent: Intent) -> None:
         remove_staging(root, manifest.run_id)
     for path, files in files_of.items():
         # The manifest says what the files are until they are gone.
-        storage.delete(files)
-        storage.delete([path])
-    storage.delete([pending])
+        filesystem.delete(files)
+        filesystem.delete([path])
+    filesystem.delete([pending])
 
 
 # Another run may be completing the same commit: what it did already is no error.
@@ -359,15 +362,15 @@ def finish(settings: CommitSettings, intent: Intent) -> None:
 
 def _rename(pairs: list[tuple[str, str]]) -> None:
     try:
-        storage.rename(pairs)
+        filesystem.rename(pairs)
     except OutputError:
-        if any(storage.exists(staged) for staged, _ in pairs):
+        if any(filesystem.exists(staged) for staged, _ in pairs):
             raise
 
 
 def _write_manifest(path: str, manifest: Manifest) -> None:
     try:
-        storage.write(path, manifest.to_json())
+        filesystem.write(path, manifest.to_json())
     except OutputError:
-        if not storage.exists(path):
+        if not filesystem.exists(path):
             raise

@@ -9,10 +9,9 @@ import fastavro
 
 from schemas.avro import record_schema
 from schemas.errors import InputError
-from transforms import file_paths, storage
 from transforms.compression import DamagedInputError
-from transforms.containment import refuse_links_in
-from transforms.manifests import consumed_before, full_path, manifests
+from transforms.storage import consumed_before, file_paths, filesystem, full_path, refuse_links_in
+from transforms.storage.manifests import manifests
 
 Letter = dict[str, Any]
 """A dead letter, as its schema has it."""
@@ -62,7 +61,7 @@ def find_dead_letters(path: str, outputs: Iterable[str] = ()) -> list[DeadLetter
         _file(each, counts.get(file_paths.real(each)))
         for each in sorted(paths)
         # What was replayed may be deleted.
-        if file_paths.real(each) not in consumed or storage.exists(each)
+        if file_paths.real(each) not in consumed or filesystem.exists(each)
     ]
 
 
@@ -91,17 +90,17 @@ def _committed(output: str) -> dict[str, int]:
 
 
 def _files_at(path: str) -> list[str]:
-    matched = storage.match(path)
+    matched = filesystem.match(path)
     if matched.files:
         return [file.path for file in matched.files]
     # What lies there would be that of an output, which holds no links; elsewhere they are inputs.
     of_output = file_paths.join(path, _DEAD_LETTER)
     refuse_links_in(path, of_output)
     for directory in (of_output, path):
-        files = [file.path for file in storage.list_files(directory)]
+        files = [file.path for file in filesystem.list_files(directory)]
         if found := [each for each in files if each.endswith(_SUFFIX)]:
             return found
-    if storage.exists(path):
+    if filesystem.exists(path):
         return []
     raise InputError(
         f"no dead letters at {path}",
@@ -111,10 +110,10 @@ def _files_at(path: str) -> list[str]:
 
 def _file(path: str, records: int | None) -> DeadLetterFile:
     try:
-        return DeadLetterFile(path, storage.size(path), records)
+        return DeadLetterFile(path, filesystem.size(path), records)
     except OSError as error:
         raise InputError(
-            f"cannot read the dead letters {path}: {storage.reason(error)}",
+            f"cannot read the dead letters {path}: {filesystem.reason(error)}",
             "its manifest lists it; bring it back, or give the files that are there",
         ) from error
 
@@ -128,7 +127,7 @@ def letters_of(file: DeadLetterFile) -> Iterator[Letter]:
         InputError: It cannot be opened.
     """
     count = 0
-    with storage.open_for_reading(file.path) as opened:
+    with filesystem.open_for_reading(file.path) as opened:
         end = 0
         try:
             blocks = fastavro.block_reader(opened)

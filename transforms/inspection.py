@@ -18,7 +18,7 @@ import fastavro
 
 from schemas.errors import JobStatusError
 from schemas.manifest import Manifest, OutputFile
-from transforms import storage
+from transforms.storage import filesystem
 
 _CHUNK_BYTES = 1 << 20
 _METADATA = "job_status."
@@ -141,7 +141,7 @@ def content_of(path: str) -> Content:
         InputError: It cannot be opened.
     """
     content = Content(path)
-    with storage.open_for_reading(path) as raw:
+    with filesystem.open_for_reading(path) as raw:
         file = _Digested(raw)
         end: int | None = None
         # Damage makes decoders raise whatever the bytes happen to mean to them.
@@ -150,8 +150,8 @@ def content_of(path: str) -> Content:
         position = file.tell()
         try:
             content.size, content.sha256 = file.finish()
-        except storage.faults() as error:
-            content.damage = f"cannot be read: {storage.reason(error)}"
+        except filesystem.faults() as error:
+            content.damage = f"cannot be read: {filesystem.reason(error)}"
             return content
     if end != content.size:
         content.damage = _damage(content, is_cut=position == content.size)
@@ -207,7 +207,7 @@ def first_rows(path: str, count: int) -> list[dict[str, Any]]:
     """The first records of a file, as many of them as can be read."""
     rows: list[dict[str, Any]] = []
     try:
-        with storage.open_for_reading(path) as file:
+        with filesystem.open_for_reading(path) as file:
             for record in islice(_records(file), count):
                 rows.append(record)
     except Exception:

@@ -18,7 +18,6 @@ from typing import Any, BinaryIO, NamedTuple
 import apache_beam as beam
 
 from schemas.errors import JobStatusError
-from transforms import storage
 from transforms.blocks import (
     BLOCK_BYTES,
     Context,
@@ -34,6 +33,7 @@ from transforms.dead_letter_files import DeadLetterFile, Letter, letters_of
 from transforms.lines import too_large
 from transforms.local import Lifeline, Progress
 from transforms.read_files import ReadLimits
+from transforms.storage import filesystem
 
 STEP = "ReadDeadLetters"
 
@@ -81,7 +81,7 @@ def read_dead_letters(file: DeadLetterFile, limits: ReadLimits) -> Iterator[RawB
         try:
             letter = next(letters, None)
         except (DamagedInputError, JobStatusError, OSError) as error:
-            damage, letter = storage.reason(error), None
+            damage, letter = filesystem.reason(error), None
         if letter is None:
             break
         numbered = _Numbered(count, letter)
@@ -249,7 +249,7 @@ def _read_again(held: list[_Numbered], blocks: _BlockBuilder) -> Iterator[RawBlo
                         outcome = _rejected_again(each.letter, "its source holds other bytes now")
                     yield from blocks.add(each, outcome)
         except (DamagedInputError, JobStatusError, OSError) as error:
-            why = f"its source: {storage.reason(error)}"
+            why = f"its source: {filesystem.reason(error)}"
         for each in (each for same in letters.values() for each in same):
             yield from blocks.add(each, _rejected_again(each.letter, why))
 
@@ -270,7 +270,7 @@ def payloads_at(path: str, spans: list[Span]) -> Iterator[tuple[Span, bytes]]:
         DamagedInputError: It is cut off or corrupt before the end of the last piece.
         OSError: It cannot be read on.
     """
-    with storage.open_for_reading(path) as file:
+    with filesystem.open_for_reading(path) as file:
         codec = codec_of(path, file.read(MAGIC_BYTES))
         if codec is None:
             yield from _sought(file, spans)

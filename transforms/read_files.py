@@ -18,13 +18,13 @@ from typing import Any, BinaryIO, Literal, NamedTuple
 import apache_beam as beam
 
 from schemas.errors import InputError
-from transforms import file_paths, storage
 from transforms.blocks import BLOCK_BYTES, InputNote, RawBlock, Span
 from transforms.books import Books, InputBooks
 from transforms.compression import MAGIC_BYTES, DamagedInputError, codec_of, decompress
 from transforms.lines import blocks_of_lines
 from transforms.local import Lifeline, Progress
 from transforms.shape import BYTE_ORDER_MARK, PEEK_BYTES, Shape, shape_of
+from transforms.storage import file_paths, filesystem
 
 RANGE_BYTES = 64 << 20
 """Size of a range at the most, in bytes: on a cluster, each may become a file."""
@@ -79,23 +79,23 @@ class FileRange(NamedTuple):
         return self.codec is not None or self.shape == "document" or self.damage is not None
 
 
-def match_files(patterns: list[str]) -> storage.Matched:
+def match_files(patterns: list[str]) -> filesystem.Matched:
     """Finds the files of all patterns, each file once however many of them match it.
 
     Two symbolic links to one file are that file, and so is one that is found again through a
     symbolic link to a directory above it. The first name that matched is the one it is read by.
 
     Raises:
-        InputError: As `storage.match` does.
+        InputError: As `filesystem.match` does.
     """
-    files: dict[str, storage.FileInfo] = {}
+    files: dict[str, filesystem.FileInfo] = {}
     directories: set[str] = set()
     for pattern in patterns:
-        matched = storage.match(pattern)
+        matched = filesystem.match(pattern)
         for file in matched.files:
             files.setdefault(file_paths.real(file.path), file)
         directories.update(matched.directories)
-    return storage.Matched(list(files.values()), sorted(directories))
+    return filesystem.Matched(list(files.values()), sorted(directories))
 
 
 def split_file(
@@ -111,7 +111,7 @@ def split_file(
     """
     whole = FileRange(path, 0, size, size, "lines")
     try:
-        with storage.open_for_reading(path) as file:
+        with filesystem.open_for_reading(path) as file:
             codec = codec_of(path, file.read(MAGIC_BYTES))
             if size == 0:
                 return []
@@ -148,7 +148,7 @@ def read_range(
     # The length of a plain file is known, whatever becomes of one of its ranges.
     end = 0 if piece.whole else piece.size
     try:
-        with storage.open_for_reading(piece.path) as file:
+        with filesystem.open_for_reading(piece.path) as file:
             position = piece.start
             for block in _blocks(file, piece, limits):
                 if on_read is not None:
@@ -297,7 +297,7 @@ def _peek(chunks: Iterator[bytes], size: int) -> bytes:
 def _why(error: Exception) -> str:
     if isinstance(error, DamagedInputError):
         return str(error)
-    return storage.reason(error.__cause__ or error)
+    return filesystem.reason(error.__cause__ or error)
 
 
 class _MatchFiles(beam.DoFn):

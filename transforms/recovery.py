@@ -6,17 +6,20 @@ import time
 from collections.abc import Iterable
 from dataclasses import replace
 
-from transforms import file_paths, storage
 from transforms.commit import CommitSettings, finish
-from transforms.containment import refuse_links, refuse_links_in
-from transforms.manifests import (
+from transforms.storage import (
     PENDING,
+    file_paths,
+    filesystem,
     manifest_directory,
     manifest_files,
     pending_path,
     read_intent,
+    refuse_links,
+    refuse_links_in,
+    remove_staging,
+    staging_root,
 )
-from transforms.staging import remove_staging, staging_root
 
 _OLD_SECONDS = 24 * 3600
 """Under `append` another run may be alive; staging this old belongs to none."""
@@ -49,7 +52,7 @@ def recover(settings: CommitSettings) -> list[str]:
                 completed.append(intent.manifest.run_id)
     alive = _remove_staging(settings)
     # What a living run is writing at this moment looks cut off too.
-    storage.delete(
+    filesystem.delete(
         [
             path
             for path in cut_off
@@ -59,7 +62,7 @@ def recover(settings: CommitSettings) -> list[str]:
     return completed
 
 
-def interrupted_same(settings: CommitSettings, inputs: Iterable[storage.FileInfo]) -> str | None:
+def interrupted_same(settings: CommitSettings, inputs: Iterable[filesystem.FileInfo]) -> str | None:
     """Finds a run that was asked for the same and was interrupted while committing.
 
     A scheduler that gives no run id runs the same command again after a crash. What it wants is
@@ -73,7 +76,9 @@ def interrupted_same(settings: CommitSettings, inputs: Iterable[storage.FileInfo
         intent = read_intent(path) if path.endswith(PENDING) else None
         if intent is None or not settings.request or intent.request != settings.request:
             continue
-        if {storage.FileInfo(each.path, each.bytes) for each in intent.manifest.inputs} == expected:
+        if {
+            filesystem.FileInfo(each.path, each.bytes) for each in intent.manifest.inputs
+        } == expected:
             return intent.manifest.run_id
     return None
 
@@ -97,19 +102,19 @@ def _remove_staging(settings: CommitSettings) -> set[str]:
     alive = set()
     for root in settings.roots:
         staging = staging_root(root)
-        for run_id in storage.list_directories(staging):
+        for run_id in filesystem.list_directories(staging):
             if settings.write_mode != "append" or run_id == settings.run_id:
                 remove_staging(root, run_id)
                 continue
-            newest = storage.newest_change(file_paths.join(staging, run_id))
+            newest = filesystem.newest_change(file_paths.join(staging, run_id))
             if newest is None:
                 # Not the whole tree: its run may be about to stage its first file.
-                storage.remove_if_empty(file_paths.join(staging, run_id))
+                filesystem.remove_if_empty(file_paths.join(staging, run_id))
             elif time.time() - newest > _OLD_SECONDS:
                 remove_staging(root, run_id)
             else:
                 alive.add(run_id)
-        storage.remove_if_empty(staging)
+        filesystem.remove_if_empty(staging)
     return alive
 
 
@@ -121,7 +126,7 @@ def clear_staging_of(settings: CommitSettings, mark: str) -> None:
         mark: Stands in the names of all its commits, and in no others.
     """
     for root in settings.roots:
-        for run_id in storage.list_directories(staging_root(root)):
+        for run_id in filesystem.list_directories(staging_root(root)):
             if mark in run_id:
                 clear_staging(replace(settings, run_id=run_id))
 

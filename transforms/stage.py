@@ -6,11 +6,11 @@ import hashlib
 import uuid
 
 from schemas.avro import RecordName
-from transforms import file_paths
 from transforms.avro_files import AvroFile
 from transforms.books import Books
 from transforms.commit import CommitSettings
 from transforms.encode_avro import AvroBlock, EncodedBlock
+from transforms.storage import file_paths
 
 
 class Stager:

@@ -20,16 +20,15 @@ from apache_beam.transforms.window import FixedWindows, GlobalWindows, IntervalW
 from apache_beam.utils.windowed_value import PaneInfo
 
 from schemas.errors import JobStatusError
-from transforms import storage
 from transforms.blocks import Receipt
 from transforms.books import packed, unpacked
 from transforms.commit import CommitSettings, commit
 from transforms.encode_avro import EncodedBlock
 from transforms.local import Lifeline, carried_to_launcher
-from transforms.manifests import manifest_path, pending_path, read_intent
 from transforms.meters import EventMeters
 from transforms.recovery import clear_staging
 from transforms.stage import Stager
+from transforms.storage import filesystem, manifest_path, pending_path, read_intent
 
 ALLOWED_LATENESS_SECONDS = 24 * 3600
 """Blocks are timed by when they were pulled, so only an engine that restarts makes one late."""
@@ -95,7 +94,7 @@ def commit_pane(
     """
     output, run_id = settings.output, settings.run_id
     # An intent that was cut off is none: whoever takes it for one would commit nothing.
-    is_begun = storage.exists(manifest_path(output, run_id)) or (
+    is_begun = filesystem.exists(manifest_path(output, run_id)) or (
         read_intent(pending_path(output, run_id)) is not None
     )
     receipts: list[Receipt] = []

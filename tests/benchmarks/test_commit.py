@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.commit import main, measure
 from schemas.manifest import Manifest
-from transforms.manifests import manifests
+from transforms.storage.manifests import manifests
 
 
 @pytest.mark.usefixtures("no_sync")

@@ -11,11 +11,11 @@ import time
 from collections.abc import Sequence
 
 from pipeline.cli import main
-from transforms import storage
+from transforms.storage import filesystem
 
 _SECONDS = 0.1
 
-_write, _rename, _delete = storage.write, storage.rename, storage.delete
+_write, _rename, _delete = filesystem.write, filesystem.rename, filesystem.delete
 
 
 def _write_slowly(path: str, data: bytes) -> None:
@@ -38,8 +38,8 @@ def _delete_slowly(paths: Sequence[str]) -> None:
 
 def slow_down() -> None:
     """Makes the commits of this process slow."""
-    storage.write, storage.rename = _write_slowly, _rename_slowly
-    storage.delete = _delete_slowly
+    filesystem.write, filesystem.rename = _write_slowly, _rename_slowly
+    filesystem.delete = _delete_slowly
 
 
 if __name__ == "__main__":

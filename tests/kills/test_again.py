@@ -10,7 +10,7 @@ import pytest
 from schemas.errors import OutputError
 from tests.conftest import records_of
 from tests.pipeline.command import Said, run, write_events
-from transforms import storage
+from transforms.storage import filesystem
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         raise OutputError("cannot rename: Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "rename", refuse)
+        patch.setattr(filesystem, "rename", refuse)
         assert _again(path).code == 5
     assert not (tmp_path / "out" / "job_status").exists()
     return path

@@ -19,7 +19,7 @@ from pipeline.sample import write_samples
 from schemas.errors import OutputError
 from tests.conftest import ReadRecords, records_of
 from tests.pipeline.command import Said, job_status, run, visible, write_events
-from transforms import storage
+from transforms.storage import filesystem
 
 pytestmark = pytest.mark.usefixtures("no_sync")
 
@@ -309,7 +309,7 @@ def test_a_replay_interrupted_while_committing_is_completed_and_not_done_again(
 
     before = ids(output)
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "rename", refuse)
+        patch.setattr(filesystem, "rename", refuse)
         assert replay(output, "--output", output).code == 5
     assert ids(output) == before
     (first,) = (path for path in (output / "dead_letter").iterdir())

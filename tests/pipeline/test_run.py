@@ -27,11 +27,11 @@ from schemas.version import PIPELINE_VERSION
 from tests.conftest import ReadRecords, Records, records_of
 from tests.pipeline.command import Said, as_counter, run, visible, write_events
 from tests.streaming.command import on_prism
-from transforms import storage
 from transforms.blocks import RawBlock
 from transforms.encode_avro import EncodedBlock
 from transforms.read_files import FileRange, ReadFiles, ReadLimits
 from transforms.stage import Stager
+from transforms.storage import filesystem
 
 pytestmark = pytest.mark.usefixtures("no_sync")
 
@@ -410,7 +410,7 @@ def test_a_commit_that_was_interrupted_is_completed(
         raise OutputError("cannot rename: Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "rename", refuse)
+        patch.setattr(filesystem, "rename", refuse)
         said = run(*arguments)
     assert said.code == 5
     assert "Input/output error" in said.err
@@ -646,5 +646,5 @@ def test_a_full_disk_stops_the_commit(
             raise OSError(28, "No space left on device")
         file.close()
 
-    monkeypatch.setattr(storage, "close_durably", full)
+    monkeypatch.setattr(filesystem, "close_durably", full)
     _assert_stopped(three_files, code=5, told="No space left on device")

@@ -19,8 +19,8 @@ from tests.pipeline.command import Said, job_status, run, write_events
 from tests.storage_servers.conftest import Bucket
 from tests.transforms.faults import Killed, failing
 from tests.transforms.runs import lines, run_once, settings, stage
-from transforms import storage
 from transforms.commit import commit
+from transforms.storage import filesystem
 
 pytestmark = pytest.mark.needs("s3_server", "aws")
 
@@ -143,23 +143,26 @@ def test_old_staging_is_told_from_young_by_its_time(beam_knows: Bucket) -> None:
 
 def test_what_storage_promises_holds(beam_knows: Bucket) -> None:
     url = f"{beam_knows.url}/place"
-    assert storage.list_files(url) == [] and storage.list_directories(url) == []
-    storage.write(f"{url}/a/one", b"1")
-    storage.write(f"{url}/a/b/two", b"22")
-    storage.write(f"{url}/ab", b"333")
-    assert storage.list_files(f"{url}/a") == [(f"{url}/a/one", 1)]
-    assert storage.list_directories(url) == ["a"]
-    assert storage.list_directories(f"{url}/a") == ["b"]
-    storage.rename([(f"{url}/a/one", f"{url}/c/one"), (f"{url}/ab", f"{url}/c/ab")])
-    assert [path for path, _ in storage.list_files(f"{url}/c")] == [f"{url}/c/ab", f"{url}/c/one"]
-    assert storage.list_files(f"{url}/c", "a") == [(f"{url}/c/ab", 3)]
-    assert not storage.exists(f"{url}/ab") and storage.size(f"{url}/c/ab") == 3
-    assert storage.newest_change(f"{url}/c") is not None
-    assert storage.newest_change(f"{url}/none") is None
-    storage.delete([f"{url}/a/"])
-    assert not storage.exists(f"{url}/a/b/two")
-    storage.delete([f"{url}/c/ab", f"{url}/c/gone"])
-    assert [path for path, _ in storage.list_files(f"{url}/c")] == [f"{url}/c/one"]
+    assert filesystem.list_files(url) == [] and filesystem.list_directories(url) == []
+    filesystem.write(f"{url}/a/one", b"1")
+    filesystem.write(f"{url}/a/b/two", b"22")
+    filesystem.write(f"{url}/ab", b"333")
+    assert filesystem.list_files(f"{url}/a") == [(f"{url}/a/one", 1)]
+    assert filesystem.list_directories(url) == ["a"]
+    assert filesystem.list_directories(f"{url}/a") == ["b"]
+    filesystem.rename([(f"{url}/a/one", f"{url}/c/one"), (f"{url}/ab", f"{url}/c/ab")])
+    assert [path for path, _ in filesystem.list_files(f"{url}/c")] == [
+        f"{url}/c/ab",
+        f"{url}/c/one",
+    ]
+    assert filesystem.list_files(f"{url}/c", "a") == [(f"{url}/c/ab", 3)]
+    assert not filesystem.exists(f"{url}/ab") and filesystem.size(f"{url}/c/ab") == 3
+    assert filesystem.newest_change(f"{url}/c") is not None
+    assert filesystem.newest_change(f"{url}/none") is None
+    filesystem.delete([f"{url}/a/"])
+    assert not filesystem.exists(f"{url}/a/b/two")
+    filesystem.delete([f"{url}/c/ab", f"{url}/c/gone"])
+    assert [path for path, _ in filesystem.list_files(f"{url}/c")] == [f"{url}/c/one"]
 
 
 def test_a_bucket_that_is_not_there_is_an_error_that_names_it(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from transforms import storage
+from transforms.storage import filesystem
 
 Raise = Callable[[], BaseException]
 
@@ -68,11 +68,11 @@ def failing(
                 place.write_bytes(data[: len(data) // 2])
             raise
 
-    real_write = storage.write
+    real_write = filesystem.write
     with pytest.MonkeyPatch.context() as patch:
         for name in ("create", "close_durably", "remove_if_empty"):
-            patch.setattr(storage, name, plain(name, getattr(storage, name)))
+            patch.setattr(filesystem, name, plain(name, getattr(filesystem, name)))
         for name in ("rename", "delete"):
-            patch.setattr(storage, name, one_by_one(name, getattr(storage, name)))
-        patch.setattr(storage, "write", write)
+            patch.setattr(filesystem, name, one_by_one(name, getattr(filesystem, name)))
+        patch.setattr(filesystem, "write", write)
         yield done

@@ -7,7 +7,6 @@ from functools import cache
 from typing import Any
 
 from schemas.mapping.tables import load_mapping
-from transforms import storage
 from transforms.blocks import NO_CONTEXT, RawBlock, Receipt
 from transforms.books import Books, InputBooks
 from transforms.commit import CommitSettings, commit
@@ -15,10 +14,11 @@ from transforms.derive import Deriver
 from transforms.derive_job_status import derive_batch
 from transforms.encode_avro import BlockEncoder, Codec, EncodedBlock
 from transforms.lines import blocks_of_lines
-from transforms.manifests import manifest_path
 from transforms.parse_events import EventParser, EventTypes
 from transforms.recovery import recover
 from transforms.stage import Stager
+from transforms.storage import filesystem
+from transforms.storage.manifests import manifest_path
 
 SOURCE = "events.jsonl"
 
@@ -82,7 +82,7 @@ def stage(run: CommitSettings, payloads: list[bytes], bundles: int = 2) -> Books
 def run_once(run: CommitSettings, payloads: list[bytes]) -> None:
     """What the command does: mends what it finds, and does the run unless it was committed."""
     recover(run)
-    if not storage.exists(manifest_path(run.output, run.run_id)):
+    if not filesystem.exists(manifest_path(run.output, run.run_id)):
         commit(run, stage(run, payloads))
 
 

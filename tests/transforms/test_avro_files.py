@@ -18,10 +18,10 @@ from schemas.avro import RecordName, record_schema
 from schemas.errors import OutputError
 from schemas.version import PIPELINE_VERSION
 from tests.transforms.runs import encoded, lines
-from transforms import storage
 from transforms.avro_files import AvroFile
 from transforms.books import StagedFile
 from transforms.encode_avro import AvroBlock, Codec, EncodedBlock
+from transforms.storage import filesystem
 
 
 def _write(
@@ -168,7 +168,7 @@ def test_a_full_disk_is_an_error_of_the_output(
     def create(_: str) -> BinaryIO:
         return _FullDisk(room)
 
-    monkeypatch.setattr(storage, "create", create)
+    monkeypatch.setattr(filesystem, "create", create)
     with pytest.raises(OutputError, match="No space left on device") as caught:
         _write(tmp_path / "a.avro")
     assert str(tmp_path / "a.avro") in caught.value.message

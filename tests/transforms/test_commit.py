@@ -29,11 +29,11 @@ from tests.conftest import ReadRecords
 from tests.transforms.faults import Killed, failing
 from tests.transforms.memory_filesystem import MemoryFileSystem
 from tests.transforms.runs import SOURCE, lines, run_once, settings, stage
-from transforms import storage
 from transforms.books import Books
 from transforms.commit import commit, finish
-from transforms.manifests import manifest_path, manifests, pending_path, read_intent
 from transforms.recovery import clear_staging, recover
+from transforms.storage import filesystem
+from transforms.storage.manifests import manifest_path, manifests, pending_path, read_intent
 
 pytestmark = pytest.mark.usefixtures("no_sync")
 
@@ -189,7 +189,7 @@ def test_killed_between_any_two_steps_another_run_completes_or_removes(
         # Under `append`, staging this young may belong to a living run.
         mode = "error" if scene.run.write_mode == "append" else scene.run.write_mode
         recover(replace(scene.run, run_id="next", write_mode=mode))
-        done = storage.exists(manifest_path(scene.run.output, "new"))
+        done = filesystem.exists(manifest_path(scene.run.output, "new"))
         outcomes.add(done)
         assert scene.content() == (scene.content_after() if done else scene.content_before())
         assert _listed(scene.output) == scene.content()
@@ -310,14 +310,14 @@ def test_two_that_complete_the_same_commit_do_not_disturb_each_other(tmp_path: P
     with failing(renamed), pytest.raises(Killed):
         finish(run, intent)
 
-    real_rename = storage.rename
+    real_rename = filesystem.rename
 
     def rename_after_the_other(pairs: list[tuple[str, str]]) -> None:
         real_rename(pairs)
         real_rename(pairs)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(storage, "rename", rename_after_the_other)
+        patch.setattr(filesystem, "rename", rename_after_the_other)
         finish(run, intent)
     finish(run, intent)
     assert _content(tmp_path) == _content_of(payloads)
@@ -328,14 +328,14 @@ def test_a_manifest_that_another_run_wrote_meanwhile_is_no_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene = Scene(tmp_path, "error", False)
-    real_write = storage.write
+    real_write = filesystem.write
 
     def write_after_the_other(path: str, data: bytes) -> None:
         real_write(path, data)
         if path.endswith("/new.json"):
             raise OutputError(f"cannot write {path}: No such file or directory")
 
-    monkeypatch.setattr(storage, "write", write_after_the_other)
+    monkeypatch.setattr(filesystem, "write", write_after_the_other)
     scene.do()
     scene.check_done()
 
@@ -468,7 +468,7 @@ def test_a_file_that_is_cut_before_the_manifest_is_there_is_found(tmp_path: Path
     file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(OutputError, match="cannot be completed"):
         recover(run)
-    assert not storage.exists(manifest_path(run.output, "run"))
+    assert not filesystem.exists(manifest_path(run.output, "run"))
 
 
 def test_a_damaged_input_stops_the_commit_unless_damage_is_accepted(tmp_path: Path) -> None:
@@ -504,16 +504,16 @@ def test_something_else_among_the_manifests_is_named(tmp_path: Path) -> None:
 def test_a_manifest_that_cannot_be_opened_is_an_error_of_the_output(tmp_path: Path) -> None:
     (tmp_path / "_manifest").mkdir()
     commit(settings(str(tmp_path), "run"), Books())
-    real_open = storage.open_for_reading
+    real_open = filesystem.open_for_reading
 
     def refuse(path: str) -> object:
         raise InputError(f"cannot open the input {path}: Permission denied")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(storage, "open_for_reading", refuse)
+        patch.setattr(filesystem, "open_for_reading", refuse)
         with pytest.raises(OutputError, match=r"cannot open /.*run\.json: Permission denied"):
             manifests(str(tmp_path))
-    assert storage.open_for_reading is real_open
+    assert filesystem.open_for_reading is real_open
 
 
 REPORT_KEYS = [
@@ -571,7 +571,7 @@ def test_on_an_object_store_killed_anywhere_the_next_run_gives_the_same(
         objects.clear()
         run_once(old, OLD)
         # Of an attempt that an engine repeated: nobody will rename it.
-        storage.write(f"{new.place('job_status_event').staging('new')}/lost.avro", b"half")
+        filesystem.write(f"{new.place('job_status_event').staging('new')}/lost.avro", b"half")
 
     start()
     with failing(None) as done:

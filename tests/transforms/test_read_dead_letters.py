@@ -25,7 +25,6 @@ from schemas.avro import record_schema
 from schemas.errors import InputError
 from tests.transforms.event_cases import PAYLOADS_WITH_LONE_SURROGATES, broken, payloads_of
 from transforms import read_dead_letters as module
-from transforms import storage
 from transforms.blocks import (
     NO_CONTEXT,
     Context,
@@ -43,6 +42,7 @@ from transforms.lines import blocks_of_lines
 from transforms.parse_events import EventParser, EventTypes
 from transforms.read_dead_letters import context_of_letter, payloads_at, read_dead_letters
 from transforms.read_files import ReadLimits, read_range, split_file
+from transforms.storage import filesystem
 
 LIMITS = ReadLimits()
 
@@ -245,13 +245,13 @@ def test_payloads_that_were_not_kept_are_read_again_in_one_pass(
     numbers = [70, 3, 3, 79, 0]
     letters = [_letter(path, lines[number], starts[number]) for number in numbers]
     opened: list[str] = []
-    real = storage.open_for_reading
+    real = filesystem.open_for_reading
 
     def open_and_tell(name: str) -> BinaryIO:
         opened.append(name)
         return real(name)
 
-    monkeypatch.setattr(storage, "open_for_reading", open_and_tell)
+    monkeypatch.setattr(filesystem, "open_for_reading", open_and_tell)
     file = write_letters(tmp_path / "letters.avro", letters)
     payloads, messages = _outcomes(file)
     assert sorted(payloads) == sorted(lines[number] for number in numbers)

@@ -25,7 +25,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import InputError
-from transforms import compression, read_files, storage
+from transforms import compression, read_files
 from transforms.blocks import BLOCK_BYTES, PAYLOAD_HEAD_BYTES, InputNote, RawBlock, Rejection
 from transforms.books import Books
 from transforms.read_files import (
@@ -37,6 +37,7 @@ from transforms.read_files import (
     read_range,
     split_file,
 )
+from transforms.storage import filesystem
 
 
 def _zstandard(data: bytes) -> bytes:
@@ -465,7 +466,7 @@ def test_a_disk_that_fails_is_told_and_what_was_read_is_handed_on(tmp_path: Path
         def __exit__(self, *_: object) -> None:
             self._file.close()
 
-    with patch.object(storage, "open_for_reading", lambda path: Failing()):
+    with patch.object(filesystem, "open_for_reading", lambda path: Failing()):
         got = _Read()
         for block in read_range(piece, ReadLimits()):
             got.add(block)

@@ -14,8 +14,8 @@ from schemas.manifest import Manifest
 from tests.transforms.faults import Killed, failing
 from tests.transforms.runs import lines, run_once, settings, stage
 from transforms.commit import CommitSettings, WriteMode, commit
-from transforms.manifests import manifest_path, pending_path
 from transforms.recovery import clear_staging, recover
+from transforms.storage.manifests import manifest_path, pending_path
 
 pytestmark = pytest.mark.usefixtures("no_sync")
 

@@ -17,9 +17,9 @@ from tests.transforms.runs import SOURCE, encoded, lines, message_block, setting
 from transforms.books import Books, InputBooks, packed
 from transforms.commit import CommitSettings, commit
 from transforms.encode_avro import EncodedBlock
-from transforms.manifests import manifests, pending_path
 from transforms.meters import EventMeters
 from transforms.stage import Stager
+from transforms.storage.manifests import manifests, pending_path
 from transforms.write_avro import WriteAvro
 from transforms.write_panes import commit_pane
 

@@ -17,8 +17,8 @@ from transforms.blocks import Receipt
 from transforms.books import Books, InputBooks
 from transforms.commit import CommitSettings
 from transforms.encode_avro import EncodedBlock
-from transforms.manifests import manifest_path
 from transforms.stage import Stager
+from transforms.storage.manifests import manifest_path
 from transforms.write_avro import WriteAvro
 
 PAYLOADS = tuple(lines(0, 6, bad=2))

@@ -31,8 +31,8 @@ from transforms.books import Books, packed
 from transforms.commit import CommitSettings
 from transforms.encode_avro import EncodedBlock
 from transforms.local.lifeline import Lifeline, StoppedError
-from transforms.manifests import manifests, pending_path
 from transforms.meters import EventMeters
+from transforms.storage.manifests import manifests, pending_path
 from transforms.write_panes import PaneSettings, WriteAvroPanes, commit_pane, pane_id
 
 pytestmark = pytest.mark.usefixtures("no_sync")

@@ -16,9 +16,9 @@ from msgspec import Struct
 
 from schemas.errors import ForeignPathError, InputError, OutputError
 from schemas.manifest import Manifest, OutputFile
-from transforms import file_paths, storage
-from transforms.containment import is_below, refuse_foreign, refuse_links, refuse_links_in
-from transforms.staging import staging_directory
+from transforms.storage import file_paths, filesystem
+from transforms.storage.containment import is_below, refuse_foreign, refuse_links, refuse_links_in
+from transforms.storage.staging import staging_directory
 
 PENDING = ".pending.json"
 """How the name of an intent ends."""
@@ -62,7 +62,7 @@ def manifest_path(output: str, run_id: str) -> str:
     return file_paths.join(manifest_directory(output), f"{run_id}.json")
 
 
-def manifest_files(output: str) -> list[storage.FileInfo]:
+def manifest_files(output: str) -> list[filesystem.FileInfo]:
     """Lists the manifests and intents of an output, and whatever else lies among them.
 
     Raises:
@@ -71,7 +71,7 @@ def manifest_files(output: str) -> list[storage.FileInfo]:
     """
     directory = manifest_directory(output)
     refuse_links_in(output, directory)
-    return storage.list_files(directory)
+    return filesystem.list_files(directory)
 
 
 def pending_path(output: str, run_id: str) -> str:
@@ -86,7 +86,7 @@ def read_intent(path: str) -> Intent | None:
         ForeignPathError: It names what does not belong to its run.
         OutputError: It cannot be read, or is not as this version writes it.
     """
-    if not storage.exists(path):
+    if not filesystem.exists(path):
         return None
     try:
         intent = msgspec.json.decode(_read(path), type=Intent)
@@ -243,7 +243,7 @@ def _foreign(path: str, named: str) -> ForeignPathError:
 
 def _read(path: str) -> bytes:
     try:
-        return storage.read(path)
+        return filesystem.read(path)
     except InputError as error:
         raise OutputError(error.message.replace("the input ", "")) from error
 

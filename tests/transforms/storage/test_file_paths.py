@@ -9,8 +9,16 @@ from pathlib import Path
 import pytest
 
 from schemas.errors import UsageError
-from transforms.file_paths import check_scheme, is_local, join, normal, real, scheme, what_opens
 from transforms.local.install_hint import install_beam_extra
+from transforms.storage.file_paths import (
+    check_scheme,
+    is_local,
+    join,
+    normal,
+    real,
+    scheme,
+    what_opens,
+)
 
 
 def test_names_are_joined_on_to_a_directory() -> None:

@@ -21,8 +21,8 @@ from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
 from schemas.errors import InputError, OutputError
-from transforms.file_paths import is_local, join, normal, scheme, unknown_scheme, what_opens
-from transforms.s3_session import keep_session
+from transforms.storage.file_paths import is_local, join, normal, scheme, unknown_scheme, what_opens
+from transforms.storage.s3_session import keep_session
 
 keep_session()
 

@@ -15,9 +15,9 @@ from apache_beam.io.filesystems import FileSystems
 
 from schemas.errors import InputError, OutputError, UsageError
 from tests.transforms.memory_filesystem import MemoryFileSystem
-from transforms import storage
 from transforms.local.install_hint import install_beam_extra
-from transforms.storage import FileInfo, Matched
+from transforms.storage import filesystem
+from transforms.storage.filesystem import FileInfo, Matched
 
 _ODD_NAMES = [
     "a b.jsonl",
@@ -48,16 +48,16 @@ def _file(path: Path, data: bytes = b"{}\n") -> str:
 
 def test_a_path_matches_its_file_with_its_size(tmp_path: Path) -> None:
     path = _file(tmp_path / "a.jsonl", b"12345")
-    assert storage.match(path) == Matched([FileInfo(path, 5)], [])
-    assert storage.match("file://" + path) == Matched([FileInfo(path, 5)], [])
+    assert filesystem.match(path) == Matched([FileInfo(path, 5)], [])
+    assert filesystem.match("file://" + path) == Matched([FileInfo(path, 5)], [])
 
 
 def test_a_pattern_matches_files_in_the_order_of_their_names(tmp_path: Path) -> None:
     for name in ("b.jsonl", "a.jsonl", "c.txt", "sub/d.jsonl"):
         _file(tmp_path / name)
-    assert _names(storage.match(f"{tmp_path}/*.jsonl")) == ["a.jsonl", "b.jsonl"]
-    assert _names(storage.match(f"{tmp_path}/**/*.jsonl")) == ["a.jsonl", "b.jsonl", "d.jsonl"]
-    assert _names(storage.match(f"{tmp_path}/[ac].*")) == ["a.jsonl", "c.txt"]
+    assert _names(filesystem.match(f"{tmp_path}/*.jsonl")) == ["a.jsonl", "b.jsonl"]
+    assert _names(filesystem.match(f"{tmp_path}/**/*.jsonl")) == ["a.jsonl", "b.jsonl", "d.jsonl"]
+    assert _names(filesystem.match(f"{tmp_path}/[ac].*")) == ["a.jsonl", "c.txt"]
 
 
 def test_a_relative_path_is_written_in_full(
@@ -66,48 +66,50 @@ def test_a_relative_path_is_written_in_full(
     path = _file(tmp_path / "a.jsonl")
     monkeypatch.chdir(tmp_path)
     for pattern in ("a.jsonl", "./a.jsonl", "*.jsonl", "x/../a.jsonl"):
-        assert storage.match(pattern).files == [FileInfo(path, 3)]
+        assert filesystem.match(pattern).files == [FileInfo(path, 3)]
 
 
 @pytest.mark.parametrize("pattern", ["none.jsonl", "*.none", "no/such/place/*", "a.jsonl/*"])
 def test_what_is_not_there_matches_nothing(tmp_path: Path, pattern: str) -> None:
     _file(tmp_path / "a.jsonl")
-    assert storage.match(f"{tmp_path}/{pattern}") == Matched([], [])
+    assert filesystem.match(f"{tmp_path}/{pattern}") == Matched([], [])
 
 
 def test_a_directory_is_told_apart(tmp_path: Path) -> None:
     path = _file(tmp_path / "in" / "a.jsonl")
     (tmp_path / "in" / "b.jsonl").mkdir()
     directory = str(tmp_path / "in")
-    assert storage.match(directory) == Matched([], [directory])
-    assert storage.match(directory + "/") == Matched([], [directory])
-    assert storage.match(directory + "/*") == Matched([FileInfo(path, 3)], [directory + "/b.jsonl"])
+    assert filesystem.match(directory) == Matched([], [directory])
+    assert filesystem.match(directory + "/") == Matched([], [directory])
+    assert filesystem.match(directory + "/*") == Matched(
+        [FileInfo(path, 3)], [directory + "/b.jsonl"]
+    )
 
 
 @pytest.mark.parametrize("name", _ODD_NAMES)
 def test_a_file_of_any_name_is_found_by_it_and_read(tmp_path: Path, name: str) -> None:
     path = _file(tmp_path / name, name.encode())
-    assert storage.match(path).files == [FileInfo(path, len(name.encode()))]
-    assert storage.read(path) == name.encode()
+    assert filesystem.match(path).files == [FileInfo(path, len(name.encode()))]
+    assert filesystem.read(path) == name.encode()
 
 
 def test_a_name_that_reads_like_a_pattern_of_others_means_itself(tmp_path: Path) -> None:
     for name in ("a[1].jsonl", "a1.jsonl"):
         _file(tmp_path / name)
-    assert _names(storage.match(f"{tmp_path}/a[1].jsonl")) == ["a[1].jsonl"]
+    assert _names(filesystem.match(f"{tmp_path}/a[1].jsonl")) == ["a[1].jsonl"]
 
 
 def test_a_file_that_is_named_like_a_pattern_does_not_hide_the_others(tmp_path: Path) -> None:
     for name in ("*.jsonl", "a.jsonl"):
         _file(tmp_path / name)
-    assert _names(storage.match(f"{tmp_path}/*.jsonl")) == ["*.jsonl", "a.jsonl"]
+    assert _names(filesystem.match(f"{tmp_path}/*.jsonl")) == ["*.jsonl", "a.jsonl"]
 
 
 def test_a_loop_of_symbolic_links_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "loop.jsonl").symlink_to("loop.jsonl")
     for pattern in ("loop.jsonl", "*.jsonl"):
         with pytest.raises(InputError) as caught:
-            storage.match(f"{tmp_path}/{pattern}")
+            filesystem.match(f"{tmp_path}/{pattern}")
         assert caught.value.message.startswith(f"cannot read the input {tmp_path}/loop.jsonl: ")
         assert "symbolic links" in caught.value.message
 
@@ -115,20 +117,20 @@ def test_a_loop_of_symbolic_links_is_refused_by_name(tmp_path: Path) -> None:
 def test_a_symbolic_link_to_nothing_is_refused(tmp_path: Path) -> None:
     (tmp_path / "gone.jsonl").symlink_to("no-such-file")
     with pytest.raises(InputError, match="No such file"):
-        storage.match(f"{tmp_path}/*.jsonl")
+        filesystem.match(f"{tmp_path}/*.jsonl")
 
 
 def test_a_symbolic_link_to_a_file_is_read(tmp_path: Path) -> None:
     _file(tmp_path / "a.txt", b"1234")
     (tmp_path / "link.jsonl").symlink_to("a.txt")
-    assert storage.match(f"{tmp_path}/*.jsonl").files == [FileInfo(f"{tmp_path}/link.jsonl", 4)]
+    assert filesystem.match(f"{tmp_path}/*.jsonl").files == [FileInfo(f"{tmp_path}/link.jsonl", 4)]
 
 
 def test_a_pipe_does_not_pass_for_an_empty_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jsonl")
     for pattern in ("pipe.jsonl", "*.jsonl"):
         with pytest.raises(InputError, match="a pipe or a device"):
-            storage.match(f"{tmp_path}/{pattern}")
+            filesystem.match(f"{tmp_path}/{pattern}")
 
 
 def test_a_socket_and_a_device_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,19 +138,19 @@ def test_a_socket_and_a_device_are_refused(tmp_path: Path, monkeypatch: pytest.M
     with socket.socket(socket.AF_UNIX) as server:
         server.bind("s.jsonl")
         with pytest.raises(InputError):
-            storage.match("s.jsonl")
+            filesystem.match("s.jsonl")
     with pytest.raises(InputError):
-        storage.match("/dev/null")
+        filesystem.match("/dev/null")
 
 
 def test_an_unknown_scheme_names_what_would_help() -> None:
     with pytest.raises(UsageError) as caught:
-        storage.match("nosuch://bucket/*.jsonl")
+        filesystem.match("nosuch://bucket/*.jsonl")
     assert "nosuch://" in caught.value.message
     with pytest.raises(UsageError):
-        storage.open_for_reading("nosuch://bucket/a")
+        filesystem.open_for_reading("nosuch://bucket/a")
     with pytest.raises(UsageError):
-        storage.create("nosuch://bucket/a")
+        filesystem.create("nosuch://bucket/a")
 
 
 def test_a_scheme_without_its_extra_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +159,7 @@ def test_a_scheme_without_its_extra_names_the_extra(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(FileSystems, "match", staticmethod(missing))
     with pytest.raises(InputError) as caught:
-        storage.match("s3://bucket/*.jsonl")
+        filesystem.match("s3://bucket/*.jsonl")
     assert caught.value.message == "cannot look for s3://bucket/*.jsonl: Missing boto3"
     assert caught.value.hint is not None
     assert install_beam_extra("aws") in caught.value.hint
@@ -168,7 +170,7 @@ def test_remote_files_come_in_the_order_of_their_names(monkeypatch: pytest.Monke
     monkeypatch.setattr(
         FileSystems, "match", staticmethod(lambda patterns: [MatchResult("", found)])
     )
-    assert storage.match("gs://x/*").files == [FileInfo("gs://x/a", 1), FileInfo("gs://x/b", 2)]
+    assert filesystem.match("gs://x/*").files == [FileInfo("gs://x/a", 1), FileInfo("gs://x/b", 2)]
 
 
 def test_what_cannot_be_opened_is_named_with_the_reason(tmp_path: Path) -> None:
@@ -179,28 +181,28 @@ def test_what_cannot_be_opened_is_named_with_the_reason(tmp_path: Path) -> None:
         (f"{tmp_path}/loop", "symbolic links"),
     ):
         with pytest.raises(InputError) as caught:
-            storage.open_for_reading(path)
+            filesystem.open_for_reading(path)
         assert caught.value.message.startswith(f"cannot open the input {path}: ")
         assert why in caught.value.message
 
 
 def test_a_compressed_file_is_opened_as_it_is(tmp_path: Path) -> None:
     path = _file(tmp_path / "a.gz", b"\x1f\x8b not gzip")
-    assert storage.read(path) == b"\x1f\x8b not gzip"
+    assert filesystem.read(path) == b"\x1f\x8b not gzip"
 
 
 def test_the_reason_of_an_error_is_one_short_line() -> None:
     beneath = PermissionError(13, "Permission denied")
-    assert storage.reason(BeamIOError("Match operation failed", {"gs://x": beneath})) == (
+    assert filesystem.reason(BeamIOError("Match operation failed", {"gs://x": beneath})) == (
         "Permission denied"
     )
     nested = BeamIOError("Match failed", {"gs://x": BeamIOError("List failed", {"": beneath})})
-    assert storage.reason(nested) == "Permission denied"
+    assert filesystem.reason(nested) == "Permission denied"
     outer = RuntimeError("several\nlines\nof text")
-    assert storage.reason(outer) == "of text"
+    assert filesystem.reason(outer) == "of text"
     outer.__cause__ = beneath
-    assert storage.reason(outer) == "Permission denied"
-    assert storage.reason(ValueError()) == "ValueError"
+    assert filesystem.reason(outer) == "Permission denied"
+    assert filesystem.reason(ValueError()) == "ValueError"
 
 
 # Writing
@@ -208,10 +210,10 @@ def test_the_reason_of_an_error_is_one_short_line() -> None:
 
 def test_a_small_file_is_written_whole_below_new_directories(tmp_path: Path) -> None:
     path = f"{tmp_path}/new/deep/a [1].json"
-    storage.write(path, b"first")
-    storage.write(path, b"second")
-    assert storage.read(path) == b"second"
-    assert storage.size(path) == 6
+    filesystem.write(path, b"first")
+    filesystem.write(path, b"second")
+    assert filesystem.read(path) == b"second"
+    assert filesystem.size(path) == 6
     assert os.listdir(os.path.dirname(path)) == ["a [1].json"]
 
 
@@ -219,9 +221,9 @@ def test_what_cannot_be_written_is_an_error_of_the_output(tmp_path: Path) -> Non
     _file(tmp_path / "plain")
     for path in (f"{tmp_path}/plain/a.json", f"{tmp_path}/plain/deep/a.json"):
         with pytest.raises(OutputError, match="cannot write"):
-            storage.write(path, b"x")
+            filesystem.write(path, b"x")
         with pytest.raises(OutputError, match="cannot write"):
-            storage.create(path)
+            filesystem.create(path)
 
 
 def test_files_and_directories_are_listed_apart(tmp_path: Path) -> None:
@@ -229,12 +231,12 @@ def test_files_and_directories_are_listed_apart(tmp_path: Path) -> None:
     other = _file(tmp_path / "a.json", b"1")
     _file(tmp_path / "sub" / "c.json")
     (tmp_path / "gone").symlink_to("nothing")
-    assert storage.list_files(str(tmp_path)) == [FileInfo(other, 1), FileInfo(path, 2)]
-    assert storage.list_files(str(tmp_path), "b") == [FileInfo(path, 2)]
-    assert storage.list_directories(str(tmp_path)) == ["sub"]
-    assert storage.list_files(f"{tmp_path}/none") == []
-    assert storage.list_files(path) == []
-    assert storage.list_directories(f"{tmp_path}/none") == []
+    assert filesystem.list_files(str(tmp_path)) == [FileInfo(other, 1), FileInfo(path, 2)]
+    assert filesystem.list_files(str(tmp_path), "b") == [FileInfo(path, 2)]
+    assert filesystem.list_directories(str(tmp_path)) == ["sub"]
+    assert filesystem.list_files(f"{tmp_path}/none") == []
+    assert filesystem.list_files(path) == []
+    assert filesystem.list_directories(f"{tmp_path}/none") == []
 
 
 def test_a_file_that_goes_away_while_it_is_listed_hides_no_other(tmp_path: Path) -> None:
@@ -243,13 +245,13 @@ def test_a_file_that_goes_away_while_it_is_listed_hides_no_other(tmp_path: Path)
     with os.scandir(tmp_path) as entries:
         found = list(entries)
     os.remove(gone)
-    assert list(storage._files_among(found)) == [FileInfo(kept, 1)]
+    assert list(filesystem._files_among(found)) == [FileInfo(kept, 1)]
 
 
 def test_a_directory_that_cannot_be_listed_is_not_an_empty_one(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(OutputError, match="cannot list"):
-        storage.list_files(f"{tmp_path}/loop")
+        filesystem.list_files(f"{tmp_path}/loop")
 
 
 @pytest.fixture
@@ -273,14 +275,14 @@ def test_many_objects_are_renamed_side_by_side(
         rename_some(filesystem, sources, targets)
 
     monkeypatch.setattr(MemoryFileSystem, "rename", rename)
-    storage.rename(many_objects)
+    filesystem.rename(many_objects)
     assert MemoryFileSystem.objects == {target: source.encode() for source, target in many_objects}
 
 
 def test_an_object_that_cannot_be_renamed_is_told(many_objects: list[tuple[str, str]]) -> None:
     del MemoryFileSystem.objects[many_objects[222][0]]
     with pytest.raises(OutputError, match="cannot rename files into mem://bucket/final"):
-        storage.rename(many_objects)
+        filesystem.rename(many_objects)
     assert many_objects[-1][1] in MemoryFileSystem.objects
 
 
@@ -289,14 +291,14 @@ def test_files_are_renamed_into_new_directories(tmp_path: Path) -> None:
         (_file(tmp_path / "staging" / name, name.encode()), f"{tmp_path}/out/{name}")
         for name in ("a[1]", "b")
     ]
-    storage.rename(pairs)
-    assert {name: storage.read(f"{tmp_path}/out/{name}") for name in ("a[1]", "b")} == {
+    filesystem.rename(pairs)
+    assert {name: filesystem.read(f"{tmp_path}/out/{name}") for name in ("a[1]", "b")} == {
         "a[1]": b"a[1]",
         "b": b"b",
     }
     with pytest.raises(OutputError, match="cannot rename files into"):
-        storage.rename(pairs)
-    storage.rename([])
+        filesystem.rename(pairs)
+    filesystem.rename([])
 
 
 def test_only_what_is_named_is_deleted(tmp_path: Path) -> None:
@@ -304,28 +306,28 @@ def test_only_what_is_named_is_deleted(tmp_path: Path) -> None:
     star = _file(tmp_path / "a*")
     kept = _file(tmp_path / "a1")
     (tmp_path / "link").symlink_to("a1")
-    storage.delete([f"{tmp_path}/a[1]", star, f"{tmp_path}/link", f"{tmp_path}/gone"])
-    storage.delete([bracket])
-    storage.delete([])
+    filesystem.delete([f"{tmp_path}/a[1]", star, f"{tmp_path}/link", f"{tmp_path}/gone"])
+    filesystem.delete([bracket])
+    filesystem.delete([])
     assert os.listdir(tmp_path) == ["a1"]
-    assert storage.exists(kept)
+    assert filesystem.exists(kept)
 
 
 @pytest.mark.parametrize("end", ["", "/"])
 def test_a_link_to_a_directory_is_deleted_and_not_the_directory(tmp_path: Path, end: str) -> None:
     kept = _file(tmp_path / "theirs" / "a")
     (tmp_path / "link").symlink_to("theirs")
-    storage.delete([f"{tmp_path}/link{end}"])
+    filesystem.delete([f"{tmp_path}/link{end}"])
     assert os.listdir(tmp_path) == ["theirs"]
-    assert storage.exists(kept)
+    assert filesystem.exists(kept)
 
 
 def test_a_link_to_a_directory_is_not_among_the_directories(tmp_path: Path) -> None:
     (tmp_path / "own").mkdir()
     (tmp_path / "link").symlink_to("own")
-    assert storage.list_directories(str(tmp_path)) == ["own"]
-    assert storage.links(str(tmp_path)) == [f"{tmp_path}/link"]
-    assert storage.links(f"{tmp_path}/none") == []
+    assert filesystem.list_directories(str(tmp_path)) == ["own"]
+    assert filesystem.links(str(tmp_path)) == [f"{tmp_path}/link"]
+    assert filesystem.links(f"{tmp_path}/none") == []
 
 
 def test_what_stays_although_it_was_to_go_is_an_error(
@@ -338,25 +340,25 @@ def test_what_stays_although_it_was_to_go_is_an_error(
 
     monkeypatch.setattr(os, "remove", refuse)
     with pytest.raises(OutputError, match=f"cannot delete {path}: Operation not permitted"):
-        storage.delete([path])
+        filesystem.delete([path])
 
 
 def test_only_an_empty_directory_is_removed(tmp_path: Path) -> None:
     _file(tmp_path / "full" / "a")
     (tmp_path / "empty").mkdir()
     for name in ("full", "empty", "none"):
-        storage.remove_if_empty(f"{tmp_path}/{name}")
+        filesystem.remove_if_empty(f"{tmp_path}/{name}")
     assert os.listdir(tmp_path) == ["full"]
 
 
 def test_the_newest_change_below_a_directory(tmp_path: Path) -> None:
-    assert storage.newest_change(str(tmp_path)) is None
+    assert filesystem.newest_change(str(tmp_path)) is None
     for name, seconds in (("a/b", 1000), ("c", 3000), ("a/d/e", 2000)):
         os.utime(_file(tmp_path / name), (seconds, seconds))
     (tmp_path / "gone").symlink_to("nothing")
     os.utime(_file(tmp_path.parent / "theirs"), (4000, 4000))
     (tmp_path / "link").symlink_to("../theirs")
-    assert storage.newest_change(str(tmp_path)) == 3000
+    assert filesystem.newest_change(str(tmp_path)) == 3000
 
 
 def test_files_of_two_filesystems_are_renamed_and_deleted_by_their_own(
@@ -368,9 +370,9 @@ def test_files_of_two_filesystems_are_renamed_and_deleted_by_their_own(
         FileSystems, "rename", staticmethod(lambda sources, targets: asked.append(targets))
     )
     local = _file(tmp_path / "a")
-    storage.rename([(local, f"{tmp_path}/b"), ("gs://x/a", "gs://x/b")])
+    filesystem.rename([(local, f"{tmp_path}/b"), ("gs://x/a", "gs://x/b")])
     assert asked == [[f"{tmp_path}/b"], ["gs://x/b"]]
     asked.clear()
-    storage.delete([local, "gs://x/b", "gs://x/c"])
+    filesystem.delete([local, "gs://x/b", "gs://x/c"])
     assert asked == [["gs://x/b", "gs://x/c"]]
     assert not os.path.exists(local)

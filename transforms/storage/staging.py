@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from transforms import file_paths, storage
-from transforms.containment import refuse_links
+from transforms.storage import file_paths, filesystem
+from transforms.storage.containment import refuse_links
 
 
 def staging_root(root: str) -> str:
@@ -26,5 +26,5 @@ def remove_staging(root: str, run_id: str) -> None:
     directory = staging_directory(root, run_id)
     refuse_links(root, directory)
     # An object store takes a path for a directory only where it ends like one.
-    storage.delete([f"{directory}/"])
-    storage.remove_if_empty(staging_root(root))
+    filesystem.delete([f"{directory}/"])
+    filesystem.remove_if_empty(staging_root(root))

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable
 
 from schemas.errors import ForeignPathError
-from transforms import file_paths, storage
+from transforms.storage import file_paths, filesystem
 
 
 def is_below(directory: str, path: str) -> bool:
@@ -42,7 +42,7 @@ def refuse_links_in(root: str, directory: str) -> None:
         OutputError: The directory cannot be listed.
     """
     refuse_links(root, directory)
-    for link in storage.links(directory):
+    for link in filesystem.links(directory):
         raise _link(link)
 
 
