@@ -35,7 +35,7 @@ from schemas.mapping import (
     provider_key,
 )
 from transforms.derive import Step, derive
-from transforms.json_text import depth, kind_of
+from transforms.json import depth, kind_of
 from transforms.source_value import MAX_CODE_DIGITS, number_code, parts
 from transforms.unmapped import UnmappedRow
 

@@ -26,7 +26,7 @@ from transforms.blocks import NO_CONTEXT, RawBlock
 from transforms.derive import Deriver
 from transforms.derive_job_status import derive_batch
 from transforms.encode_avro import AvroBlock, BlockEncoder, EncodedBlock
-from transforms.json_text import depth
+from transforms.json.text import depth
 from transforms.parse_events import EventParser, EventTypes
 
 _BLOCK_PAYLOADS = 100

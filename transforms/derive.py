@@ -10,7 +10,7 @@ from sys import getsizeof
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from schemas.mapping import Mapping, norm, spellings
-from transforms.json_text import kind_of
+from transforms.json import kind_of
 from transforms.source_value import (
     MAX_TEXT,
     compact,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
-from transforms.json_text import (
+from transforms.json import (
     covering_depth,
     covering_invalid_utf8,
     covering_lone_surrogates,

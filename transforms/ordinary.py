@@ -16,7 +16,7 @@ import numpy as np
 
 from transforms.blocks import Context
 from transforms.faulty_text import MAX_DEPTH
-from transforms.json_text import may_be_deeper
+from transforms.json import may_be_deeper
 from transforms.payload_fields import NO_JOB_FIELDS, Job, Payload, job_itself
 from transforms.payloads import Rows
 from transforms.status_text import WrongTypeError

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from transforms.blocks import NO_CONTEXT, Context
-from transforms.json_text import kind_of
+from transforms.json import kind_of
 from transforms.status_text import WrongTypeError, status_text
 
 # Of a number only its text is kept; one whose text could differ from Python's takes the plain way.

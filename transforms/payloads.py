@@ -19,7 +19,7 @@ from msgspec import Raw
 from schemas.tallies import MAX_IGNORED_TYPES, OTHER
 from transforms.blocks import Context, Rejection
 from transforms.faulty_text import LONE_SURROGATE, Cover, Fault, fault_of
-from transforms.json_text import kind_of, spans_of
+from transforms.json import kind_of, spans_of
 from transforms.lines import too_large
 from transforms.payload_fields import (
     KNOWN_FIELDS,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final, Literal, NamedTuple
 
 from schemas.mapping import OVERLONG, VALUES, Mapping, Rule, Table, norm, spellings
-from transforms.json_text import kind_of
+from transforms.json import kind_of
 from transforms.source_value import (
     Part,
     Parts,

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Raw, Struct
 
-from transforms.json_text import kind_of
+from transforms.json import kind_of
 
 
 class _Pair(Struct, gc=False):

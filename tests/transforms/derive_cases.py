@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from transforms.derive import Deriver
-from transforms.json_text import kind_of
+from transforms.json.text import kind_of
 
 
 class Case(NamedTuple):

@@ -13,7 +13,7 @@ from schemas.mapping.tables import load_mapping
 from tests.transforms.derive_cases import CASES, Case, difference
 from transforms import derive as derive_module
 from transforms.derive import Derived, Deriver, derive, explain, unmapped_key
-from transforms.json_text import kind_of
+from transforms.json.text import kind_of
 from transforms.status_search import Hit, Search
 
 MAPPING = load_mapping()

@@ -17,7 +17,7 @@ from tests.transforms.runs import deriver
 from transforms.blocks import NO_CONTEXT, EventBlock
 from transforms.derive import Derived, Deriver, derive
 from transforms.derive_job_status import JOB_STATUS, DeriveJobStatus, derive_batch
-from transforms.json_text import kind_of
+from transforms.json.text import kind_of
 from transforms.parse_events import PARSED, STATUS_TEXT
 
 words = st.sampled_from(

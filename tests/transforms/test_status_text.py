@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.transforms.event_cases import JSON, events_in
-from transforms.json_text import kind_of
+from transforms.json.text import kind_of
 from transforms.status_text import StatusText, WrongTypeError, status_text
 
 

@@ -18,7 +18,7 @@ from schemas.mapping.tables import VALUES, load_mapping
 from tests.transforms.derive_cases import CASES
 from tests.transforms.test_derive import Inputs, inputs
 from transforms.derive import Derived, Deriver, derive
-from transforms.json_text import kind_of
+from transforms.json.text import kind_of
 from transforms.source_value import LABEL_KEYS
 
 MAPPING = load_mapping()

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from tests.transforms.event_cases import JSON, LONE
-from transforms import json_text
-from transforms.json_text import (
+from transforms.json import text as json_text
+from transforms.json.text import (
     covering_depth,
     covering_invalid_utf8,
     covering_lone_surrogates,
