@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from transforms.books import Books, InputBooks, StagedFile
+from transforms.blocks.ledger import Books, InputBooks, StagedFile
 from transforms.commit import CommitSettings, commit
 
 _DATA = b"0123456789"

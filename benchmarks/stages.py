@@ -23,7 +23,7 @@ from isal import isal_zlib
 from pipeline.collector import keep_what_is_loaded, relax_collector
 from pipeline.sample import write_samples
 from schemas.mapping.tables import load_mapping
-from transforms.blocks import BLOCK_BYTES, NO_CONTEXT, RawBlock
+from transforms.blocks.block import BLOCK_BYTES, NO_CONTEXT, RawBlock
 from transforms.commit import CommitSettings
 from transforms.derive import Deriver
 from transforms.derive_job_status import derive_batch

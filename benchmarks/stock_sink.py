@@ -27,7 +27,7 @@ from apache_beam.transforms import trigger
 from apache_beam.transforms.window import FixedWindows, TimestampedValue
 
 from schemas.mapping.tables import load_mapping
-from transforms.blocks import RawBlock, Receipt
+from transforms.blocks.block import RawBlock, Receipt
 from transforms.commit import CommitSettings
 from transforms.derive_job_status import DeriveJobStatus
 from transforms.encode_avro import EncodeAvro

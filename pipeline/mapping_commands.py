@@ -34,10 +34,10 @@ from schemas.mapping import (
     parse_mapping,
     provider_key,
 )
+from transforms.blocks import UnmappedRow
 from transforms.derive import Step, derive
 from transforms.json import depth, kind_of
 from transforms.source_value import MAX_CODE_DIGITS, number_code, parts
-from transforms.unmapped import UnmappedRow
 
 MAX_NESTING: Final = 200
 """Levels of nesting that a payload may have."""

@@ -22,7 +22,7 @@ from pipeline.sample import write_samples
 from schemas.avro import record_schema
 from schemas.mapping.tables import load_mapping
 from tests.transforms.event_cases import expected_outcomes
-from transforms.blocks import NO_CONTEXT, RawBlock
+from transforms.blocks.block import NO_CONTEXT, RawBlock
 from transforms.derive import Deriver
 from transforms.derive_job_status import derive_batch
 from transforms.encode_avro import AvroBlock, BlockEncoder, EncodedBlock

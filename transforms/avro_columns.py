@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from transforms.framing import Framing, Part, framed, joined
+from transforms.blocks import Framing, Part, framed, joined
 
 AvroType = dict[str, Any] | list[Any] | str
 

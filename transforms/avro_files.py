@@ -12,7 +12,7 @@ from schemas.avro import RecordName, record_schema
 from schemas.errors import OutputError
 from schemas.version import PIPELINE_VERSION
 from transforms.avro_columns import zigzag_varint
-from transforms.books import StagedFile
+from transforms.blocks import StagedFile
 from transforms.encode_avro import AvroBlock, Codec
 from transforms.storage import filesystem
 

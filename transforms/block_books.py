@@ -10,10 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.tallies import Counts, add_counts
-from transforms.blocks import EventBlock
-from transforms.books import Books
+from transforms.blocks import Books, EventBlock, cut
 from transforms.derive import unmapped_key
-from transforms.unmapped import cut
 
 _MICROSECONDS_OF_DAY = 24 * 3600 * 1_000_000
 

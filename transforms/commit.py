@@ -21,7 +21,7 @@ from schemas.manifest import Input, Manifest, OutputFile, Unmapped
 from schemas.tallies import Counts
 from schemas.version import PIPELINE_VERSION
 from transforms.avro_files import AvroFile
-from transforms.books import Books, StagedFile
+from transforms.blocks import Books, StagedFile
 from transforms.encode_avro import Codec
 from transforms.storage import (
     Intent,

@@ -19,9 +19,7 @@ from isal import isal_zlib
 from schemas.avro import listed_values, record_schema
 from transforms.avro_columns import encode_records
 from transforms.block_books import books_of
-from transforms.block_coder import crosses_steps
-from transforms.blocks import EventBlock, isolating
-from transforms.books import Books
+from transforms.blocks import Books, EventBlock, crosses_steps, isolating
 from transforms.dead_letters import PayloadPolicy, dead_letters, encoded_dead_letters
 from transforms.local import Progress
 

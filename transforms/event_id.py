@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from transforms.framing import Framing, framed, joined
+from transforms.blocks import Framing, framed, joined
 
 _START = blake2b(digest_size=16, person=b"job-status/1")
 

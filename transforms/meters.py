@@ -6,8 +6,7 @@ import time
 
 from apache_beam.metrics import Metrics
 
-from transforms.blocks import Receipt
-from transforms.books import Books
+from transforms.blocks import Books, Receipt
 from transforms.local import Lifeline, Progress
 from transforms.messages import Message
 

@@ -20,14 +20,15 @@ import apache_beam as beam
 from schemas.errors import JobStatusError
 from transforms.blocks import (
     BLOCK_BYTES,
+    Books,
     Context,
+    InputBooks,
     InputNote,
     MessageInfo,
     RawBlock,
     Rejection,
     Span,
 )
-from transforms.books import Books, InputBooks
 from transforms.compression import MAGIC_BYTES, DamagedInputError, codec_of, decompress
 from transforms.dead_letter_files import DeadLetterFile, Letter, letters_of
 from transforms.lines import too_large

@@ -18,8 +18,7 @@ from typing import Any, BinaryIO, Literal, NamedTuple
 import apache_beam as beam
 
 from schemas.errors import InputError
-from transforms.blocks import BLOCK_BYTES, InputNote, RawBlock, Span
-from transforms.books import Books, InputBooks
+from transforms.blocks import BLOCK_BYTES, Books, InputBooks, InputNote, RawBlock, Span
 from transforms.compression import MAGIC_BYTES, DamagedInputError, codec_of, decompress
 from transforms.lines import blocks_of_lines
 from transforms.local import Lifeline, Progress

@@ -7,7 +7,7 @@ import uuid
 
 from schemas.avro import RecordName
 from transforms.avro_files import AvroFile
-from transforms.books import Books
+from transforms.blocks import Books
 from transforms.commit import CommitSettings
 from transforms.encode_avro import AvroBlock, EncodedBlock
 from transforms.storage import file_paths

@@ -14,7 +14,7 @@ from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
-from transforms.books import Books
+from transforms.blocks import Books
 from transforms.commit import CommitSettings, commit
 from transforms.encode_avro import EncodedBlock
 from transforms.local import Lifeline, carried_to_launcher

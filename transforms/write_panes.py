@@ -20,8 +20,7 @@ from apache_beam.transforms.window import FixedWindows, GlobalWindows, IntervalW
 from apache_beam.utils.windowed_value import PaneInfo
 
 from schemas.errors import JobStatusError
-from transforms.blocks import Receipt
-from transforms.books import packed, unpacked
+from transforms.blocks import Receipt, packed, unpacked
 from transforms.commit import CommitSettings, commit
 from transforms.encode_avro import EncodedBlock
 from transforms.local import Lifeline, carried_to_launcher

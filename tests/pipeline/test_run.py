@@ -27,7 +27,7 @@ from schemas.version import PIPELINE_VERSION
 from tests.conftest import ReadRecords, Records, records_of
 from tests.pipeline.command import Said, as_counter, run, visible, write_events
 from tests.streaming.command import on_prism
-from transforms.blocks import RawBlock
+from transforms.blocks.block import RawBlock
 from transforms.encode_avro import EncodedBlock
 from transforms.read_files import FileRange, ReadFiles, ReadLimits
 from transforms.stage import Stager

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from transforms.blocks import NO_CONTEXT, Context, EventBlock, RawBlock, Rejection
+from transforms.blocks.block import NO_CONTEXT, Context, EventBlock, RawBlock, Rejection
 from transforms.parse_events import EventParser, EventTypes, columns_of
 from transforms.payload_fields import KNOWN_FIELDS
 from transforms.payloads import EventFinder, Rows

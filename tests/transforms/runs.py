@@ -7,8 +7,8 @@ from functools import cache
 from typing import Any
 
 from schemas.mapping.tables import load_mapping
-from transforms.blocks import NO_CONTEXT, RawBlock, Receipt
-from transforms.books import Books, InputBooks
+from transforms.blocks.block import NO_CONTEXT, RawBlock, Receipt
+from transforms.blocks.ledger import Books, InputBooks
 from transforms.commit import CommitSettings, commit
 from transforms.derive import Deriver
 from transforms.derive_job_status import derive_batch

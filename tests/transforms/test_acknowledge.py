@@ -10,7 +10,7 @@ import pytest
 from schemas.errors import InputError
 from tests.pubsub import Line, Published, Server
 from transforms.acknowledge import acknowledge
-from transforms.blocks import Receipt
+from transforms.blocks.block import Receipt
 from transforms.messages import Message
 from transforms.pubsub_client import Subscription
 

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from schemas.mapping.tables import load_mapping
 from tests.transforms.event_cases import derived, parsed
 from transforms.block_books import books_of
-from transforms.blocks import EventBlock
+from transforms.blocks.block import EventBlock
+from transforms.blocks.unmapped import MAX_LENGTH
 from transforms.derive import Deriver
 from transforms.derive_job_status import derive_batch
 from transforms.timestamps import TIMESTAMP
-from transforms.unmapped import MAX_LENGTH
 
 _START = datetime(1, 1, 1, tzinfo=timezone.utc)
 

@@ -29,7 +29,7 @@ from tests.conftest import ReadRecords
 from tests.transforms.faults import Killed, failing
 from tests.transforms.memory_filesystem import MemoryFileSystem
 from tests.transforms.runs import SOURCE, lines, run_once, settings, stage
-from transforms.books import Books
+from transforms.blocks.ledger import Books
 from transforms.commit import commit, finish
 from transforms.recovery import clear_staging, recover
 from transforms.storage import filesystem

@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transforms import compression
-from transforms.blocks import BLOCK_BYTES
+from transforms.blocks.block import BLOCK_BYTES
 from transforms.compression import MAGIC_BYTES, DamagedInputError, codec_of, decompress
 
 

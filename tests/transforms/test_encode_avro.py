@@ -24,7 +24,7 @@ from schemas.avro import RecordName, record_schema
 from tests.transforms.event_cases import JSON, PAYLOADS, broken, derived, parsed, raw_block
 from transforms import encode_avro
 from transforms.avro_columns import Encoded, encode_records
-from transforms.blocks import Context, EventBlock, InputNote, RawBlock, Rejection, Span
+from transforms.blocks.block import Context, EventBlock, InputNote, RawBlock, Rejection, Span
 from transforms.dead_letters import PayloadPolicy
 from transforms.encode_avro import (
     AvroBlock,

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transforms import lines
-from transforms.blocks import PAYLOAD_HEAD_BYTES, RawBlock, Span
+from transforms.blocks.block import PAYLOAD_HEAD_BYTES, RawBlock, Span
 from transforms.lines import BLOCK_LINES, blocks_of_lines
 
 _NO_LIMIT = 1 << 30

@@ -9,8 +9,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms import blocks
-from transforms.blocks import MessageInfo, RawBlock
+from transforms.blocks import block as blocks
+from transforms.blocks.block import MessageInfo, RawBlock
 from transforms.messages import BlockBuilder, Message, payloads_of
 
 SUBSCRIPTION = "projects/some-project/subscriptions/jobs"

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.transforms.event_cases import PAYLOADS, broken
-from transforms.blocks import NO_CONTEXT, Context
+from transforms.blocks.block import NO_CONTEXT, Context
 from transforms.ordinary import add_ordinary
 from transforms.parse_events import EventTypes, columns_of
 from transforms.payloads import EventFinder, Rows

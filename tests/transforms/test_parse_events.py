@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.transforms.event_cases import PAYLOADS, broken, outcomes_in, parsed, raw_block
 from transforms import parse_events, payloads
-from transforms.blocks import (
+from transforms.blocks.block import (
     BLOCK_BYTES,
     NO_CONTEXT,
     Context,

@@ -26,7 +26,7 @@ from tests.transforms.event_cases import (
     rejection_of,
     rows_of,
 )
-from transforms.blocks import PAYLOAD_HEAD_BYTES, Context
+from transforms.blocks.block import PAYLOAD_HEAD_BYTES, Context
 from transforms.faulty_text import fault_of
 
 _ENVELOPE = {

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from schemas.errors import InputError
 from tests.pubsub import wait_for
-from transforms.blocks import MessageInfo
+from transforms.blocks.block import MessageInfo
 from transforms.messages import Message
 from transforms.pubsub_client import MAX_MESSAGES, AwayError
 from transforms.puller import Appetite, Backoff, Patience, Puller, PullSettings

@@ -25,7 +25,7 @@ from schemas.avro import record_schema
 from schemas.errors import InputError
 from tests.transforms.event_cases import PAYLOADS_WITH_LONE_SURROGATES, broken, payloads_of
 from transforms import read_dead_letters as module
-from transforms.blocks import (
+from transforms.blocks.block import (
     NO_CONTEXT,
     Context,
     EventBlock,
@@ -34,7 +34,7 @@ from transforms.blocks import (
     Rejection,
     Span,
 )
-from transforms.books import Books
+from transforms.blocks.ledger import Books
 from transforms.compression import DamagedInputError
 from transforms.dead_letter_files import DeadLetterFile, Letter, letters_of
 from transforms.dead_letters import PayloadPolicy, dead_letters

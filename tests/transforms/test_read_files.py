@@ -26,8 +26,8 @@ from hypothesis import strategies as st
 
 from schemas.errors import InputError
 from transforms import compression, read_files
-from transforms.blocks import BLOCK_BYTES, PAYLOAD_HEAD_BYTES, InputNote, RawBlock, Rejection
-from transforms.books import Books
+from transforms.blocks.block import BLOCK_BYTES, PAYLOAD_HEAD_BYTES, InputNote, RawBlock, Rejection
+from transforms.blocks.ledger import Books
 from transforms.read_files import (
     FileRange,
     InputFormat,

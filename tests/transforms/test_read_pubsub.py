@@ -27,7 +27,7 @@ from tests.components import component_path
 from tests.pubsub import Line, Published, Server, wait_for
 from transforms import pull_round
 from transforms.acknowledge import Acknowledge, acknowledge
-from transforms.blocks import RawBlock, Receipt
+from transforms.blocks.block import RawBlock, Receipt
 from transforms.messages import BlockBuilder, Message
 from transforms.pubsub_client import Subscription
 from transforms.pull_round import PullRound, RoundLimits

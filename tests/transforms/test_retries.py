@@ -14,7 +14,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from schemas.errors import OutputError
 from tests.conftest import records_of
 from tests.transforms.runs import SOURCE, encoded, lines, message_block, settings
-from transforms.books import Books, InputBooks, packed
+from transforms.blocks.ledger import Books, InputBooks, packed
 from transforms.commit import CommitSettings, commit
 from transforms.encode_avro import EncodedBlock
 from transforms.meters import EventMeters

@@ -13,8 +13,8 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from schemas.manifest import Manifest
 from tests.conftest import ReadRecords
 from tests.transforms.runs import SOURCE, encoded, lines, message_block, settings
-from transforms.blocks import Receipt
-from transforms.books import Books, InputBooks
+from transforms.blocks.block import Receipt
+from transforms.blocks.ledger import Books, InputBooks
 from transforms.commit import CommitSettings
 from transforms.encode_avro import EncodedBlock
 from transforms.stage import Stager

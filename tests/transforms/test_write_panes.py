@@ -26,8 +26,8 @@ from apache_beam.utils.windowed_value import PaneInfo, PaneInfoTiming
 from schemas.errors import OutputError
 from tests.conftest import records_of
 from tests.transforms.runs import message_block, settings
-from transforms.blocks import Receipt
-from transforms.books import Books, packed
+from transforms.blocks.block import Receipt
+from transforms.blocks.ledger import Books, packed
 from transforms.commit import CommitSettings
 from transforms.encode_avro import EncodedBlock
 from transforms.local.lifeline import Lifeline, StoppedError

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms import unmapped
-from transforms.unmapped import MAX_LENGTH, UnmappedRow, UnmappedState, UnmappedTally
+from transforms.blocks import unmapped
+from transforms.blocks.unmapped import MAX_LENGTH, UnmappedRow, UnmappedState, UnmappedTally
 
 entries = st.lists(
     st.tuples(st.none() | st.sampled_from(["", "a", "b"]), st.text(max_size=2), st.integers(1, 9)),

@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import pyarrow as pa
 
-from transforms.block_coder import crosses_steps
+from transforms.blocks.coder import crosses_steps
 
 Result = TypeVar("Result")
 

@@ -11,8 +11,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from schemas.tallies import MAX_DAYS, MAX_IGNORED_TYPES, MAX_PROVIDERS, OTHER, Counts
-from transforms.blocks import InputNote, Span
-from transforms.books import Books, InputBooks, StagedFile
+from transforms.blocks.block import InputNote, Span
+from transforms.blocks.ledger import Books, InputBooks, StagedFile
 
 
 def _books_of(spans: list[Span], source: str = "a") -> Books:

@@ -13,8 +13,8 @@ import msgspec
 from msgspec import Struct, field
 
 from schemas.tallies import Counts, add_tallies, total
-from transforms.blocks import InputNote, Receipt, Span
-from transforms.unmapped import UnmappedState, UnmappedTally
+from transforms.blocks.block import InputNote, Receipt, Span
+from transforms.blocks.unmapped import UnmappedState, UnmappedTally
 
 Value = TypeVar("Value")
 

@@ -1,0 +1,5 @@
+"""The contracts between the steps: blocks, their origin, rejections, and the ledger."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
