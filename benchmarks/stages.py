@@ -29,7 +29,7 @@ from transforms.derive import Deriver
 from transforms.derive_job_status import derive_batch
 from transforms.encode_avro import AvroBlock, BlockEncoder
 from transforms.parse_events import EventParser, EventTypes
-from transforms.read_files import ReadLimits, read_range, split_file
+from transforms.read.read_files import ReadLimits, read_range, split_file
 from transforms.stage import Stager
 
 _SEED = 1

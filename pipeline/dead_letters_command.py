@@ -13,8 +13,8 @@ from rich.console import Console
 from pipeline.arguments import CommandParser
 from pipeline.printable import printable
 from schemas.errors import InputError
-from transforms.compression import DamagedInputError
-from transforms.dead_letter_files import (
+from transforms.read import (
+    DamagedInputError,
     DeadLetterFile,
     Letter,
     find_dead_letters,

@@ -11,7 +11,6 @@ from schemas.mapping import Mapping
 from transforms.acknowledge import Acknowledge
 from transforms.blocks import Context
 from transforms.commit import CommitSettings
-from transforms.dead_letter_files import DeadLetterFile
 from transforms.dead_letters import PayloadPolicy
 from transforms.derive_job_status import DeriveJobStatus
 from transforms.encode_avro import EncodeAvro
@@ -19,8 +18,7 @@ from transforms.local import Lifeline
 from transforms.parse_events import ParseEvents
 from transforms.pull_round import RoundLimits
 from transforms.puller import PullSettings
-from transforms.read_dead_letters import ReadDeadLetters
-from transforms.read_files import InputFormat, ReadFiles, ReadLimits
+from transforms.read import DeadLetterFile, InputFormat, ReadDeadLetters, ReadFiles, ReadLimits
 from transforms.read_pubsub import ReadPubSub, reads_by_itself
 from transforms.write_avro import WriteAvro
 from transforms.write_panes import PaneSettings, WriteAvroPanes

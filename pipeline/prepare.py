@@ -19,7 +19,7 @@ from transforms.commit import CommitSettings
 from transforms.pubsub_client import check_installed, checked_name
 from transforms.pull_round import RoundLimits
 from transforms.puller import PullSettings
-from transforms.read_files import ReadLimits, match_files
+from transforms.read import ReadLimits, match_files
 from transforms.recovery import check_links
 from transforms.storage import file_paths, filesystem, manifest_path, manifests_to_replace
 from transforms.storage.manifests import manifests

@@ -20,7 +20,7 @@ from pipeline.report import write_report
 from pipeline.run import complete_interrupted, judge, launch_or_clear, tell
 from schemas.manifest import Manifest
 from transforms.blocks import NO_CONTEXT
-from transforms.dead_letter_files import DeadLetterFile, find_dead_letters, replayed
+from transforms.read import DeadLetterFile, find_dead_letters, replayed
 from transforms.storage import file_paths
 
 _OPTIONS = (

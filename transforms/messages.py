@@ -8,8 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from transforms.blocks import BLOCK_BYTES, Context, MessageInfo, RawBlock, Receipt, Rejection
-from transforms.lines import too_large
-from transforms.shape import BYTE_ORDER_MARK, PEEK_BYTES, shape_of
+from transforms.read import BYTE_ORDER_MARK, PEEK_BYTES, shape_of, too_large
 
 STEP = "ReadPubSub"
 

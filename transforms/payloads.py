@@ -20,7 +20,6 @@ from schemas.tallies import MAX_IGNORED_TYPES, OTHER
 from transforms.blocks import Context, Rejection
 from transforms.faulty_text import LONE_SURROGATE, Cover, Fault, fault_of
 from transforms.json import kind_of, spans_of
-from transforms.lines import too_large
 from transforms.payload_fields import (
     KNOWN_FIELDS,
     NO_JOB_FIELDS,
@@ -33,6 +32,7 @@ from transforms.payload_fields import (
     job_of,
     text_of,
 )
+from transforms.read import too_large
 from transforms.status_text import StatusText, WrongTypeError, status_text
 from transforms.text_columns import TextColumns
 

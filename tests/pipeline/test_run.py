@@ -17,9 +17,9 @@ from avro.datafile import DataFileReader
 from avro.io import DatumReader
 
 import pipeline.graph
-import transforms.compression
 import transforms.parse_events
-import transforms.read_files
+import transforms.read.compression
+import transforms.read.read_files
 from pipeline.sample import SampleCounts, write_samples
 from schemas.avro import record_schema
 from schemas.errors import OutputError
@@ -29,7 +29,7 @@ from tests.pipeline.command import Said, as_counter, run, visible, write_events
 from tests.streaming.command import on_prism
 from transforms.blocks.block import RawBlock
 from transforms.encode_avro import EncodedBlock
-from transforms.read_files import FileRange, ReadFiles, ReadLimits
+from transforms.read.read_files import FileRange, ReadFiles, ReadLimits
 from transforms.stage import Stager
 from transforms.storage import filesystem
 
@@ -268,7 +268,11 @@ def sizes(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], None]:
     def set_sizes(range_bytes: int, block_bytes: int) -> None:
         smaller = functools.partial(ReadFiles, range_bytes=range_bytes)
         monkeypatch.setattr(pipeline.graph, "ReadFiles", smaller)
-        for module in (transforms.read_files, transforms.compression, transforms.parse_events):
+        for module in (
+            transforms.read.read_files,
+            transforms.read.compression,
+            transforms.parse_events,
+        ):
             monkeypatch.setattr(module, "BLOCK_BYTES", block_bytes)
 
     return set_sizes
@@ -526,13 +530,13 @@ def _broken_reader(
     path: Path,
     change: Callable[[Iterator[RawBlock]], Iterator[RawBlock]],
 ) -> None:
-    real = transforms.read_files.read_range
+    real = transforms.read.read_files.read_range
 
     def broken(piece: FileRange, limits: ReadLimits, *more: Any) -> Iterator[RawBlock]:
         blocks = real(piece, limits, *more)
         return change(blocks) if piece.path == str(path) else blocks
 
-    monkeypatch.setattr(transforms.read_files, "read_range", broken)
+    monkeypatch.setattr(transforms.read.read_files, "read_range", broken)
 
 
 @pytest.fixture
@@ -575,33 +579,33 @@ def test_a_block_lost_or_twice_stops_the_commit(
 def test_a_lost_range_stops_the_commit(
     three_files: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = transforms.read_files.split_file
+    real = transforms.read.read_files.split_file
 
     def broken(path: str, size: int, input_format: Any, range_bytes: int) -> list[FileRange]:
         pieces = real(path, size, input_format, 1_000)
         return pieces[:1] + pieces[2:] if path == str(three_files[0]) else pieces
 
-    monkeypatch.setattr(transforms.read_files, "split_file", broken)
+    monkeypatch.setattr(transforms.read.read_files, "split_file", broken)
     _assert_stopped(three_files)
 
 
 def test_a_range_twice_stops_the_commit(
     three_files: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = transforms.read_files.split_file
+    real = transforms.read.read_files.split_file
 
     def broken(path: str, size: int, input_format: Any, range_bytes: int) -> list[FileRange]:
         pieces = real(path, size, input_format, 1_000)
         return pieces + pieces[1:2]
 
-    monkeypatch.setattr(transforms.read_files, "split_file", broken)
+    monkeypatch.setattr(transforms.read.read_files, "split_file", broken)
     _assert_stopped(three_files)
 
 
 def test_a_lost_file_stops_the_commit(
     three_files: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    do_fn = transforms.read_files._SplitFile
+    do_fn = transforms.read.read_files._SplitFile
     real = do_fn.process
 
     def broken(self: Any, file: tuple[str, int]) -> Iterator[Any]:

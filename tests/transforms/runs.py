@@ -13,8 +13,8 @@ from transforms.commit import CommitSettings, commit
 from transforms.derive import Deriver
 from transforms.derive_job_status import derive_batch
 from transforms.encode_avro import BlockEncoder, Codec, EncodedBlock
-from transforms.lines import blocks_of_lines
 from transforms.parse_events import EventParser, EventTypes
+from transforms.read.lines import blocks_of_lines
 from transforms.recovery import recover
 from transforms.stage import Stager
 from transforms.storage import filesystem

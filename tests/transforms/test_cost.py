@@ -16,7 +16,7 @@ import pytest
 
 from pipeline.sample import write_samples
 from tests.transforms.runs import encoded_block
-from transforms.lines import blocks_of_lines
+from transforms.read.lines import blocks_of_lines
 
 _FEWER, _MORE = 2000, 4000
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from transforms import shape
-from transforms.shape import PEEK_BYTES, shape_of
+from transforms.read import file_format as shape
+from transforms.read.file_format import PEEK_BYTES, shape_of
 
 _SCALARS = st.one_of(
     st.none(),

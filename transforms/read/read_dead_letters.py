@@ -29,11 +29,11 @@ from transforms.blocks import (
     Rejection,
     Span,
 )
-from transforms.compression import MAGIC_BYTES, DamagedInputError, codec_of, decompress
-from transforms.dead_letter_files import DeadLetterFile, Letter, letters_of
-from transforms.lines import too_large
 from transforms.local import Lifeline, Progress
-from transforms.read_files import ReadLimits
+from transforms.read.compression import MAGIC_BYTES, DamagedInputError, codec_of, decompress
+from transforms.read.dead_letter_files import DeadLetterFile, Letter, letters_of
+from transforms.read.lines import too_large
+from transforms.read.read_files import ReadLimits
 from transforms.storage import filesystem
 
 STEP = "ReadDeadLetters"

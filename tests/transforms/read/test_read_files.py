@@ -25,10 +25,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import InputError
-from transforms import compression, read_files
 from transforms.blocks.block import BLOCK_BYTES, PAYLOAD_HEAD_BYTES, InputNote, RawBlock, Rejection
 from transforms.blocks.ledger import Books
-from transforms.read_files import (
+from transforms.read import compression, read_files
+from transforms.read.read_files import (
     FileRange,
     InputFormat,
     ReadFiles,

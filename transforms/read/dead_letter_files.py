@@ -9,7 +9,7 @@ import fastavro
 
 from schemas.avro import record_schema
 from schemas.errors import InputError
-from transforms.compression import DamagedInputError
+from transforms.read.compression import DamagedInputError
 from transforms.storage import consumed_before, file_paths, filesystem, full_path, refuse_links_in
 from transforms.storage.manifests import manifests
 

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms import lines
 from transforms.blocks.block import PAYLOAD_HEAD_BYTES, RawBlock, Span
-from transforms.lines import BLOCK_LINES, blocks_of_lines
+from transforms.read import lines
+from transforms.read.lines import BLOCK_LINES, blocks_of_lines
 
 _NO_LIMIT = 1 << 30
 

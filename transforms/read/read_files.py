@@ -19,10 +19,10 @@ import apache_beam as beam
 
 from schemas.errors import InputError
 from transforms.blocks import BLOCK_BYTES, Books, InputBooks, InputNote, RawBlock, Span
-from transforms.compression import MAGIC_BYTES, DamagedInputError, codec_of, decompress
-from transforms.lines import blocks_of_lines
 from transforms.local import Lifeline, Progress
-from transforms.shape import BYTE_ORDER_MARK, PEEK_BYTES, Shape, shape_of
+from transforms.read.compression import MAGIC_BYTES, DamagedInputError, codec_of, decompress
+from transforms.read.file_format import BYTE_ORDER_MARK, PEEK_BYTES, Shape, shape_of
+from transforms.read.lines import blocks_of_lines
 from transforms.storage import file_paths, filesystem
 
 RANGE_BYTES = 64 << 20

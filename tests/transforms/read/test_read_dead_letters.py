@@ -24,7 +24,6 @@ from hypothesis import strategies as st
 from schemas.avro import record_schema
 from schemas.errors import InputError
 from tests.transforms.event_cases import PAYLOADS_WITH_LONE_SURROGATES, broken, payloads_of
-from transforms import read_dead_letters as module
 from transforms.blocks.block import (
     NO_CONTEXT,
     Context,
@@ -35,13 +34,14 @@ from transforms.blocks.block import (
     Span,
 )
 from transforms.blocks.ledger import Books
-from transforms.compression import DamagedInputError
-from transforms.dead_letter_files import DeadLetterFile, Letter, letters_of
 from transforms.dead_letters import PayloadPolicy, dead_letters
-from transforms.lines import blocks_of_lines
 from transforms.parse_events import EventParser, EventTypes
-from transforms.read_dead_letters import context_of_letter, payloads_at, read_dead_letters
-from transforms.read_files import ReadLimits, read_range, split_file
+from transforms.read import read_dead_letters as module
+from transforms.read.compression import DamagedInputError
+from transforms.read.dead_letter_files import DeadLetterFile, Letter, letters_of
+from transforms.read.lines import blocks_of_lines
+from transforms.read.read_dead_letters import context_of_letter, payloads_at, read_dead_letters
+from transforms.read.read_files import ReadLimits, read_range, split_file
 from transforms.storage import filesystem
 
 LIMITS = ReadLimits()

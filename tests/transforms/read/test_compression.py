@@ -19,9 +19,9 @@ from backports import zstd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms import compression
 from transforms.blocks.block import BLOCK_BYTES
-from transforms.compression import MAGIC_BYTES, DamagedInputError, codec_of, decompress
+from transforms.read import compression
+from transforms.read.compression import MAGIC_BYTES, DamagedInputError, codec_of, decompress
 
 
 def _zstandard(data: bytes) -> bytes:

@@ -1,0 +1,5 @@
+"""ReadFiles and ReadDeadLetters: files of any format and codec to raw blocks."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

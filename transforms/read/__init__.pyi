@@ -1,0 +1,16 @@
+from .compression import DamagedInputError as DamagedInputError
+from .dead_letter_files import DeadLetterFile as DeadLetterFile
+from .dead_letter_files import Letter as Letter
+from .dead_letter_files import find_dead_letters as find_dead_letters
+from .dead_letter_files import letters_of as letters_of
+from .dead_letter_files import outputs_of as outputs_of
+from .dead_letter_files import replayed as replayed
+from .file_format import BYTE_ORDER_MARK as BYTE_ORDER_MARK
+from .file_format import PEEK_BYTES as PEEK_BYTES
+from .file_format import shape_of as shape_of
+from .lines import too_large as too_large
+from .read_dead_letters import ReadDeadLetters as ReadDeadLetters
+from .read_files import InputFormat as InputFormat
+from .read_files import ReadFiles as ReadFiles
+from .read_files import ReadLimits as ReadLimits
+from .read_files import match_files as match_files
