@@ -8,7 +8,6 @@ from typing import Any
 import apache_beam as beam
 
 from schemas.mapping import Mapping
-from transforms.acknowledge import Acknowledge
 from transforms.blocks import Context
 from transforms.commit import CommitSettings
 from transforms.dead_letters import PayloadPolicy
@@ -16,10 +15,8 @@ from transforms.derive_job_status import DeriveJobStatus
 from transforms.encode_avro import EncodeAvro
 from transforms.local import Lifeline
 from transforms.parse_events import ParseEvents
-from transforms.pull_round import RoundLimits
-from transforms.puller import PullSettings
+from transforms.pubsub import Acknowledge, PullSettings, ReadPubSub, RoundLimits, reads_by_itself
 from transforms.read import DeadLetterFile, InputFormat, ReadDeadLetters, ReadFiles, ReadLimits
-from transforms.read_pubsub import ReadPubSub, reads_by_itself
 from transforms.write_avro import WriteAvro
 from transforms.write_panes import PaneSettings, WriteAvroPanes
 

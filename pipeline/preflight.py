@@ -125,7 +125,7 @@ class Preflight:
         return f"{files:,} file{'' if files == 1 else 's'}, {size:,.1f} MB"
 
     def _subscription(self) -> str:
-        from transforms.pubsub_client import AwayError, Subscription
+        from transforms.pubsub import AwayError, Subscription
 
         assert self.settings.messages is not None
         name = self.settings.messages.subscription

@@ -16,9 +16,7 @@ from schemas.errors import InputError, OutputError, UsageError
 from schemas.mapping import Mapping, load_mapping
 from transforms.blocks import Context
 from transforms.commit import CommitSettings
-from transforms.pubsub_client import check_installed, checked_name
-from transforms.pull_round import RoundLimits
-from transforms.puller import PullSettings
+from transforms.pubsub import PullSettings, RoundLimits, check_installed, checked_name
 from transforms.read import ReadLimits, match_files
 from transforms.recovery import check_links
 from transforms.storage import file_paths, filesystem, manifest_path, manifests_to_replace

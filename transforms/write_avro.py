@@ -18,7 +18,7 @@ from transforms.blocks import Books
 from transforms.commit import CommitSettings, commit
 from transforms.encode_avro import EncodedBlock
 from transforms.local import Lifeline, carried_to_launcher
-from transforms.meters import EventMeters
+from transforms.pubsub import EventMeters
 from transforms.stage import Stager
 
 

@@ -24,7 +24,7 @@ from transforms.blocks import Receipt, packed, unpacked
 from transforms.commit import CommitSettings, commit
 from transforms.encode_avro import EncodedBlock
 from transforms.local import Lifeline, carried_to_launcher
-from transforms.meters import EventMeters
+from transforms.pubsub import EventMeters
 from transforms.recovery import clear_staging
 from transforms.stage import Stager
 from transforms.storage import filesystem, manifest_path, pending_path, read_intent

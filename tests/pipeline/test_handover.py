@@ -22,7 +22,7 @@ from pipeline.engines import beam_options, is_left_alone
 from pipeline.run import run as run_job
 from schemas.errors import StoppedBySignal, UsageError
 from tests.pipeline.command import Said, job_status, run, visible, write_events
-from transforms import pubsub_client
+from transforms.pubsub import client as pubsub_client
 
 pytestmark = pytest.mark.needs("gcp", "pubsub_client")
 

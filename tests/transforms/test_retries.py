@@ -17,7 +17,7 @@ from tests.transforms.runs import SOURCE, encoded, lines, message_block, setting
 from transforms.blocks.ledger import Books, InputBooks, packed
 from transforms.commit import CommitSettings, commit
 from transforms.encode_avro import EncodedBlock
-from transforms.meters import EventMeters
+from transforms.pubsub.metrics import EventMeters
 from transforms.stage import Stager
 from transforms.storage.manifests import manifests, pending_path
 from transforms.write_avro import WriteAvro

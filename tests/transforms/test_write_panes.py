@@ -31,7 +31,7 @@ from transforms.blocks.ledger import Books, packed
 from transforms.commit import CommitSettings
 from transforms.encode_avro import EncodedBlock
 from transforms.local.lifeline import Lifeline, StoppedError
-from transforms.meters import EventMeters
+from transforms.pubsub.metrics import EventMeters
 from transforms.storage.manifests import manifests, pending_path
 from transforms.write_panes import PaneSettings, WriteAvroPanes, commit_pane, pane_id
 

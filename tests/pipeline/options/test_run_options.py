@@ -19,7 +19,7 @@ from pipeline.options import GROUPS, RunOptions
 from pipeline.prepare import checked_run_id
 from schemas.errors import UsageError
 from tests.pipeline.command import job_status
-from transforms.pubsub_client import checked_name
+from transforms.pubsub.client import checked_name
 
 ROOT = Path(__file__).parents[2]
 NAMES = [each.name for each in fields(RunOptions)]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from schemas.errors import InputError, UsageError
 from tests.pubsub import Line, Published, Server, wait_for
 from transforms.local.install_hint import install_beam_extra
-from transforms.pubsub_client import AwayError, Subscription, batches, check_installed, checked_name
+from transforms.pubsub.client import AwayError, Subscription, batches, check_installed, checked_name
 
 SECONDS_TO_COME = 60
 

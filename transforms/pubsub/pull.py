@@ -11,8 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from transforms.messages import Message
-from transforms.pubsub_client import MAX_MESSAGES
+from transforms.pubsub.client import MAX_MESSAGES
+from transforms.pubsub.messages import Message
 
 _LARGEST_MESSAGE = 10_000_000
 """Most bytes of a message that Pub/Sub takes."""

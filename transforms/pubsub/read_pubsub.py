@@ -24,11 +24,11 @@ from apache_beam.utils.windowed_value import WindowedValue
 from schemas.errors import UsageError
 from transforms.blocks import MessageInfo, RawBlock
 from transforms.local import Lifeline, carried_to_launcher
-from transforms.messages import BlockBuilder, Message
-from transforms.meters import PullMeters
-from transforms.pubsub_client import AwayError, Subscription, check_installed, checked_name
-from transforms.pull_round import PullRound, RoundLimits
-from transforms.puller import Backoff, Puller, PullSettings
+from transforms.pubsub.client import AwayError, Subscription, check_installed, checked_name
+from transforms.pubsub.drain import PullRound, RoundLimits
+from transforms.pubsub.messages import BlockBuilder, Message
+from transforms.pubsub.metrics import PullMeters
+from transforms.pubsub.pull import Backoff, Puller, PullSettings
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from typing import Any
 from schemas.errors import InputError, UsageError
 from transforms.blocks import MessageInfo
 from transforms.local import install_beam_extra
-from transforms.messages import Message
+from transforms.pubsub.messages import Message
 
 MAX_MESSAGES = 1000
 """Most messages of a pull."""

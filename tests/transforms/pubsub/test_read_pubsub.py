@@ -25,14 +25,14 @@ from pipeline.prism_engine import PrismEngine
 from schemas.errors import InputError, UsageError
 from tests.components import component_path
 from tests.pubsub import Line, Published, Server, wait_for
-from transforms import pull_round
-from transforms.acknowledge import Acknowledge, acknowledge
 from transforms.blocks.block import RawBlock, Receipt
-from transforms.messages import BlockBuilder, Message
-from transforms.pubsub_client import Subscription
-from transforms.pull_round import PullRound, RoundLimits
-from transforms.puller import Puller, PullSettings
-from transforms.read_pubsub import BlocksOfMessages, ReadPubSub
+from transforms.pubsub import drain as pull_round
+from transforms.pubsub.acknowledge import Acknowledge, acknowledge
+from transforms.pubsub.client import Subscription
+from transforms.pubsub.drain import PullRound, RoundLimits
+from transforms.pubsub.messages import BlockBuilder, Message
+from transforms.pubsub.pull import Puller, PullSettings
+from transforms.pubsub.read_pubsub import BlocksOfMessages, ReadPubSub
 
 NAME = "projects/some-project/subscriptions/jobs"
 QUICK = RoundLimits(idle_seconds=1.0)

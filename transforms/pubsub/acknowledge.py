@@ -9,9 +9,9 @@ import apache_beam as beam
 
 from transforms.blocks import Receipt
 from transforms.local import Lifeline, Progress, carried_to_launcher
-from transforms.meters import AcknowledgeMeters
-from transforms.pubsub_client import AwayError, Subscription, batches
-from transforms.puller import Backoff
+from transforms.pubsub.client import AwayError, Subscription, batches
+from transforms.pubsub.metrics import AcknowledgeMeters
+from transforms.pubsub.pull import Backoff
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from schemas.errors import InputError
 from transforms.blocks import RawBlock
-from transforms.messages import BlockBuilder, Message
-from transforms.pubsub_client import AwayError
-from transforms.puller import STOP_LOOK_SECONDS, Backoff, Puller, PullSettings
+from transforms.pubsub.client import AwayError
+from transforms.pubsub.messages import BlockBuilder, Message
+from transforms.pubsub.pull import STOP_LOOK_SECONDS, Backoff, Puller, PullSettings
 
 _QUIET_SECONDS = 1.0
 _PATIENCE_SECONDS = 300.0

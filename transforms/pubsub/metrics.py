@@ -8,7 +8,7 @@ from apache_beam.metrics import Metrics
 
 from transforms.blocks import Books, Receipt
 from transforms.local import Lifeline, Progress
-from transforms.messages import Message
+from transforms.pubsub.messages import Message
 
 NAMESPACE = "job_status"
 

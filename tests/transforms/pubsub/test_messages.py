@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from transforms.blocks import block as blocks
 from transforms.blocks.block import MessageInfo, RawBlock
-from transforms.messages import BlockBuilder, Message, payloads_of
+from transforms.pubsub.messages import BlockBuilder, Message, payloads_of
 
 SUBSCRIPTION = "projects/some-project/subscriptions/jobs"
 

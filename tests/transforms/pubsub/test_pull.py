@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from schemas.errors import InputError
 from tests.pubsub import wait_for
 from transforms.blocks.block import MessageInfo
-from transforms.messages import Message
-from transforms.pubsub_client import MAX_MESSAGES, AwayError
-from transforms.puller import Appetite, Backoff, Patience, Puller, PullSettings
+from transforms.pubsub.client import MAX_MESSAGES, AwayError
+from transforms.pubsub.messages import Message
+from transforms.pubsub.pull import Appetite, Backoff, Patience, Puller, PullSettings
 
 SECONDS_TO_COME = 60
 

@@ -9,10 +9,10 @@ import pytest
 
 from schemas.errors import InputError
 from tests.pubsub import Line, Published, Server
-from transforms.acknowledge import acknowledge
 from transforms.blocks.block import Receipt
-from transforms.messages import Message
-from transforms.pubsub_client import Subscription
+from transforms.pubsub.acknowledge import acknowledge
+from transforms.pubsub.client import Subscription
+from transforms.pubsub.messages import Message
 
 pytestmark = pytest.mark.needs("pubsub_emulator")
 

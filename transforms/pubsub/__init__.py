@@ -1,0 +1,5 @@
+"""ReadPubSub and Acknowledge: messages to raw blocks, and their acknowledgement after the commit."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
