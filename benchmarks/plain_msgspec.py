@@ -24,7 +24,7 @@ from benchmarks.records import WANTED, Record, read_moment
 from schemas.avro import record_schema
 from schemas.mapping.tables import load_mapping
 from transforms.derive import Deriver
-from transforms.status_text import status_text
+from transforms.parse.raw_status import status_text
 
 _BLOCK_BYTES = 1 << 16
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)

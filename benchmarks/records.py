@@ -19,7 +19,7 @@ from typing import Any
 
 from schemas.mapping.tables import load_mapping
 from transforms.derive import Deriver
-from transforms.status_text import StatusText, status_text
+from transforms.parse.raw_status import StatusText, status_text
 
 Record = dict[str, Any]
 

@@ -28,7 +28,7 @@ from transforms.commit import CommitSettings
 from transforms.derive import Deriver
 from transforms.derive_job_status import derive_batch
 from transforms.encode_avro import AvroBlock, BlockEncoder
-from transforms.parse_events import EventParser, EventTypes
+from transforms.parse.parse_events import EventParser, EventTypes
 from transforms.read.read_files import ReadLimits, read_range, split_file
 from transforms.stage import Stager
 

@@ -31,7 +31,7 @@ from transforms.blocks.block import RawBlock, Receipt
 from transforms.commit import CommitSettings
 from transforms.derive_job_status import DeriveJobStatus
 from transforms.encode_avro import EncodeAvro
-from transforms.parse_events import ParseEvents
+from transforms.parse.parse_events import ParseEvents
 from transforms.write_panes import PaneSettings, WriteAvroPanes
 
 WINDOW_SECONDS = 60

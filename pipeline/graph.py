@@ -14,7 +14,7 @@ from transforms.dead_letters import PayloadPolicy
 from transforms.derive_job_status import DeriveJobStatus
 from transforms.encode_avro import EncodeAvro
 from transforms.local import Lifeline
-from transforms.parse_events import ParseEvents
+from transforms.parse import ParseEvents
 from transforms.pubsub import Acknowledge, PullSettings, ReadPubSub, RoundLimits, reads_by_itself
 from transforms.read import DeadLetterFile, InputFormat, ReadDeadLetters, ReadFiles, ReadLimits
 from transforms.write_avro import WriteAvro

@@ -27,7 +27,7 @@ from transforms.derive import Deriver
 from transforms.derive_job_status import derive_batch
 from transforms.encode_avro import AvroBlock, BlockEncoder, EncodedBlock
 from transforms.json.text import depth
-from transforms.parse_events import EventParser, EventTypes
+from transforms.parse.parse_events import EventParser, EventTypes
 
 _BLOCK_PAYLOADS = 100
 _LIMIT = 10_000_000

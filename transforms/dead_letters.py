@@ -16,7 +16,7 @@ from schemas.avro import record_schema
 from schemas.version import PIPELINE_VERSION
 from transforms.avro_columns import encode_records
 from transforms.blocks import PAYLOAD_HEAD_BYTES, MessageInfo, Rejection
-from transforms.payload_fields import context_beside
+from transforms.parse import context_beside
 
 PayloadPolicy = Literal["full", "hash", "none"]
 """What is kept of a rejected payload: it may hold names and e-mail addresses."""

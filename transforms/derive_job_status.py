@@ -15,8 +15,7 @@ import pyarrow as pa
 from schemas.mapping import Mapping
 from transforms.blocks import EventBlock, isolating
 from transforms.derive import Derived, Deriver
-from transforms.parse_events import STATUS_TEXT, constant
-from transforms.text_columns import strings
+from transforms.parse import STATUS_TEXT, constant, strings
 
 STEP = "DeriveJobStatus"
 

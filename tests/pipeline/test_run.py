@@ -17,7 +17,7 @@ from avro.datafile import DataFileReader
 from avro.io import DatumReader
 
 import pipeline.graph
-import transforms.parse_events
+import transforms.parse.parse_events
 import transforms.read.compression
 import transforms.read.read_files
 from pipeline.sample import SampleCounts, write_samples
@@ -271,7 +271,7 @@ def sizes(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], None]:
         for module in (
             transforms.read.read_files,
             transforms.read.compression,
-            transforms.parse_events,
+            transforms.parse.parse_events,
         ):
             monkeypatch.setattr(module, "BLOCK_BYTES", block_bytes)
 

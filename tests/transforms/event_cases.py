@@ -12,9 +12,9 @@ import pyarrow as pa
 from hypothesis import strategies as st
 
 from transforms.blocks.block import NO_CONTEXT, Context, EventBlock, RawBlock, Rejection
-from transforms.parse_events import EventParser, EventTypes, columns_of
-from transforms.payload_fields import KNOWN_FIELDS
-from transforms.payloads import EventFinder, Rows
+from transforms.parse.fields import KNOWN_FIELDS
+from transforms.parse.one_by_one import EventFinder, Rows
+from transforms.parse.parse_events import EventParser, EventTypes, columns_of
 
 SOURCE = "/in/events.jsonl"
 

@@ -13,7 +13,7 @@ from transforms.commit import CommitSettings, commit
 from transforms.derive import Deriver
 from transforms.derive_job_status import derive_batch
 from transforms.encode_avro import BlockEncoder, Codec, EncodedBlock
-from transforms.parse_events import EventParser, EventTypes
+from transforms.parse.parse_events import EventParser, EventTypes
 from transforms.read.lines import blocks_of_lines
 from transforms.recovery import recover
 from transforms.stage import Stager

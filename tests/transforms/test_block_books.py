@@ -17,7 +17,7 @@ from transforms.blocks.block import EventBlock
 from transforms.blocks.unmapped import MAX_LENGTH
 from transforms.derive import Deriver
 from transforms.derive_job_status import derive_batch
-from transforms.timestamps import TIMESTAMP
+from transforms.parse.timestamps import TIMESTAMP
 
 _START = datetime(1, 1, 1, tzinfo=timezone.utc)
 

@@ -18,7 +18,7 @@ from transforms.blocks.block import NO_CONTEXT, EventBlock
 from transforms.derive import Derived, Deriver, derive
 from transforms.derive_job_status import JOB_STATUS, DeriveJobStatus, derive_batch
 from transforms.json.text import kind_of
-from transforms.parse_events import PARSED, STATUS_TEXT
+from transforms.parse.parse_events import PARSED, STATUS_TEXT
 
 words = st.sampled_from(
     ["open", "Closed", "onHold", "unmapped_value", "", " ", "?", "1", "é", "a" * 300]

@@ -34,7 +34,7 @@ from transforms.encode_avro import (
     EncodedBlock,
     find_violation,
 )
-from transforms.parse_events import ParseEvents
+from transforms.parse.parse_events import ParseEvents
 
 
 def _encode(

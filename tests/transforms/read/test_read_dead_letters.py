@@ -35,7 +35,7 @@ from transforms.blocks.block import (
 )
 from transforms.blocks.ledger import Books
 from transforms.dead_letters import PayloadPolicy, dead_letters
-from transforms.parse_events import EventParser, EventTypes
+from transforms.parse.parse_events import EventParser, EventTypes
 from transforms.read import read_dead_letters as module
 from transforms.read.compression import DamagedInputError
 from transforms.read.dead_letter_files import DeadLetterFile, Letter, letters_of

@@ -17,12 +17,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from transforms.blocks import BLOCK_BYTES, NO_CONTEXT, Context, EventBlock, RawBlock, log_bug
-from transforms.event_id import event_ids
-from transforms.ordinary import add_ordinary
-from transforms.payload_fields import filled
-from transforms.payloads import STEP, EventFinder, Rows
-from transforms.text_columns import strings
-from transforms.timestamps import TIMESTAMP, parse_timestamps
+from transforms.parse.batch import add_ordinary
+from transforms.parse.event_id import event_ids
+from transforms.parse.fields import filled
+from transforms.parse.one_by_one import STEP, EventFinder, Rows
+from transforms.parse.text_columns import strings
+from transforms.parse.timestamps import TIMESTAMP, parse_timestamps
 
 DEFAULT_EVENT_TYPES = ("ats_jobs.*",)
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.transforms.event_cases import PAYLOADS, events_in, found_in, rows_of
-from transforms.event_id import IDENTITY_FIELDS, event_ids
+from transforms.parse.event_id import IDENTITY_FIELDS, event_ids
 
 _TEXTS = st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
 

@@ -15,11 +15,11 @@ import msgspec
 import numpy as np
 
 from transforms.blocks import Context
-from transforms.faulty_text import MAX_DEPTH
 from transforms.json import may_be_deeper
-from transforms.payload_fields import NO_JOB_FIELDS, Job, Payload, job_itself
-from transforms.payloads import Rows
-from transforms.status_text import WrongTypeError
+from transforms.parse.fields import NO_JOB_FIELDS, Job, Payload, job_itself
+from transforms.parse.masking import MAX_DEPTH
+from transforms.parse.one_by_one import Rows
+from transforms.parse.raw_status import WrongTypeError
 
 _decode = msgspec.json.Decoder(Payload).decode
 

@@ -18,9 +18,8 @@ from msgspec import Raw
 
 from schemas.tallies import MAX_IGNORED_TYPES, OTHER
 from transforms.blocks import Context, Rejection
-from transforms.faulty_text import LONE_SURROGATE, Cover, Fault, fault_of
 from transforms.json import kind_of, spans_of
-from transforms.payload_fields import (
+from transforms.parse.fields import (
     KNOWN_FIELDS,
     NO_JOB_FIELDS,
     Job,
@@ -32,9 +31,10 @@ from transforms.payload_fields import (
     job_of,
     text_of,
 )
+from transforms.parse.masking import LONE_SURROGATE, Cover, Fault, fault_of
+from transforms.parse.raw_status import StatusText, WrongTypeError, status_text
+from transforms.parse.text_columns import TextColumns
 from transforms.read import too_large
-from transforms.status_text import StatusText, WrongTypeError, status_text
-from transforms.text_columns import TextColumns
 
 STEP = "ParseEvents"
 

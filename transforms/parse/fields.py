@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from transforms.blocks import NO_CONTEXT, Context
 from transforms.json import kind_of
-from transforms.status_text import WrongTypeError, status_text
+from transforms.parse.raw_status import WrongTypeError, status_text
 
 # Of a number only its text is kept; one whose text could differ from Python's takes the plain way.
 _Id = str | Annotated[int, Meta(ge=1, le=10**18)] | None

@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.transforms.event_cases import PAYLOADS, broken, outcomes_in, parsed, raw_block
-from transforms import parse_events, payloads
 from transforms.blocks.block import (
     BLOCK_BYTES,
     NO_CONTEXT,
@@ -24,9 +23,11 @@ from transforms.blocks.block import (
     Rejection,
     Span,
 )
-from transforms.event_id import event_ids
-from transforms.parse_events import PARSED, EventParser, EventTypes
-from transforms.status_text import StatusText, status_text
+from transforms.parse import one_by_one as payloads
+from transforms.parse import parse_events
+from transforms.parse.event_id import event_ids
+from transforms.parse.parse_events import PARSED, EventParser, EventTypes
+from transforms.parse.raw_status import StatusText, status_text
 
 
 def _blocks(block: RawBlock, context: Context = NO_CONTEXT) -> list[EventBlock]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.transforms.event_cases import JSON, events_in
 from transforms.json.text import kind_of
-from transforms.status_text import StatusText, WrongTypeError, status_text
+from transforms.parse.raw_status import StatusText, WrongTypeError, status_text
 
 
 @pytest.mark.parametrize("raw", [b"", b"null", b" null"])

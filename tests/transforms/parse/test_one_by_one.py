@@ -27,7 +27,7 @@ from tests.transforms.event_cases import (
     rows_of,
 )
 from transforms.blocks.block import PAYLOAD_HEAD_BYTES, Context
-from transforms.faulty_text import fault_of
+from transforms.parse.masking import fault_of
 
 _ENVELOPE = {
     "event": "ats_jobs.updated",

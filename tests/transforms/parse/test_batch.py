@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from tests.transforms.event_cases import PAYLOADS, broken
 from transforms.blocks.block import NO_CONTEXT, Context
-from transforms.ordinary import add_ordinary
-from transforms.parse_events import EventTypes, columns_of
-from transforms.payloads import EventFinder, Rows
+from transforms.parse.batch import add_ordinary
+from transforms.parse.one_by_one import EventFinder, Rows
+from transforms.parse.parse_events import EventTypes, columns_of
 
 _TYPES = EventTypes()
 

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from transforms.payload_fields import Job, Payload
+from transforms.parse.fields import Job, Payload
 
 
 @dataclass(slots=True)
