@@ -23,7 +23,7 @@ from msgspec import Raw, Struct
 from benchmarks.records import WANTED, Record, read_moment
 from schemas.avro import record_schema
 from schemas.mapping.tables import load_mapping
-from transforms.derive import Deriver
+from transforms.derive.rules import Deriver
 from transforms.parse.raw_status import status_text
 
 _BLOCK_BYTES = 1 << 16

@@ -18,7 +18,7 @@ from hashlib import blake2b
 from typing import Any
 
 from schemas.mapping.tables import load_mapping
-from transforms.derive import Deriver
+from transforms.derive.rules import Deriver
 from transforms.parse.raw_status import StatusText, status_text
 
 Record = dict[str, Any]

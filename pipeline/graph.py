@@ -11,7 +11,7 @@ from schemas.mapping import Mapping
 from transforms.blocks import Context
 from transforms.commit import CommitSettings
 from transforms.dead_letters import PayloadPolicy
-from transforms.derive_job_status import DeriveJobStatus
+from transforms.derive import DeriveJobStatus
 from transforms.encode_avro import EncodeAvro
 from transforms.local import Lifeline
 from transforms.parse import ParseEvents

@@ -35,9 +35,8 @@ from schemas.mapping import (
     provider_key,
 )
 from transforms.blocks import UnmappedRow
-from transforms.derive import Step, derive
+from transforms.derive import MAX_CODE_DIGITS, Step, derive, number_code, parts
 from transforms.json import depth, kind_of
-from transforms.source_value import MAX_CODE_DIGITS, number_code, parts
 
 MAX_NESTING: Final = 200
 """Levels of nesting that a payload may have."""

@@ -19,7 +19,7 @@ from schemas.errors import UsageError
 from schemas.mapping.file import FILL_IN, parse_mapping
 from schemas.mapping.tables import VALUES, MappingError, Rule, built_in_file, load_mapping
 from tests.transforms.derive_cases import CASES, Case, differences
-from transforms.derive import Deriver, derive
+from transforms.derive.rules import Deriver, derive
 from transforms.json.text import kind_of
 
 MAPPING = load_mapping()

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import pipeline.replay
-import transforms.derive_job_status
+import transforms.derive.derive_job_status
 from pipeline.replay import replay_parser
 from pipeline.run import launch_or_clear
 from pipeline.sample import write_samples
@@ -202,7 +202,7 @@ def test_payloads_that_were_not_kept_are_read_again(tmp_path: Path) -> None:
 def test_what_a_bug_took_is_given_back_once_it_is_mended(
     samples: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = transforms.derive_job_status.derive_batch
+    real = transforms.derive.derive_job_status.derive_batch
 
     def broken(batch: Any, deriver: Any) -> Any:
         if batch.num_rows and "ashby" in batch.column("provider").to_pylist():
@@ -211,7 +211,7 @@ def test_what_a_bug_took_is_given_back_once_it_is_mended(
 
     output = tmp_path / "out"
     with monkeypatch.context() as patch:
-        patch.setattr(transforms.derive_job_status, "derive_batch", broken)
+        patch.setattr(transforms.derive.derive_job_status, "derive_batch", broken)
         said = run("--input", f"{samples}/*", "--output", output, "--provider", "lever")
     assert said.code == 0
     letters = records_of(output, "dead_letter")
@@ -229,7 +229,7 @@ def test_envelopes_without_a_job_are_replayed_as_they_would_have_been_read(
     path.write_text("".join(envelope % each + "\n" for each in enumerate(held)))
     arguments = ("--input", path, "--max_dead_letter_fraction", "1", "--output")
     assert run(*arguments, tmp_path / "whole").code == 0
-    real = transforms.derive_job_status.derive_batch
+    real = transforms.derive.derive_job_status.derive_batch
 
     def broken(batch: Any, deriver: Any) -> Any:
         if batch.num_rows:
@@ -238,7 +238,7 @@ def test_envelopes_without_a_job_are_replayed_as_they_would_have_been_read(
 
     output = tmp_path / "out"
     with monkeypatch.context() as patch:
-        patch.setattr(transforms.derive_job_status, "derive_batch", broken)
+        patch.setattr(transforms.derive.derive_job_status, "derive_batch", broken)
         assert run(*arguments, output).code == 0
     codes = Counter(each["error_code"] for each in records_of(output, "dead_letter"))
     assert codes == {"INTERNAL": 5, "WRONG_TYPE": 2}

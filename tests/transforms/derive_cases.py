@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from transforms.derive import Deriver
+from transforms.derive.rules import Deriver
 from transforms.json.text import kind_of
 
 

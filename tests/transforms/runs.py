@@ -10,8 +10,8 @@ from schemas.mapping.tables import load_mapping
 from transforms.blocks.block import NO_CONTEXT, RawBlock, Receipt
 from transforms.blocks.ledger import Books, InputBooks
 from transforms.commit import CommitSettings, commit
-from transforms.derive import Deriver
-from transforms.derive_job_status import derive_batch
+from transforms.derive.derive_job_status import derive_batch
+from transforms.derive.rules import Deriver
 from transforms.encode_avro import BlockEncoder, Codec, EncodedBlock
 from transforms.parse.parse_events import EventParser, EventTypes
 from transforms.read.lines import blocks_of_lines

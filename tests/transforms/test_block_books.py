@@ -15,8 +15,8 @@ from tests.transforms.event_cases import derived, parsed
 from transforms.block_books import books_of
 from transforms.blocks.block import EventBlock
 from transforms.blocks.unmapped import MAX_LENGTH
-from transforms.derive import Deriver
-from transforms.derive_job_status import derive_batch
+from transforms.derive.derive_job_status import derive_batch
+from transforms.derive.rules import Deriver
 from transforms.parse.timestamps import TIMESTAMP
 
 _START = datetime(1, 1, 1, tzinfo=timezone.utc)

@@ -11,10 +11,11 @@ from schemas.mapping.file import Entry
 from schemas.mapping.normalise import Spellings, norm
 from schemas.mapping.tables import Mapping, Rule, Table, built_in_file
 from tests.transforms.derive_cases import CASES, difference, differences
-from transforms import source_value, status_search
-from transforms.derive import Deriver
-from transforms.source_value import Part, Parts, number_code, parts
-from transforms.status_search import Hit, Scope, Search
+from transforms.derive import lookup as status_search
+from transforms.derive import source_value
+from transforms.derive.lookup import Hit, Scope, Search
+from transforms.derive.rules import Deriver
+from transforms.derive.source_value import Part, Parts, number_code, parts
 
 FILE = built_in_file()
 MAPPING = Mapping((FILE,))
@@ -215,7 +216,7 @@ MUTATIONS: dict[str, Patch] = {
     "less deep": lambda patch: patch.setattr(source_value, "MAX_DEPTH", 3),
     "deeper": lambda patch: patch.setattr(source_value, "MAX_DEPTH", 5),
     "everything says something": lambda patch: patch.setattr(
-        "transforms.derive.says_something", lambda json: True
+        "transforms.derive.rules.says_something", lambda json: True
     ),
     "a rule that says unmapped_value is none": _unmapped_rules_ignored,
 }

@@ -17,9 +17,9 @@ from schemas.mapping.normalise import norm, spellings
 from schemas.mapping.tables import VALUES, load_mapping
 from tests.transforms.derive_cases import CASES
 from tests.transforms.test_derive import Inputs, inputs
-from transforms.derive import Derived, Deriver, derive
+from transforms.derive.rules import Derived, Deriver, derive
+from transforms.derive.source_value import LABEL_KEYS
 from transforms.json.text import kind_of
-from transforms.source_value import LABEL_KEYS
 
 MAPPING = load_mapping()
 DERIVER = Deriver(MAPPING)

@@ -10,8 +10,8 @@ from sys import getsizeof
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from schemas.mapping import Mapping, norm, spellings
-from transforms.json import kind_of
-from transforms.source_value import (
+from transforms.derive.lookup import MEMBERS, NORMALISED_UNMAPPED, UNMAPPED, Hit, Search, Step
+from transforms.derive.source_value import (
     MAX_TEXT,
     compact,
     decode_string,
@@ -19,14 +19,7 @@ from transforms.source_value import (
     speaking_part,
     text_of,
 )
-from transforms.status_search import (
-    MEMBERS,
-    NORMALISED_UNMAPPED,
-    UNMAPPED,
-    Hit,
-    Search,
-    Step,
-)
+from transforms.json import kind_of
 
 __all__ = ["Derived", "Deriver", "Step", "derive", "explain", "unmapped_key"]
 

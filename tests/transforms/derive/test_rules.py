@@ -11,10 +11,10 @@ from apache_beam.internal.cloudpickle import cloudpickle
 
 from schemas.mapping.tables import load_mapping
 from tests.transforms.derive_cases import CASES, Case, difference
-from transforms import derive as derive_module
-from transforms.derive import Derived, Deriver, derive, explain, unmapped_key
+from transforms.derive import rules as derive_module
+from transforms.derive.lookup import Hit, Search
+from transforms.derive.rules import Derived, Deriver, derive, explain, unmapped_key
 from transforms.json.text import kind_of
-from transforms.status_search import Hit, Search
 
 MAPPING = load_mapping()
 DERIVER = Deriver(MAPPING)

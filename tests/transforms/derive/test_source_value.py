@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.source_value import (
+from transforms.derive.source_value import (
     MAX_COMMAS,
     Element,
     Part,

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from schemas.mapping import Mapping
 from transforms.blocks import EventBlock, isolating
-from transforms.derive import Derived, Deriver
+from transforms.derive.rules import Derived, Deriver
 from transforms.parse import STATUS_TEXT, constant, strings
 
 STEP = "DeriveJobStatus"

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from schemas.avro import record_schema
 from tests.transforms.runs import deriver
 from transforms.blocks.block import NO_CONTEXT, EventBlock
-from transforms.derive import Derived, Deriver, derive
-from transforms.derive_job_status import JOB_STATUS, DeriveJobStatus, derive_batch
+from transforms.derive.derive_job_status import JOB_STATUS, DeriveJobStatus, derive_batch
+from transforms.derive.rules import Derived, Deriver, derive
 from transforms.json.text import kind_of
 from transforms.parse.parse_events import PARSED, STATUS_TEXT
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import Final, Literal, NamedTuple
 
 from schemas.mapping import OVERLONG, VALUES, Mapping, Rule, Table, norm, spellings
-from transforms.json import kind_of
-from transforms.source_value import (
+from transforms.derive.source_value import (
     Part,
     Parts,
     compact,
@@ -23,6 +22,7 @@ from transforms.source_value import (
     speaking,
     text_of,
 )
+from transforms.json import kind_of
 
 UNMAPPED: Final = "unmapped_value"
 NORMALISED_UNMAPPED: Final = norm(UNMAPPED)

@@ -1,0 +1,5 @@
+"""DeriveJobStatus: coerces the source value of each event and derives its status."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
