@@ -27,7 +27,7 @@ from transforms.blocks.block import BLOCK_BYTES, NO_CONTEXT, RawBlock
 from transforms.commit import CommitSettings
 from transforms.derive.derive_job_status import derive_batch
 from transforms.derive.rules import Deriver
-from transforms.encode_avro import AvroBlock, BlockEncoder
+from transforms.encode.encode_avro import AvroBlock, BlockEncoder
 from transforms.parse.parse_events import EventParser, EventTypes
 from transforms.read.read_files import ReadLimits, read_range, split_file
 from transforms.stage import Stager

@@ -30,7 +30,7 @@ from schemas.mapping.tables import load_mapping
 from transforms.blocks.block import RawBlock, Receipt
 from transforms.commit import CommitSettings
 from transforms.derive.derive_job_status import DeriveJobStatus
-from transforms.encode_avro import EncodeAvro
+from transforms.encode.encode_avro import EncodeAvro
 from transforms.parse.parse_events import ParseEvents
 from transforms.write_panes import PaneSettings, WriteAvroPanes
 

@@ -10,9 +10,8 @@ import apache_beam as beam
 from schemas.mapping import Mapping
 from transforms.blocks import Context
 from transforms.commit import CommitSettings
-from transforms.dead_letters import PayloadPolicy
 from transforms.derive import DeriveJobStatus
-from transforms.encode_avro import EncodeAvro
+from transforms.encode import EncodeAvro, PayloadPolicy
 from transforms.local import Lifeline
 from transforms.parse import ParseEvents
 from transforms.pubsub import Acknowledge, PullSettings, ReadPubSub, RoundLimits, reads_by_itself

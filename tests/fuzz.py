@@ -25,7 +25,7 @@ from tests.transforms.event_cases import expected_outcomes
 from transforms.blocks.block import NO_CONTEXT, RawBlock
 from transforms.derive.derive_job_status import derive_batch
 from transforms.derive.rules import Deriver
-from transforms.encode_avro import AvroBlock, BlockEncoder, EncodedBlock
+from transforms.encode.encode_avro import AvroBlock, BlockEncoder, EncodedBlock
 from transforms.json.text import depth
 from transforms.parse.parse_events import EventParser, EventTypes
 

@@ -11,9 +11,8 @@ import fastavro
 from schemas.avro import RecordName, record_schema
 from schemas.errors import OutputError
 from schemas.version import PIPELINE_VERSION
-from transforms.avro_columns import zigzag_varint
 from transforms.blocks import StagedFile
-from transforms.encode_avro import AvroBlock, Codec
+from transforms.encode import AvroBlock, Codec, zigzag_varint
 from transforms.storage import filesystem
 
 _SYNC_BYTES = 16

@@ -22,7 +22,7 @@ from schemas.tallies import Counts
 from schemas.version import PIPELINE_VERSION
 from transforms.avro_files import AvroFile
 from transforms.blocks import Books, StagedFile
-from transforms.encode_avro import Codec
+from transforms.encode import Codec
 from transforms.storage import (
     Intent,
     consumed_before,

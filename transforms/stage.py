@@ -9,7 +9,7 @@ from schemas.avro import RecordName
 from transforms.avro_files import AvroFile
 from transforms.blocks import Books
 from transforms.commit import CommitSettings
-from transforms.encode_avro import AvroBlock, EncodedBlock
+from transforms.encode import AvroBlock, EncodedBlock
 from transforms.storage import file_paths
 
 

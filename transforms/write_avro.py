@@ -16,7 +16,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms.blocks import Books
 from transforms.commit import CommitSettings, commit
-from transforms.encode_avro import EncodedBlock
+from transforms.encode import EncodedBlock
 from transforms.local import Lifeline, carried_to_launcher
 from transforms.pubsub import EventMeters
 from transforms.stage import Stager

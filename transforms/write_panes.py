@@ -22,7 +22,7 @@ from apache_beam.utils.windowed_value import PaneInfo
 from schemas.errors import JobStatusError
 from transforms.blocks import Receipt, packed, unpacked
 from transforms.commit import CommitSettings, commit
-from transforms.encode_avro import EncodedBlock
+from transforms.encode import EncodedBlock
 from transforms.local import Lifeline, carried_to_launcher
 from transforms.pubsub import EventMeters
 from transforms.recovery import clear_staging

@@ -28,7 +28,7 @@ from tests.conftest import ReadRecords, Records, records_of
 from tests.pipeline.command import Said, as_counter, run, visible, write_events
 from tests.streaming.command import on_prism
 from transforms.blocks.block import RawBlock
-from transforms.encode_avro import EncodedBlock
+from transforms.encode.encode_avro import EncodedBlock
 from transforms.read.read_files import FileRange, ReadFiles, ReadLimits
 from transforms.stage import Stager
 from transforms.storage import filesystem

@@ -12,7 +12,7 @@ from transforms.blocks.ledger import Books, InputBooks
 from transforms.commit import CommitSettings, commit
 from transforms.derive.derive_job_status import derive_batch
 from transforms.derive.rules import Deriver
-from transforms.encode_avro import BlockEncoder, Codec, EncodedBlock
+from transforms.encode.encode_avro import BlockEncoder, Codec, EncodedBlock
 from transforms.parse.parse_events import EventParser, EventTypes
 from transforms.read.lines import blocks_of_lines
 from transforms.recovery import recover

@@ -20,7 +20,7 @@ from schemas.version import PIPELINE_VERSION
 from tests.transforms.runs import encoded, lines
 from transforms.avro_files import AvroFile
 from transforms.blocks.ledger import StagedFile
-from transforms.encode_avro import AvroBlock, Codec, EncodedBlock
+from transforms.encode.encode_avro import AvroBlock, Codec, EncodedBlock
 from transforms.storage import filesystem
 
 

@@ -16,7 +16,7 @@ from tests.conftest import records_of
 from tests.transforms.runs import SOURCE, encoded, lines, message_block, settings
 from transforms.blocks.ledger import Books, InputBooks, packed
 from transforms.commit import CommitSettings, commit
-from transforms.encode_avro import EncodedBlock
+from transforms.encode.encode_avro import EncodedBlock
 from transforms.pubsub.metrics import EventMeters
 from transforms.stage import Stager
 from transforms.storage.manifests import manifests, pending_path

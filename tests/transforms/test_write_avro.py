@@ -16,7 +16,7 @@ from tests.transforms.runs import SOURCE, encoded, lines, message_block, setting
 from transforms.blocks.block import Receipt
 from transforms.blocks.ledger import Books, InputBooks
 from transforms.commit import CommitSettings
-from transforms.encode_avro import EncodedBlock
+from transforms.encode.encode_avro import EncodedBlock
 from transforms.stage import Stager
 from transforms.storage.manifests import manifest_path
 from transforms.write_avro import WriteAvro

@@ -29,7 +29,7 @@ from tests.transforms.runs import message_block, settings
 from transforms.blocks.block import Receipt
 from transforms.blocks.ledger import Books, packed
 from transforms.commit import CommitSettings
-from transforms.encode_avro import EncodedBlock
+from transforms.encode.encode_avro import EncodedBlock
 from transforms.local.lifeline import Lifeline, StoppedError
 from transforms.pubsub.metrics import EventMeters
 from transforms.storage.manifests import manifests, pending_path

@@ -34,7 +34,7 @@ from transforms.blocks.block import (
     Span,
 )
 from transforms.blocks.ledger import Books
-from transforms.dead_letters import PayloadPolicy, dead_letters
+from transforms.encode.dead_letters import PayloadPolicy, dead_letters
 from transforms.parse.parse_events import EventParser, EventTypes
 from transforms.read import read_dead_letters as module
 from transforms.read.compression import DamagedInputError

@@ -17,10 +17,10 @@ import pyarrow.compute as pc
 from isal import isal_zlib
 
 from schemas.avro import listed_values, record_schema
-from transforms.avro_columns import encode_records
-from transforms.block_books import books_of
 from transforms.blocks import Books, EventBlock, crosses_steps, isolating
-from transforms.dead_letters import PayloadPolicy, dead_letters, encoded_dead_letters
+from transforms.encode.avro_columns import encode_records
+from transforms.encode.block_ledger import books_of
+from transforms.encode.dead_letters import PayloadPolicy, dead_letters, encoded_dead_letters
 from transforms.local import Progress
 
 STEP = "EncodeAvro"

@@ -22,11 +22,11 @@ from hypothesis import strategies as st
 
 from schemas.avro import RecordName, record_schema
 from tests.transforms.event_cases import JSON, PAYLOADS, broken, derived, parsed, raw_block
-from transforms import encode_avro
-from transforms.avro_columns import Encoded, encode_records
 from transforms.blocks.block import Context, EventBlock, InputNote, RawBlock, Rejection, Span
-from transforms.dead_letters import PayloadPolicy
-from transforms.encode_avro import (
+from transforms.encode import encode_avro
+from transforms.encode.avro_columns import Encoded, encode_records
+from transforms.encode.dead_letters import PayloadPolicy
+from transforms.encode.encode_avro import (
     AvroBlock,
     BlockEncoder,
     Codec,
