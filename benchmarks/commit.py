@@ -22,7 +22,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from transforms.blocks.ledger import Books, InputBooks, StagedFile
-from transforms.commit import CommitSettings, commit
+from transforms.write.commit import CommitSettings, commit
 
 _DATA = b"0123456789"
 _EVENT = Books(

@@ -24,13 +24,13 @@ from pipeline.collector import keep_what_is_loaded, relax_collector
 from pipeline.sample import write_samples
 from schemas.mapping.tables import load_mapping
 from transforms.blocks.block import BLOCK_BYTES, NO_CONTEXT, RawBlock
-from transforms.commit import CommitSettings
 from transforms.derive.derive_job_status import derive_batch
 from transforms.derive.rules import Deriver
 from transforms.encode.encode_avro import AvroBlock, BlockEncoder
 from transforms.parse.parse_events import EventParser, EventTypes
 from transforms.read.read_files import ReadLimits, read_range, split_file
-from transforms.stage import Stager
+from transforms.write.commit import CommitSettings
+from transforms.write.stager import Stager
 
 _SEED = 1
 _LIMIT = 10_000_000

@@ -28,11 +28,11 @@ from apache_beam.transforms.window import FixedWindows, TimestampedValue
 
 from schemas.mapping.tables import load_mapping
 from transforms.blocks.block import RawBlock, Receipt
-from transforms.commit import CommitSettings
 from transforms.derive.derive_job_status import DeriveJobStatus
 from transforms.encode.encode_avro import EncodeAvro
 from transforms.parse.parse_events import ParseEvents
-from transforms.write_panes import PaneSettings, WriteAvroPanes
+from transforms.write.commit import CommitSettings
+from transforms.write.write_panes import PaneSettings, WriteAvroPanes
 
 WINDOW_SECONDS = 60
 LATE_SECONDS = 24 * 3600

@@ -9,15 +9,13 @@ import apache_beam as beam
 
 from schemas.mapping import Mapping
 from transforms.blocks import Context
-from transforms.commit import CommitSettings
 from transforms.derive import DeriveJobStatus
 from transforms.encode import EncodeAvro, PayloadPolicy
 from transforms.local import Lifeline
 from transforms.parse import ParseEvents
 from transforms.pubsub import Acknowledge, PullSettings, ReadPubSub, RoundLimits, reads_by_itself
 from transforms.read import DeadLetterFile, InputFormat, ReadDeadLetters, ReadFiles, ReadLimits
-from transforms.write_avro import WriteAvro
-from transforms.write_panes import PaneSettings, WriteAvroPanes
+from transforms.write import CommitSettings, PaneSettings, WriteAvro, WriteAvroPanes
 
 
 @dataclass(frozen=True)

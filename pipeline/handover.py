@@ -10,8 +10,8 @@ from rich.console import Console
 from pipeline.engines import is_left_alone, runner_name
 from pipeline.options import RunOptions, default_of
 from schemas.errors import UsageError
-from transforms.commit import CommitSettings
 from transforms.storage import manifest_directory
+from transforms.write import CommitSettings
 
 _AT_THE_END = ("drain", "max_dead_letter_fraction", "report")
 """Options whose work begins when a job has ended."""

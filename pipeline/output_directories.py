@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from transforms.commit import CommitSettings
 from transforms.storage import file_paths, filesystem, manifest_directory
+from transforms.write import CommitSettings
 
 
 @contextmanager

@@ -15,13 +15,11 @@ from pipeline.report import check_report
 from schemas.errors import InputError, OutputError, UsageError
 from schemas.mapping import Mapping, load_mapping
 from transforms.blocks import Context
-from transforms.commit import CommitSettings
 from transforms.pubsub import PullSettings, RoundLimits, check_installed, checked_name
 from transforms.read import ReadLimits, match_files
-from transforms.recovery import check_links
 from transforms.storage import file_paths, filesystem, manifest_path, manifests_to_replace
 from transforms.storage.manifests import manifests
-from transforms.write_panes import PaneSettings
+from transforms.write import CommitSettings, PaneSettings, check_links
 
 _RUN_ID_CHARACTERS = frozenset(string.ascii_letters + string.digits + "-_")
 _MAX_RUN_ID = 100

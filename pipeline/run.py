@@ -24,9 +24,8 @@ from pipeline.stream import read_messages
 from pipeline.summary import print_summary
 from schemas.errors import InputError, JobStatusError, StoppedBySignal, TooManyDeadLettersError
 from schemas.manifest import Manifest
-from transforms.commit import CommitSettings
-from transforms.recovery import clear_staging, interrupted_same, recover
 from transforms.storage import filesystem, manifest_path, pending_path
+from transforms.write import CommitSettings, clear_staging, interrupted_same, recover
 
 
 def run(arguments: Sequence[str], console: Console) -> None:

@@ -23,8 +23,8 @@ from pipeline.output_directories import removed_where_unused
 from pipeline.prepare import check_output
 from schemas.errors import StoppedBySignal
 from schemas.manifest import Manifest
-from transforms.recovery import clear_staging_of
 from transforms.storage import filesystem, manifest_path, manifests_of
+from transforms.write import clear_staging_of
 
 
 def read_messages(

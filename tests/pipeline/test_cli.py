@@ -274,7 +274,7 @@ def test_no_value_of_the_data_is_said(
 def test_no_value_of_the_data_is_said_of_a_bug(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from transforms.stage import Stager
+    from transforms.write.stager import Stager
 
     def broken(self: Stager, block: object) -> None:
         raise ValueError(f"cannot take {CANARY}")

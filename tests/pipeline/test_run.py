@@ -30,8 +30,8 @@ from tests.streaming.command import on_prism
 from transforms.blocks.block import RawBlock
 from transforms.encode.encode_avro import EncodedBlock
 from transforms.read.read_files import FileRange, ReadFiles, ReadLimits
-from transforms.stage import Stager
 from transforms.storage import filesystem
+from transforms.write.stager import Stager
 
 pytestmark = pytest.mark.usefixtures("no_sync")
 

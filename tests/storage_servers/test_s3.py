@@ -19,8 +19,8 @@ from tests.pipeline.command import Said, job_status, run, write_events
 from tests.storage_servers.conftest import Bucket
 from tests.transforms.faults import Killed, failing
 from tests.transforms.runs import lines, run_once, settings, stage
-from transforms.commit import commit
 from transforms.storage import filesystem
+from transforms.write.commit import commit
 
 pytestmark = pytest.mark.needs("s3_server", "aws")
 

@@ -2,7 +2,7 @@
 
 What has to be found is told by a run over a file that says the same. The backlog is as old as the
 test: when a message was published is for the server to say. Nothing goes by that time; that windows
-over an older backlog lose nothing is shown in `tests/transforms/test_write_panes.py`.
+over an older backlog lose nothing is shown in `tests/transforms/write/test_write_panes.py`.
 """
 
 from __future__ import annotations

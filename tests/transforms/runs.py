@@ -9,16 +9,16 @@ from typing import Any
 from schemas.mapping.tables import load_mapping
 from transforms.blocks.block import NO_CONTEXT, RawBlock, Receipt
 from transforms.blocks.ledger import Books, InputBooks
-from transforms.commit import CommitSettings, commit
 from transforms.derive.derive_job_status import derive_batch
 from transforms.derive.rules import Deriver
 from transforms.encode.encode_avro import BlockEncoder, Codec, EncodedBlock
 from transforms.parse.parse_events import EventParser, EventTypes
 from transforms.read.lines import blocks_of_lines
-from transforms.recovery import recover
-from transforms.stage import Stager
 from transforms.storage import filesystem
 from transforms.storage.manifests import manifest_path
+from transforms.write.commit import CommitSettings, commit
+from transforms.write.recovery import recover
+from transforms.write.stager import Stager
 
 SOURCE = "events.jsonl"
 

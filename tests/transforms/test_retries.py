@@ -15,13 +15,13 @@ from schemas.errors import OutputError
 from tests.conftest import records_of
 from tests.transforms.runs import SOURCE, encoded, lines, message_block, settings
 from transforms.blocks.ledger import Books, InputBooks, packed
-from transforms.commit import CommitSettings, commit
 from transforms.encode.encode_avro import EncodedBlock
 from transforms.pubsub.metrics import EventMeters
-from transforms.stage import Stager
 from transforms.storage.manifests import manifests, pending_path
-from transforms.write_avro import WriteAvro
-from transforms.write_panes import commit_pane
+from transforms.write.commit import CommitSettings, commit
+from transforms.write.stager import Stager
+from transforms.write.write_avro import WriteAvro
+from transforms.write.write_panes import commit_pane
 
 pytestmark = pytest.mark.usefixtures("no_sync")
 

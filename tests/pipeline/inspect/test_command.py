@@ -17,8 +17,8 @@ from schemas.manifest import Manifest
 from tests.pipeline.command import Said, job_status, write_events
 from tests.transforms.faults import Killed, failing
 from tests.transforms.runs import lines, run_once, settings, stage
-from transforms.commit import commit
 from transforms.inspection import content_of
+from transforms.write.commit import commit
 
 pytestmark = pytest.mark.usefixtures("no_sync")
 

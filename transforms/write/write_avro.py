@@ -15,11 +15,11 @@ from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms.blocks import Books
-from transforms.commit import CommitSettings, commit
 from transforms.encode import EncodedBlock
 from transforms.local import Lifeline, carried_to_launcher
 from transforms.pubsub import EventMeters
-from transforms.stage import Stager
+from transforms.write.commit import CommitSettings, commit
+from transforms.write.stager import Stager
 
 
 class _Stage(beam.DoFn):

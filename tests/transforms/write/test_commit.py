@@ -30,10 +30,10 @@ from tests.transforms.faults import Killed, failing
 from tests.transforms.memory_filesystem import MemoryFileSystem
 from tests.transforms.runs import SOURCE, lines, run_once, settings, stage
 from transforms.blocks.ledger import Books
-from transforms.commit import commit, finish
-from transforms.recovery import clear_staging, recover
 from transforms.storage import filesystem
 from transforms.storage.manifests import manifest_path, manifests, pending_path, read_intent
+from transforms.write.commit import commit, finish
+from transforms.write.recovery import clear_staging, recover
 
 pytestmark = pytest.mark.usefixtures("no_sync")
 

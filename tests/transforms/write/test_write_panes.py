@@ -28,12 +28,12 @@ from tests.conftest import records_of
 from tests.transforms.runs import message_block, settings
 from transforms.blocks.block import Receipt
 from transforms.blocks.ledger import Books, packed
-from transforms.commit import CommitSettings
 from transforms.encode.encode_avro import EncodedBlock
 from transforms.local.lifeline import Lifeline, StoppedError
 from transforms.pubsub.metrics import EventMeters
 from transforms.storage.manifests import manifests, pending_path
-from transforms.write_panes import PaneSettings, WriteAvroPanes, commit_pane, pane_id
+from transforms.write.commit import CommitSettings
+from transforms.write.write_panes import PaneSettings, WriteAvroPanes, commit_pane, pane_id
 
 pytestmark = pytest.mark.usefixtures("no_sync")
 
@@ -163,7 +163,7 @@ def test_an_early_pane_leaves_an_empty_one_that_commits_nothing(
     early = beam.WindowInto(
         FixedWindows(60), trigger=when, accumulation_mode=trigger.AccumulationMode.DISCARDING
     )
-    monkeypatch.setattr("transforms.write_panes._window", lambda _: early)
+    monkeypatch.setattr("transforms.write.write_panes._window", lambda _: early)
     script = stream().add_elements(at(1, 1)).advance_watermark_to(watermark(61))
     done = Streamed(run, MINUTE, script.advance_watermark_to_infinity())
     assert len(done.manifests) == 1
@@ -266,7 +266,7 @@ def test_a_pane_that_fails_half_way_is_whole_after_the_next_try(
         raise OutputError("the disk is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(f"transforms.commit.storage.{step}", fail)
+        patch.setattr(f"transforms.write.commit.storage.{step}", fail)
         with pytest.raises(OutputError):
             commit_pane(run, _elements(1, 2), EventMeters())
     is_pending = Path(pending_path(run.output, run.run_id)).exists()

@@ -20,7 +20,6 @@ from schemas.errors import InputError, JobStatusError, OutputError
 from schemas.manifest import Input, Manifest, OutputFile, Unmapped
 from schemas.tallies import Counts
 from schemas.version import PIPELINE_VERSION
-from transforms.avro_files import AvroFile
 from transforms.blocks import Books, StagedFile
 from transforms.encode import Codec
 from transforms.storage import (
@@ -42,6 +41,7 @@ from transforms.storage import (
     within,
 )
 from transforms.storage.manifests import manifests
+from transforms.write.avro_file import AvroFile
 
 WriteMode = Literal["error", "append", "overwrite"]
 

@@ -18,10 +18,10 @@ from schemas.avro import RecordName, record_schema
 from schemas.errors import OutputError
 from schemas.version import PIPELINE_VERSION
 from tests.transforms.runs import encoded, lines
-from transforms.avro_files import AvroFile
 from transforms.blocks.ledger import StagedFile
 from transforms.encode.encode_avro import AvroBlock, Codec, EncodedBlock
 from transforms.storage import filesystem
+from transforms.write.avro_file import AvroFile
 
 
 def _write(

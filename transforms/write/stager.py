@@ -6,11 +6,11 @@ import hashlib
 import uuid
 
 from schemas.avro import RecordName
-from transforms.avro_files import AvroFile
 from transforms.blocks import Books
-from transforms.commit import CommitSettings
 from transforms.encode import AvroBlock, EncodedBlock
 from transforms.storage import file_paths
+from transforms.write.avro_file import AvroFile
+from transforms.write.commit import CommitSettings
 
 
 class Stager:

@@ -13,9 +13,9 @@ import pytest
 from schemas.manifest import Manifest
 from tests.transforms.faults import Killed, failing
 from tests.transforms.runs import lines, run_once, settings, stage
-from transforms.commit import CommitSettings, WriteMode, commit
-from transforms.recovery import clear_staging, recover
 from transforms.storage.manifests import manifest_path, pending_path
+from transforms.write.commit import CommitSettings, WriteMode, commit
+from transforms.write.recovery import clear_staging, recover
 
 pytestmark = pytest.mark.usefixtures("no_sync")
 

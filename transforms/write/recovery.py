@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterable
 from dataclasses import replace
 
-from transforms.commit import CommitSettings, finish
 from transforms.storage import (
     PENDING,
     file_paths,
@@ -20,6 +19,7 @@ from transforms.storage import (
     remove_staging,
     staging_root,
 )
+from transforms.write.commit import CommitSettings, finish
 
 _OLD_SECONDS = 24 * 3600
 """Under `append` another run may be alive; staging this old belongs to none."""

@@ -15,11 +15,11 @@ from tests.conftest import ReadRecords
 from tests.transforms.runs import SOURCE, encoded, lines, message_block, settings
 from transforms.blocks.block import Receipt
 from transforms.blocks.ledger import Books, InputBooks
-from transforms.commit import CommitSettings
 from transforms.encode.encode_avro import EncodedBlock
-from transforms.stage import Stager
 from transforms.storage.manifests import manifest_path
-from transforms.write_avro import WriteAvro
+from transforms.write.commit import CommitSettings
+from transforms.write.stager import Stager
+from transforms.write.write_avro import WriteAvro
 
 PAYLOADS = tuple(lines(0, 6, bad=2))
 BYTES = sum(len(payload) + 1 for payload in PAYLOADS)

@@ -21,13 +21,13 @@ from apache_beam.utils.windowed_value import PaneInfo
 
 from schemas.errors import JobStatusError
 from transforms.blocks import Receipt, packed, unpacked
-from transforms.commit import CommitSettings, commit
 from transforms.encode import EncodedBlock
 from transforms.local import Lifeline, carried_to_launcher
 from transforms.pubsub import EventMeters
-from transforms.recovery import clear_staging
-from transforms.stage import Stager
 from transforms.storage import filesystem, manifest_path, pending_path, read_intent
+from transforms.write.commit import CommitSettings, commit
+from transforms.write.recovery import clear_staging
+from transforms.write.stager import Stager
 
 ALLOWED_LATENESS_SECONDS = 24 * 3600
 """Blocks are timed by when they were pulled, so only an engine that restarts makes one late."""
