@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from pipeline.page.page import page
+from pipeline.report.html.page import page
 from schemas.errors import OutputError, UsageError
 from schemas.manifest import Manifest
 from transforms.storage import file_paths, filesystem, full_path

@@ -53,7 +53,7 @@ class TestWheel:
             import schemas
             assert sys.prefix in schemas.__file__, schemas.__file__
             assert importlib.metadata.version("job-status")
-            assert importlib.resources.files("pipeline.page").joinpath("page.css").is_file()
+            assert importlib.resources.files("pipeline.report.html").joinpath("page.css").is_file()
             for name in sys.argv[1:]:
                 file = importlib.resources.files("schemas").joinpath(name)
                 sys.stdout.buffer.write(file.read_bytes())

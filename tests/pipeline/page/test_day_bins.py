@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.page.day_bins import MOST_BINS, day_bins
+from pipeline.report.html.day_bins import MOST_BINS, day_bins
 
 _days = st.dates() | st.dates(date(2025, 1, 1), date(2025, 3, 1))
 _tallies = st.dictionaries(_days.map(date.isoformat), st.integers(1, 10**9), max_size=30)

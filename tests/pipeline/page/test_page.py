@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.page.page import page
+from pipeline.report.html.page import page
 from schemas.manifest import Input, Manifest, OutputFile, Unmapped
 from schemas.tallies import MAX_PROVIDERS, OTHER
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
-from pipeline.page.elements import Child, element
 from pipeline.printable import counted
+from pipeline.report.html.elements import Child, element
 
 SHOWN = 20
 """Rows that a table shows at once; the others wait behind a click."""

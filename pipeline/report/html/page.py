@@ -5,12 +5,13 @@ from __future__ import annotations
 from importlib.resources import files
 from xml.etree.ElementTree import Element
 
-from pipeline.page.charts import Part, bar, legend, share
-from pipeline.page.checks import checks, is_closed
-from pipeline.page.elements import document, element, style_sheet
-from pipeline.page.layout import Column, badge, code, folded, pair, section, table
-from pipeline.page.sources import dead_letters, ignored, inputs, output_files, run_facts
-from pipeline.page.statuses import (
+from pipeline.printable import counted, duration_text, moment
+from pipeline.report.html.charts import Part, bar, legend, share
+from pipeline.report.html.checks import checks, is_closed
+from pipeline.report.html.elements import document, element, style_sheet
+from pipeline.report.html.layout import Column, badge, code, folded, pair, section, table
+from pipeline.report.html.sources import dead_letters, ignored, inputs, output_files, run_facts
+from pipeline.report.html.statuses import (
     by_derivation,
     by_provider,
     by_type,
@@ -18,7 +19,6 @@ from pipeline.page.statuses import (
     over_time,
     unmapped,
 )
-from pipeline.printable import counted, duration_text, moment
 from schemas.manifest import Manifest
 
 _LONG = 10_000_000

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
-from pipeline.page.day_bins import DayBins
-from pipeline.page.elements import element
 from pipeline.printable import counted
+from pipeline.report.html.day_bins import DayBins
+from pipeline.report.html.elements import element
 
 _HEIGHT = 160
 """Of the chart over time, in pixels."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Final
 from xml.etree.ElementTree import Element
 
-from pipeline.page.charts import Part, Row, bar_rows
-from pipeline.page.elements import Child, element
-from pipeline.page.layout import Column, badge, facts, folded, long_table, muted, section
 from pipeline.printable import counted, duration_text, moment, shortened, size_text
+from pipeline.report.html.charts import Part, Row, bar_rows
+from pipeline.report.html.elements import Child, element
+from pipeline.report.html.layout import Column, badge, facts, folded, long_table, muted, section
 from schemas.manifest import Manifest
 
 _LONGEST_NAME = 80

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Final
 from xml.etree.ElementTree import Element
 
-from pipeline.page.charts import Part, Row, bar_rows, columns, legend, share_rows
-from pipeline.page.day_bins import day_bins
-from pipeline.page.elements import Child, element
-from pipeline.page.layout import SHOWN, Column, folded, long_table, muted, section, table
 from pipeline.printable import counted, shortened
+from pipeline.report.html.charts import Part, Row, bar_rows, columns, legend, share_rows
+from pipeline.report.html.day_bins import day_bins
+from pipeline.report.html.elements import Child, element
+from pipeline.report.html.layout import SHOWN, Column, folded, long_table, muted, section, table
 from schemas.manifest import Manifest
 from schemas.tallies import MAX_PROVIDERS, OTHER, Counts
 
