@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from pipeline.arguments import argv_or
 from pipeline.collector import relax_collector
-from pipeline.logs import Log, wanted_format
+from pipeline.report import Log, wanted_format
 from pipeline.stop_signals import raised_signals
 from schemas.errors import JobStatusError, StoppedBySignal, UsageError
 from schemas.version import PIPELINE_VERSION

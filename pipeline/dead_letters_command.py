@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from pipeline.arguments import CommandParser
-from pipeline.printable import printable
+from pipeline.report import printable
 from schemas.errors import InputError
 from transforms.read import (
     DamagedInputError,

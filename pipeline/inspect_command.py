@@ -17,7 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipeline.arguments import CommandParser, beam_parser
-from pipeline.printable import printable
+from pipeline.report import printable
 from schemas.errors import ForeignPathError, InputError, OutputError, UsageError
 from schemas.manifest import Manifest, OutputFile
 from transforms.inspection import (

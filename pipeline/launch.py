@@ -16,9 +16,9 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
 from pipeline.collector import keep_what_is_loaded
-from pipeline.display import Display
 from pipeline.engines import ends_with_command, engine, has_jobs, is_left_alone, is_local
 from pipeline.graph import GraphSettings, build
+from pipeline.report import Display
 from pipeline.stop_signals import collected_signals
 from pipeline.submitted_jobs import SubmittedJobs
 from schemas.errors import JobStatusError, StoppedBySignal

@@ -10,13 +10,11 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from rich.console import Console
 
 from pipeline.arguments import CommandParser, HelpFormatter, add_options, parse_with
-from pipeline.display import Display
 from pipeline.engines import beam_options, is_left_alone
 from pipeline.handover import check_left_alone, say_handed_over
-from pipeline.logs import set_run
 from pipeline.options import RunOptions
 from pipeline.prepare import is_committed, prepare, read_mapping
-from pipeline.report import write_report
+from pipeline.report import Display, set_run, write_report
 from pipeline.run import complete_interrupted, judge, launch_or_clear, tell
 from schemas.manifest import Manifest
 from transforms.blocks import NO_CONTEXT

@@ -9,19 +9,16 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from rich.console import Console
 
 from pipeline.arguments import parse_run
-from pipeline.display import Display
 from pipeline.engines import ends_with_command, is_left_alone
 from pipeline.graph import GraphSettings
 from pipeline.handover import say_handed_over
 from pipeline.launch import launch
-from pipeline.logs import set_run
 from pipeline.options import RunOptions
 from pipeline.output_directories import removed_where_unused
 from pipeline.preflight import Preflight
 from pipeline.prepare import check_output, is_committed
-from pipeline.report import report_of, write_report
+from pipeline.report import Display, print_summary, report_of, set_run, write_report
 from pipeline.stream import read_messages
-from pipeline.summary import print_summary
 from schemas.errors import InputError, JobStatusError, StoppedBySignal, TooManyDeadLettersError
 from schemas.manifest import Manifest
 from transforms.storage import filesystem, manifest_path, pending_path

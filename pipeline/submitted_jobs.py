@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
-from pipeline.display import Display
+from pipeline.report import Display
 
 _POLL_SECONDS = 1.0
 _CANCEL_SECONDS = 10.0

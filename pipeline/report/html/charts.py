@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
-from pipeline.printable import counted
+from pipeline.report import counted
 from pipeline.report.html.day_bins import DayBins
 from pipeline.report.html.elements import element
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-from pipeline.printable import printable
+from pipeline.report import printable
 
 Child = Element | str | None
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
-from pipeline.printable import counted
+from pipeline.report import counted
 from pipeline.report.html.elements import Child, element
 
 SHOWN = 20

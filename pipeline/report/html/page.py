@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 from xml.etree.ElementTree import Element
 
-from pipeline.printable import counted, duration_text, moment
+from pipeline.report import counted, duration_text, moment
 from pipeline.report.html.charts import Part, bar, legend, share
 from pipeline.report.html.checks import checks, is_closed
 from pipeline.report.html.elements import document, element, style_sheet

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 from xml.etree.ElementTree import Element
 
-from pipeline.printable import counted, duration_text, moment, shortened, size_text
+from pipeline.report import counted, duration_text, moment, shortened, size_text
 from pipeline.report.html.charts import Part, Row, bar_rows
 from pipeline.report.html.elements import Child, element
 from pipeline.report.html.layout import Column, badge, facts, folded, long_table, muted, section

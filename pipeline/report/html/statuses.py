@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 from xml.etree.ElementTree import Element
 
-from pipeline.printable import counted, shortened
+from pipeline.report import counted, shortened
 from pipeline.report.html.charts import Part, Row, bar_rows, columns, legend, share_rows
 from pipeline.report.html.day_bins import day_bins
 from pipeline.report.html.elements import Child, element

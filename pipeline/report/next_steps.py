@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.options import RunOptions
-from pipeline.printable import counted, printable
+from pipeline.report.text import counted, printable
 from schemas.manifest import Manifest
 from transforms.storage import manifest_path
 

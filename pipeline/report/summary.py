@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pipeline.next_steps import next_steps
 from pipeline.options import RunOptions
-from pipeline.printable import counted, duration_text, printable, shortened, size_text
-from pipeline.shell_lines import as_called, shell_lines
+from pipeline.report.next_steps import next_steps
+from pipeline.report.shell_lines import as_called, shell_lines
+from pipeline.report.text import counted, duration_text, printable, shortened, size_text
 from schemas.manifest import Manifest
 
 _WIDTH = 80

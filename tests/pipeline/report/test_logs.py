@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.logs import _RateLimit, wanted_format
+from pipeline.report.logs import _RateLimit, wanted_format
 from tests.pipeline.command import write_events
 
 
@@ -60,7 +60,7 @@ def test_as_json_an_error_is_of_severity_error(tmp_path: Path) -> None:
 def test_a_warning_of_a_library_is_printed_with_debug_alone(debug: bool) -> None:
     code = f"""
 import warnings
-from pipeline.logs import Log
+from pipeline.report.logs import Log
 Log("text", {debug})
 warnings.warn("this Python is old", FutureWarning)
 """
@@ -73,7 +73,7 @@ def test_a_place_in_the_code_logs_ten_times_a_minute_and_then_how_often(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = [0.0]
-    monkeypatch.setattr("pipeline.logs.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("pipeline.report.logs.time.monotonic", lambda: now[0])
     limit = _RateLimit()
     passed = []
     for _ in range(130):

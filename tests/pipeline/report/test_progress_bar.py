@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from pipeline.display import Display, describe
+from pipeline.report.progress_bar import Display, describe
 from transforms.local.progress import Progress
 
 HALF = Progress(bytes=50_000_000, events=100_000, dead_letters=12)
@@ -53,7 +53,7 @@ def test_progress_is_said_in_a_line(
 
 def test_without_a_terminal_a_line_comes_every_ten_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr("pipeline.display.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("pipeline.report.progress_bar.time.monotonic", lambda: now[0])
     said = io.StringIO()
     with Display(Console(file=said, width=200), 100_000_000) as display:
         for _ in range(250):

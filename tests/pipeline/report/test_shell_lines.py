@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from pipeline.shell_lines import as_called, shell_lines
+from pipeline.report.shell_lines import as_called, shell_lines
 
 _printable = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=8)
 _words = st.lists(

@@ -13,9 +13,9 @@ from msgspec.structs import replace as replace_struct
 from rich.cells import cell_len
 from rich.console import Console
 
-from pipeline.next_steps import NextStep, next_steps
 from pipeline.options import RunOptions
-from pipeline.summary import print_summary
+from pipeline.report.next_steps import NextStep, next_steps
+from pipeline.report.summary import print_summary
 from schemas.manifest import Input, Manifest, OutputFile, Unmapped
 from tests.pipeline.command import job_status, run, write_events
 

@@ -1,0 +1,14 @@
+from .logs import Log as Log
+from .logs import set_run as set_run
+from .logs import wanted_format as wanted_format
+from .progress_bar import Display as Display
+from .report_file import check_report as check_report
+from .report_file import report_of as report_of
+from .report_file import write_report as write_report
+from .summary import print_summary as print_summary
+from .text import counted as counted
+from .text import duration_text as duration_text
+from .text import moment as moment
+from .text import printable as printable
+from .text import shortened as shortened
+from .text import size_text as size_text
