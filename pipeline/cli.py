@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from rich.console import Console
 from rich.markup import escape
 
-from pipeline.arguments import argv_or
 from pipeline.collector import relax_collector
+from pipeline.options import argv_or
 from pipeline.report import Log, wanted_format
 from pipeline.stop_signals import raised_signals
 from schemas.errors import JobStatusError, StoppedBySignal, UsageError
@@ -97,7 +97,7 @@ def _helped(command: str, arguments: list[str]) -> bool:
     """Prints help where that is asked for."""
     if not {"-h", "--help"} & set(arguments):
         return False
-    from pipeline.arguments import run_parser
+    from pipeline.options import run_parser
 
     run_parser(command).print_help()
     return True

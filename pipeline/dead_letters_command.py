@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from pipeline.arguments import CommandParser
+from pipeline.options import CommandParser
 from pipeline.report import printable
 from schemas.errors import InputError
 from transforms.read import (

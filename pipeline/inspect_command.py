@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pipeline.arguments import CommandParser, beam_parser
+from pipeline.options import CommandParser, beam_parser
 from pipeline.report import printable
 from schemas.errors import ForeignPathError, InputError, OutputError, UsageError
 from schemas.manifest import Manifest, OutputFile

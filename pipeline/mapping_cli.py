@@ -9,8 +9,8 @@ from typing import Any
 
 from rich.console import Console
 
-from pipeline.arguments import CommandParser, add_command
 from pipeline.mapping_commands import explain_text, lint_text, print_text, suggest_text
+from pipeline.options import CommandParser, add_command
 from pipeline.prepare import read_mapping, read_text
 from schemas.errors import UsageError
 

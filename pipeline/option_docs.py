@@ -18,7 +18,7 @@ _INTRODUCTION = """\
 
 `job-status validate` takes the same; `job-status replay` those that concern neither files nor
 Pub/Sub.
-This page is made from the definitions in `pipeline/options.py`:
+This page is made from the definitions in `pipeline/options/run_options.py`:
 `python -m pipeline.option_docs markdown > docs/options.md`.
 """
 

@@ -11,11 +11,10 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from rich.console import Console
 from rich.markup import escape
 
-from pipeline.arguments import parse_run
 from pipeline.engines import beam_options, look_at_engine
 from pipeline.graph import GraphSettings
 from pipeline.handover import check_left_alone
-from pipeline.options import RunOptions
+from pipeline.options import RunOptions, parse_run
 from pipeline.output_directories import removed_where_unused
 from pipeline.prepare import (
     Inputs,

@@ -9,10 +9,9 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 from rich.console import Console
 
-from pipeline.arguments import CommandParser, HelpFormatter, add_options, parse_with
 from pipeline.engines import beam_options, is_left_alone
 from pipeline.handover import check_left_alone, say_handed_over
-from pipeline.options import RunOptions
+from pipeline.options import CommandParser, HelpFormatter, RunOptions, add_options, parse_with
 from pipeline.prepare import is_committed, prepare, read_mapping
 from pipeline.report import Display, set_run, write_report
 from pipeline.run import complete_interrupted, judge, launch_or_clear, tell

@@ -8,12 +8,11 @@ from dataclasses import replace
 from apache_beam.options.pipeline_options import PipelineOptions
 from rich.console import Console
 
-from pipeline.arguments import parse_run
 from pipeline.engines import ends_with_command, is_left_alone
 from pipeline.graph import GraphSettings
 from pipeline.handover import say_handed_over
 from pipeline.launch import launch
-from pipeline.options import RunOptions
+from pipeline.options import RunOptions, parse_run
 from pipeline.output_directories import removed_where_unused
 from pipeline.preflight import Preflight
 from pipeline.prepare import check_output, is_committed

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from pipeline.arguments import CommandParser
+from pipeline.options import CommandParser
 from pipeline.sample import write_samples
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from rich.console import Console
 
-from pipeline.arguments import CommandParser, add_command
 from pipeline.java_avro import java_readers
+from pipeline.options import CommandParser, add_command
 from pipeline.prepare import read_text
 from schemas.avro import RecordName, listed_values, record_schema
 from schemas.compatibility import RECORD_NAMES, breaks_of, record_name_of, released

@@ -13,9 +13,9 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.portability.api import beam_job_api_pb2
 from apache_beam.runners.portability.portable_runner import JobServiceHandle
 
-from pipeline.arguments import parse_run, run_parser
 from pipeline.option_docs import markdown, template
-from pipeline.options import GROUPS, RunOptions
+from pipeline.options.parser import parse_run, run_parser
+from pipeline.options.run_options import GROUPS, RunOptions
 from pipeline.prepare import checked_run_id
 from schemas.errors import UsageError
 from tests.pipeline.command import job_status

@@ -13,7 +13,7 @@ from msgspec.structs import replace as replace_struct
 from rich.cells import cell_len
 from rich.console import Console
 
-from pipeline.options import RunOptions
+from pipeline.options.run_options import RunOptions
 from pipeline.report.next_steps import NextStep, next_steps
 from pipeline.report.summary import print_summary
 from schemas.manifest import Input, Manifest, OutputFile, Unmapped

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import Field, fields, replace
 from typing import Any, cast
 
-from pipeline.options import GROUPS, RunOptions, Use, default_of
+from pipeline.options.run_options import GROUPS, RunOptions, Use, default_of
 from schemas.errors import UsageError
 
 _EXAMPLES = """\
@@ -248,7 +248,7 @@ def beam_parser() -> argparse.ArgumentParser:
     """A parser of every option of Beam's that is installed, and of its Flink engine's."""
     from apache_beam.options import pipeline_options
 
-    from pipeline import flink_options  # noqa: F401  a class of options is known once it is made
+    from pipeline.options import flink as flink_options  # noqa: F401  a class of options is known once it is made
 
     parser = CommandParser(prog="job-status run", allow_abbrev=False, add_help=False)
     todo = [pipeline_options.PipelineOptions]
