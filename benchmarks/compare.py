@@ -29,7 +29,7 @@ from benchmarks.contenders import CONTENDERS, Contender, cores
 from benchmarks.content import ORIGIN, Content, content_of
 from benchmarks.figures import Figures, figures_of, table
 from benchmarks.measure import CommandError, Usage, measure
-from pipeline.sample import write_samples
+from pipeline.sample.write import write_samples
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -20,7 +20,7 @@ from statistics import median
 from benchmarks.compare import ROOT, elsewhere
 from benchmarks.contenders import CONTENDERS
 from benchmarks.measure import Usage, measure
-from pipeline.sample import write_samples
+from pipeline.sample.write import write_samples
 
 _MEGABYTE = 1_000_000
 _LINE_BYTES = 9_900_000

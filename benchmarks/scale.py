@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks.compare import ROOT, elsewhere
 from benchmarks.contenders import CONTENDERS
 from benchmarks.measure import measure
-from pipeline.sample import write_samples
+from pipeline.sample.write import write_samples
 
 _MILLION = 1_000_000
 _LETTERS = ("d", "e")

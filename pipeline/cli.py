@@ -139,7 +139,7 @@ def _dead_letters(arguments: list[str], console: Console) -> None:
 
 
 def _sample(arguments: list[str], console: Console) -> None:
-    from pipeline.sample_command import sample
+    from pipeline.sample import sample
 
     sample(arguments, console)
 

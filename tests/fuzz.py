@@ -18,7 +18,7 @@ from pathlib import Path
 
 import fastavro
 
-from pipeline.sample import write_samples
+from pipeline.sample.write import write_samples
 from schemas.avro import record_schema
 from schemas.mapping.tables import load_mapping
 from tests.transforms.event_cases import expected_outcomes

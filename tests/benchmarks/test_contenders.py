@@ -12,7 +12,7 @@ from benchmarks.compare import ROOT
 from benchmarks.contenders import CONTENDERS, Contender
 from benchmarks.content import ORIGIN, content_of
 from benchmarks.measure import measure
-from pipeline.sample import write_samples
+from pipeline.sample.write import write_samples
 from schemas.avro import record_schema
 
 EVENTS = 600

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.sample import write_samples
+from pipeline.sample.write import write_samples
 from tests.kills.command import records_in
 from tests.pipeline.command import run
 

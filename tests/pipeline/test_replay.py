@@ -15,7 +15,7 @@ import pipeline.replay
 import transforms.derive.derive_job_status
 from pipeline.replay import replay_parser
 from pipeline.run import launch_or_clear
-from pipeline.sample import write_samples
+from pipeline.sample.write import write_samples
 from schemas.errors import OutputError
 from tests.conftest import ReadRecords, records_of
 from tests.pipeline.command import Said, job_status, run, visible, write_events

@@ -20,7 +20,7 @@ import pipeline.graph
 import transforms.parse.parse_events
 import transforms.read.compression
 import transforms.read.read_files
-from pipeline.sample import SampleCounts, write_samples
+from pipeline.sample.write import SampleCounts, write_samples
 from schemas.avro import record_schema
 from schemas.errors import OutputError
 from schemas.version import PIPELINE_VERSION

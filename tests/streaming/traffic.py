@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline.sample import write_samples
+from pipeline.sample.write import write_samples
 
 EVENTS_OF_A_PAGE = 100
 _PAGES = 4

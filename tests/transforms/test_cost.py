@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.sample import write_samples
+from pipeline.sample.write import write_samples
 from tests.transforms.runs import encoded_block
 from transforms.read.lines import blocks_of_lines
 

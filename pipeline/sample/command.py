@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from pipeline.options import CommandParser
-from pipeline.sample import write_samples
+from pipeline.sample.write import write_samples
 
 
 def sample(arguments: Sequence[str], console: Console) -> None:

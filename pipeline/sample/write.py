@@ -17,7 +17,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import IO, Literal, cast
 
-from pipeline.sample_events import (
+from pipeline.sample.events import (
     BAD_JOBS,
     BAD_PAYLOADS,
     Render,

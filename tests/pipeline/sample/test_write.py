@@ -13,8 +13,8 @@ from typing import Any, NoReturn
 
 import pytest
 
-from pipeline.sample import SampleCounts, SampleFile, Shapes, write_samples
-from pipeline.sample_statuses import FORMS, PROVIDERS, UNMAPPED, status_rows
+from pipeline.sample.statuses import FORMS, PROVIDERS, UNMAPPED, status_rows
+from pipeline.sample.write import SampleCounts, SampleFile, Shapes, write_samples
 from schemas.errors import OutputError, UsageError
 
 _JOB = {"id", "remote_id", "status", "job_status", "created_at", "updated_at", "title"}

@@ -10,7 +10,7 @@ from datetime import date
 from functools import lru_cache
 from typing import NamedTuple
 
-from pipeline.sample_statuses import PROVIDERS, RemoteIds, status_rows
+from pipeline.sample.statuses import PROVIDERS, RemoteIds, status_rows
 
 
 class Event(NamedTuple):
