@@ -145,7 +145,7 @@ def _sample(arguments: list[str], console: Console) -> None:
 
 
 def _mapping(arguments: list[str], console: Console) -> None:
-    from pipeline.mapping_cli import mapping
+    from pipeline.mapping import mapping
 
     mapping(arguments, console)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from pipeline.mapping_commands import explain_text, lint_text, print_text, suggest_text
+from pipeline.mapping.reports import explain_text, lint_text, print_text, suggest_text
 from pipeline.options import CommandParser, add_command
 from pipeline.prepare import read_mapping, read_text
 from schemas.errors import UsageError

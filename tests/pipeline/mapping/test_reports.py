@@ -14,7 +14,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.mapping_commands import explain_text, lint_text, print_text, suggest_text
+from pipeline.mapping.reports import explain_text, lint_text, print_text, suggest_text
 from schemas.errors import UsageError
 from schemas.mapping.file import FILL_IN, parse_mapping
 from schemas.mapping.tables import VALUES, MappingError, Rule, built_in_file, load_mapping
