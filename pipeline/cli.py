@@ -151,7 +151,7 @@ def _mapping(arguments: list[str], console: Console) -> None:
 
 
 def _inspect(arguments: list[str], console: Console) -> None:
-    from pipeline.inspect_command import inspect
+    from pipeline.inspect import inspect
 
     inspect(arguments, console)
 

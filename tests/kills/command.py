@@ -17,10 +17,10 @@ from typing import Any
 
 import fastavro
 
+from pipeline.inspect.verify import content_of
 from pipeline.worker import PROCESS_NAME
 from tests.kills.gate import Gate
 from tests.kills.warm import WarmProcess
-from transforms.inspection import content_of
 
 # As the console script does it, but in whichever interpreter runs the tests.
 _COMMAND = "import sys; from pipeline.entry import main; sys.exit(main())"

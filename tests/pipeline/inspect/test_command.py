@@ -13,11 +13,11 @@ import fastavro
 import msgspec
 import pytest
 
+from pipeline.inspect.verify import content_of
 from schemas.manifest import Manifest
 from tests.pipeline.command import Said, job_status, write_events
 from tests.transforms.faults import Killed, failing
 from tests.transforms.runs import lines, run_once, settings, stage
-from transforms.inspection import content_of
 from transforms.write.commit import commit
 
 pytestmark = pytest.mark.usefixtures("no_sync")

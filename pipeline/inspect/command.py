@@ -16,11 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pipeline.options import CommandParser, beam_parser
-from pipeline.report import printable
-from schemas.errors import ForeignPathError, InputError, OutputError, UsageError
-from schemas.manifest import Manifest, OutputFile
-from transforms.inspection import (
+from pipeline.inspect.verify import (
     Content,
     Finding,
     check_counts,
@@ -29,6 +25,10 @@ from transforms.inspection import (
     first_rows,
     inspection_error,
 )
+from pipeline.options import CommandParser, beam_parser
+from pipeline.report import printable
+from schemas.errors import ForeignPathError, InputError, OutputError, UsageError
+from schemas.manifest import Manifest, OutputFile
 from transforms.storage import (
     PENDING,
     file_paths,

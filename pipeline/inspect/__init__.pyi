@@ -1,0 +1,1 @@
+from .command import inspect as inspect
