@@ -117,7 +117,7 @@ def _run(arguments: list[str], console: Console) -> None:
 def _validate(arguments: list[str], console: Console) -> None:
     if _helped("validate", arguments):
         return
-    from pipeline.preflight import validate
+    from pipeline.setup import validate
 
     with raised_signals():
         validate(arguments, Console(highlight=False))

@@ -12,9 +12,10 @@ from rich.console import Console
 from pipeline.engines import beam_options, is_left_alone
 from pipeline.handover import check_left_alone, say_handed_over
 from pipeline.options import CommandParser, HelpFormatter, RunOptions, add_options, parse_with
-from pipeline.prepare import is_committed, prepare, read_mapping
 from pipeline.report import Display, set_run, write_report
 from pipeline.run import complete_interrupted, judge, launch_or_clear, tell
+from pipeline.setup import is_committed, read_mapping
+from pipeline.setup.prepare import prepare
 from schemas.manifest import Manifest
 from transforms.blocks import NO_CONTEXT
 from transforms.read import DeadLetterFile, find_dead_letters, replayed

@@ -13,10 +13,8 @@ from pipeline.graph import GraphSettings
 from pipeline.handover import say_handed_over
 from pipeline.launch import launch
 from pipeline.options import RunOptions, parse_run
-from pipeline.output_directories import removed_where_unused
-from pipeline.preflight import Preflight
-from pipeline.prepare import check_output, is_committed
 from pipeline.report import Display, print_summary, report_of, set_run, write_report
+from pipeline.setup import Preflight, check_output, is_committed, removed_where_unused
 from pipeline.stream import read_messages
 from schemas.errors import InputError, JobStatusError, StoppedBySignal, TooManyDeadLettersError
 from schemas.manifest import Manifest

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from pipeline.java_avro import java_readers
 from pipeline.options import CommandParser, add_command
-from pipeline.prepare import read_text
+from pipeline.setup import read_text
 from schemas.avro import RecordName, listed_values, record_schema
 from schemas.compatibility import RECORD_NAMES, breaks_of, record_name_of, released
 from schemas.errors import JobStatusError, UsageError

@@ -18,9 +18,8 @@ from pipeline.engines import ends_with_command, is_left_alone, is_local
 from pipeline.graph import GraphSettings, MessageSettings
 from pipeline.launch import Run, make_empty, supervise
 from pipeline.options import RunOptions
-from pipeline.output_directories import removed_where_unused
-from pipeline.prepare import check_output
 from pipeline.report import Display
+from pipeline.setup import check_output, removed_where_unused
 from schemas.errors import StoppedBySignal
 from schemas.manifest import Manifest
 from transforms.storage import filesystem, manifest_path, manifests_of

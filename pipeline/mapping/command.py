@@ -11,7 +11,7 @@ from rich.console import Console
 
 from pipeline.mapping.reports import explain_text, lint_text, print_text, suggest_text
 from pipeline.options import CommandParser, add_command
-from pipeline.prepare import read_mapping, read_text
+from pipeline.setup import read_mapping, read_text
 from schemas.errors import UsageError
 
 

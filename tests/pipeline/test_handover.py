@@ -225,7 +225,7 @@ def test_a_signal_ends_the_waiting_and_not_the_job(
     output, over = tmp_path / "out", threading.Event()
     run_id = "mine" if source == "files" else "0123abcd"
     read = ("--input", str(events), "--run_id", run_id) if source == "files" else STREAMING
-    monkeypatch.setattr("pipeline.prepare.new_run_id", lambda: f"20261122T000000Z-{run_id}")
+    monkeypatch.setattr("pipeline.setup.prepare.new_run_id", lambda: f"20261122T000000Z-{run_id}")
     staged = output / "_staging" / run_id / "of-a-worker.avro"
 
     def wait() -> None:

@@ -16,7 +16,7 @@ from apache_beam.runners.portability.portable_runner import JobServiceHandle
 from pipeline.option_docs import markdown, template
 from pipeline.options.parser import parse_run, run_parser
 from pipeline.options.run_options import GROUPS, RunOptions
-from pipeline.prepare import checked_run_id
+from pipeline.setup.prepare import checked_run_id
 from schemas.errors import UsageError
 from tests.pipeline.command import job_status
 from transforms.pubsub.client import checked_name

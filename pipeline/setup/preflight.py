@@ -15,8 +15,8 @@ from pipeline.engines import beam_options, look_at_engine
 from pipeline.graph import GraphSettings
 from pipeline.handover import check_left_alone
 from pipeline.options import RunOptions, parse_run
-from pipeline.output_directories import removed_where_unused
-from pipeline.prepare import (
+from pipeline.setup.output_directories import removed_where_unused
+from pipeline.setup.prepare import (
     Inputs,
     check_output,
     find_inputs,

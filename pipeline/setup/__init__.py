@@ -1,0 +1,5 @@
+"""Checks and settles everything before a run starts."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

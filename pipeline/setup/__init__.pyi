@@ -1,0 +1,7 @@
+from .output_directories import removed_where_unused as removed_where_unused
+from .preflight import Preflight as Preflight
+from .preflight import validate as validate
+from .prepare import check_output as check_output
+from .prepare import is_committed as is_committed
+from .prepare import read_mapping as read_mapping
+from .prepare import read_text as read_text
