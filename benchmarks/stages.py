@@ -20,7 +20,7 @@ from pathlib import Path
 
 from isal import isal_zlib
 
-from pipeline.collector import keep_what_is_loaded, relax_collector
+from pipeline.runners.gc_tuning import keep_what_is_loaded, relax_collector
 from pipeline.sample.write import write_samples
 from schemas.mapping.tables import load_mapping
 from transforms.blocks.block import BLOCK_BYTES, NO_CONTEXT, RawBlock

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from rich.console import Console
 from rich.markup import escape
 
-from pipeline.collector import relax_collector
 from pipeline.options import argv_or
 from pipeline.report import Log, wanted_format
+from pipeline.runners import relax_collector
 from pipeline.stop_signals import raised_signals
 from schemas.errors import JobStatusError, StoppedBySignal, UsageError
 from schemas.version import PIPELINE_VERSION
@@ -107,7 +107,7 @@ def _run(arguments: list[str], console: Console) -> None:
     if _helped("run", arguments):
         return
     from pipeline.run import run
-    from pipeline.worker_template import make_template
+    from pipeline.runners import make_template
 
     make_template()
     with raised_signals():
@@ -125,7 +125,7 @@ def _validate(arguments: list[str], console: Console) -> None:
 
 def _replay(arguments: list[str], console: Console) -> None:
     from pipeline.replay import replay
-    from pipeline.worker_template import make_template
+    from pipeline.runners import make_template
 
     make_template()
     with raised_signals():

@@ -14,11 +14,10 @@ from dataclasses import replace
 from apache_beam.options.pipeline_options import PipelineOptions
 from rich.console import Console
 
-from pipeline.engines import ends_with_command, is_left_alone, is_local
 from pipeline.graph import GraphSettings, MessageSettings
-from pipeline.launch import Run, make_empty, supervise
 from pipeline.options import RunOptions
 from pipeline.report import Display
+from pipeline.runners import Run, ends_with_command, is_left_alone, is_local, make_empty, supervise
 from pipeline.setup import check_output, removed_where_unused
 from schemas.errors import StoppedBySignal
 from schemas.manifest import Manifest

@@ -25,7 +25,7 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.prism_runner import PrismRunner
 
-from pipeline.prism_engine import PrismEngine
+from pipeline.runners.prism import PrismEngine
 from tests.components import component_path
 
 ROOT = Path(__file__).parents[1]

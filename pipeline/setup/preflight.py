@@ -11,10 +11,9 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from rich.console import Console
 from rich.markup import escape
 
-from pipeline.engines import beam_options, look_at_engine
 from pipeline.graph import GraphSettings
-from pipeline.handover import check_left_alone
 from pipeline.options import RunOptions, parse_run
+from pipeline.runners import beam_options, check_left_alone, look_at_engine
 from pipeline.setup.output_directories import removed_where_unused
 from pipeline.setup.prepare import (
     Inputs,

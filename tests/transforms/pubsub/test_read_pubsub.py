@@ -21,7 +21,7 @@ from apache_beam.transforms import trigger
 from apache_beam.transforms.window import FixedWindows
 from apache_beam.utils.windowed_value import PaneInfoTiming
 
-from pipeline.prism_engine import PrismEngine
+from pipeline.runners.prism import PrismEngine
 from schemas.errors import InputError, UsageError
 from tests.components import component_path
 from tests.pubsub import Line, Published, Server, wait_for

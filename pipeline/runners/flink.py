@@ -12,7 +12,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.flink_runner import FlinkJarJobServer, FlinkRunner
 from apache_beam.runners.portability.job_server import JobServer, StopOnExitJobServer
 
-from pipeline.job_server import PortableEngine, supervised
+from pipeline.runners.job_server import PortableEngine, supervised
 from schemas.errors import UsageError
 
 

@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 
-from pipeline.collector import keep_what_is_loaded
+from pipeline.runners.gc_tuning import keep_what_is_loaded
+from pipeline.runners.worker import work
 from pipeline.stop_signals import blocked_signals, ignore_signals
-from pipeline.worker import work
 
 
 class WorkerTemplate:

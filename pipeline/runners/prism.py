@@ -12,7 +12,7 @@ from typing import Any
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.prism_runner import PrismJobServer, PrismRunner
 
-from pipeline.job_server import PortableEngine, supervised
+from pipeline.runners.job_server import PortableEngine, supervised
 from schemas.errors import UsageError
 
 

@@ -15,12 +15,12 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
-from pipeline.collector import keep_what_is_loaded
-from pipeline.engines import ends_with_command, engine, has_jobs, is_left_alone, is_local
 from pipeline.graph import GraphSettings, build
 from pipeline.report import Display
+from pipeline.runners.choose import ends_with_command, engine, has_jobs, is_left_alone, is_local
+from pipeline.runners.gc_tuning import keep_what_is_loaded
+from pipeline.runners.submitted_jobs import SubmittedJobs
 from pipeline.stop_signals import collected_signals
-from pipeline.submitted_jobs import SubmittedJobs
 from schemas.errors import JobStatusError, StoppedBySignal
 from transforms.local import Lifeline, carried_error
 

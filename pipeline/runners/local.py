@@ -28,7 +28,7 @@ from apache_beam.runners.portability.portable_runner import JobServiceHandle
 from apache_beam.transforms.environments import Environment, python_sdk_capabilities
 from google.protobuf import json_format
 
-from pipeline.worker_template import WorkerTemplate
+from pipeline.runners.worker_pool import WorkerTemplate
 
 _URN = "job_status:env:process:v1"
 _ABORT_SECONDS = 0.1
@@ -63,7 +63,7 @@ def engine_with_processes(
 def _start_anew(debug: bool, environment: Mapping[str, str]) -> Callable[[], Any]:
     output = None if debug else subprocess.DEVNULL
     return subprocess.Popen(
-        [sys.executable, "-m", "pipeline.worker", str(os.getpid())],
+        [sys.executable, "-m", "pipeline.runners.worker", str(os.getpid())],
         env={**os.environ, **environment},
         stdout=output,
         stderr=output,

@@ -21,7 +21,7 @@ _BEGIN = """
 import os, sys, threading, time
 from pathlib import Path
 from pipeline import worker_template
-from pipeline.worker_template import WorkerTemplate, make_template, taken_template
+from pipeline.runners.worker_pool import WorkerTemplate, make_template, taken_template
 """
 
 

@@ -19,11 +19,11 @@ from apache_beam.options.pipeline_options import (
 from apache_beam.runners.portability.flink_runner import MAGIC_HOST_NAMES
 from apache_beam.runners.runner import PipelineRunner, create_runner
 
-from pipeline.flink_engine import FlinkEngine
-from pipeline.job_server import PortableEngine, silence_workers
-from pipeline.local_engine import engine_with_processes
-from pipeline.prism_engine import PrismEngine
-from pipeline.worker_template import taken_template
+from pipeline.runners.flink import FlinkEngine
+from pipeline.runners.job_server import PortableEngine, silence_workers
+from pipeline.runners.local import engine_with_processes
+from pipeline.runners.prism import PrismEngine
+from pipeline.runners.worker_pool import taken_template
 from schemas.errors import UsageError
 
 LARGE_INPUT_BYTES = 128 << 20

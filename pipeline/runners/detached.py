@@ -7,8 +7,8 @@ from dataclasses import fields
 from apache_beam.options.pipeline_options import PipelineOptions
 from rich.console import Console
 
-from pipeline.engines import is_left_alone, runner_name
 from pipeline.options import RunOptions, default_of
+from pipeline.runners.choose import is_left_alone, runner_name
 from schemas.errors import UsageError
 from transforms.storage import manifest_directory
 from transforms.write import CommitSettings

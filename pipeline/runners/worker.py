@@ -10,7 +10,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from pipeline.collector import keep_what_is_loaded, relax_collector
+from pipeline.runners.gc_tuning import keep_what_is_loaded, relax_collector
 from transforms.local import Lifeline
 
 PROCESS_NAME = "job-status-work"

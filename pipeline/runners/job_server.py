@@ -10,7 +10,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.portable_runner import JobServiceHandle, PortableRunner
 from apache_beam.runners.worker import sdk_worker
 
-from pipeline import supervisor
+from pipeline.runners import supervisor
 
 
 def supervised(command: list[Any]) -> list[Any]:

@@ -1,0 +1,5 @@
+"""Chooses, starts and supervises the Beam runner of a run."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
