@@ -106,7 +106,7 @@ def _helped(command: str, arguments: list[str]) -> bool:
 def _run(arguments: list[str], console: Console) -> None:
     if _helped("run", arguments):
         return
-    from pipeline.run import run
+    from pipeline.commands.run import run
     from pipeline.runners import make_template
 
     make_template()
@@ -124,7 +124,7 @@ def _validate(arguments: list[str], console: Console) -> None:
 
 
 def _replay(arguments: list[str], console: Console) -> None:
-    from pipeline.replay import replay
+    from pipeline.commands.replay import replay
     from pipeline.runners import make_template
 
     make_template()
@@ -133,7 +133,7 @@ def _replay(arguments: list[str], console: Console) -> None:
 
 
 def _dead_letters(arguments: list[str], console: Console) -> None:
-    from pipeline.dead_letters_command import dead_letters
+    from pipeline.commands.dead_letters import dead_letters
 
     dead_letters(arguments, console)
 
@@ -157,7 +157,7 @@ def _inspect(arguments: list[str], console: Console) -> None:
 
 
 def _schema(arguments: list[str], console: Console) -> None:
-    from pipeline.schema_command import schema
+    from pipeline.commands.schema import schema
 
     schema(arguments, console)
 

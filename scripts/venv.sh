@@ -13,7 +13,7 @@ stamp=installed
 # Also what is locked while an environment is made, so it lies outside.
 log=$root/.venv.log
 # What a run imports, its worker processes included.
-modules='pipeline.cli, pipeline.run, apache_beam.runners.worker.sdk_worker_main'
+modules='pipeline.cli, pipeline.commands.run, apache_beam.runners.worker.sdk_worker_main'
 
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
 

@@ -123,7 +123,7 @@ def _main() -> int:
     import apache_beam.runners.worker.sdk_worker_main  # noqa: F401
     from google.cloud import pubsub_v1  # noqa: F401
 
-    import pipeline.run  # noqa: F401
+    import pipeline.commands.run  # noqa: F401
     from pipeline.cli import main
     from tests.kills import slowed
 

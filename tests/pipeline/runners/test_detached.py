@@ -18,7 +18,7 @@ from apache_beam.options.pipeline_options import GoogleCloudOptions
 from apache_beam.runners.runner import PipelineState
 from rich.console import Console
 
-from pipeline.run import run as run_job
+from pipeline.commands.run import run as run_job
 from pipeline.runners.choose import beam_options, is_left_alone
 from schemas.errors import StoppedBySignal, UsageError
 from tests.pipeline.command import Said, job_status, run, visible, write_events

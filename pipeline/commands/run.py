@@ -8,13 +8,13 @@ from dataclasses import replace
 from apache_beam.options.pipeline_options import PipelineOptions
 from rich.console import Console
 
+from pipeline.commands.run_pubsub import read_messages
 from pipeline.graph import GraphSettings
 from pipeline.options import RunOptions, parse_run
 from pipeline.report import Display, print_summary, report_of, set_run, write_report
 from pipeline.runners import ends_with_command, is_left_alone, say_handed_over
 from pipeline.runners.launch import launch
 from pipeline.setup import Preflight, check_output, is_committed, removed_where_unused
-from pipeline.stream import read_messages
 from schemas.errors import InputError, JobStatusError, StoppedBySignal, TooManyDeadLettersError
 from schemas.manifest import Manifest
 from transforms.storage import filesystem, manifest_path, pending_path

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-import pipeline.replay
+import pipeline.commands.replay
 import transforms.derive.derive_job_status
-from pipeline.replay import replay_parser
-from pipeline.run import launch_or_clear
+from pipeline.commands.replay import replay_parser
+from pipeline.commands.run import launch_or_clear
 from pipeline.sample.write import write_samples
 from schemas.errors import OutputError
 from tests.conftest import ReadRecords, records_of
@@ -325,11 +325,11 @@ def test_two_replays_at_once_do_not_write_an_event_twice(
 
     def overtaken(*given: Any) -> None:
         with monkeypatch.context() as patch:
-            patch.setattr(pipeline.replay, "launch_or_clear", launch_or_clear)
+            patch.setattr(pipeline.commands.replay, "launch_or_clear", launch_or_clear)
             assert replay(output, "--output", output).code == 0
         launch_or_clear(*given)
 
-    monkeypatch.setattr(pipeline.replay, "launch_or_clear", overtaken)
+    monkeypatch.setattr(pipeline.commands.replay, "launch_or_clear", overtaken)
     said = replay(output, "--output", output)
     assert said.code == 5
     assert "meanwhile" in said.err

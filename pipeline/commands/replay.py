@@ -9,9 +9,9 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 from rich.console import Console
 
+from pipeline.commands.run import complete_interrupted, judge, launch_or_clear, tell
 from pipeline.options import CommandParser, HelpFormatter, RunOptions, add_options, parse_with
 from pipeline.report import Display, set_run, write_report
-from pipeline.run import complete_interrupted, judge, launch_or_clear, tell
 from pipeline.runners import beam_options, check_left_alone, is_left_alone, say_handed_over
 from pipeline.setup import is_committed, read_mapping
 from pipeline.setup.prepare import prepare

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.schema_command import markdown
+from pipeline.commands.schema import markdown
 from schemas.avro import RecordName, record_schema
 from schemas.compatibility import RECORD_NAMES, Break, breaks_of, released
 from tests.pipeline.command import job_status

@@ -1,0 +1,1 @@
+"""The commands run, replay, dead-letters and schema."""
