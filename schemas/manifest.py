@@ -7,7 +7,7 @@ from collections import Counter
 import msgspec
 from msgspec import Struct, field
 
-from schemas.tallies import Counts, add_tallies
+from schemas.counts import Counts, add_tallies
 
 
 class Unmapped(Struct):

@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 import pytest
 
-from pipeline.option_docs import template
 from pipeline.options.parser import beam_parser, parse_run
 from pipeline.runners.choose import beam_options, is_left_alone
 from pipeline.runners.detached import check_left_alone
+from scripts.option_docs import template
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "deploy.md").read_text("utf-8")

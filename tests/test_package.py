@@ -46,7 +46,7 @@ class TestWheel:
         assert {
             "job_status_event.v1.avsc",
             "dead_letter.v1.avsc",
-            "job_status_mapping.yaml",
+            "job_status.yaml",
         } <= data.keys()
         program = """
             import importlib.metadata, importlib.resources, sys

@@ -10,7 +10,6 @@ from typing import Any
 
 from rich.console import Console
 
-from pipeline.java_avro import java_readers
 from pipeline.options import CommandParser, add_command
 from pipeline.setup import read_text
 from schemas.avro import RecordName, listed_values, record_schema
@@ -83,7 +82,7 @@ def check_candidate(candidate: dict[str, Any], shown: str) -> None:
     Raises:
         JobStatusError: It would break somebody.
     """
-    found = breaks_of(candidate, java_readers())
+    found = breaks_of(candidate)
     name = record_name_of(candidate)
     if not found and name is not None:
         versions = ", ".join(str(version) for version in released(name))

@@ -32,7 +32,7 @@ __all__ = [
     "load_mapping",
 ]
 
-BUILT_IN_NAME: Final = "schemas/mapping/job_status_mapping.yaml"
+BUILT_IN_NAME: Final = "schemas/mapping/job_status.yaml"
 
 
 class Rule(NamedTuple):
@@ -196,7 +196,7 @@ def load_mapping(user_text: str | None = None, user_name: str = "") -> Mapping:
 @cache
 def built_in_file() -> MappingFile:
     """Reads the mapping that comes with the package."""
-    file = resources.files(__package__).joinpath("job_status_mapping.yaml")
+    file = resources.files(__package__).joinpath("job_status.yaml")
     return parse_mapping(file.read_text("utf-8"), BUILT_IN_NAME)
 
 

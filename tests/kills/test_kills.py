@@ -60,7 +60,7 @@ _SYNC_MANIFESTS = r"open \S+/_manifest$"
 PHASES: dict[str, Phase] = {
     "starting": Phase(
         (
-            (r"open \S+/job_status_mapping\.yaml", 1),
+            (r"open \S+/job_status\.yaml", 1),
             (r"open \S+/1\.jsonl", 1),
             (r"open \S+/probe", 1),
             (r"os\.rename \S+/probe", 1),

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.java_avro import tools_path
 from tests.components import HOW_TO_GET_THEM
 from tests.conftest import COMPONENTS, Component
 from tests.pipeline.command import run
+from tests.readers.java_avro import tools_path
 
 COMPONENTS["avro_tools"] = Component(
     lambda: tools_path().exists() and shutil.which("java") is not None,

@@ -17,9 +17,9 @@ import pytest
 from avro.datafile import DataFileReader
 from avro.io import DatumReader
 
-from pipeline.java_avro import read_with_java, tools_path
 from schemas.avro import record_schema
 from schemas.compatibility import Reader, breaks_of
+from tests.readers.java_avro import read_with_java, tools_path
 
 DOCS = Path(__file__).parents[2] / "docs" / "readers.md"
 OUTPUTS = {"job_status": "job_status_event", "dead_letter": "dead_letter"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.counts import MAX_DAYS, MAX_IGNORED_TYPES, MAX_PROVIDERS, OTHER
 from schemas.manifest import Manifest, OutputFile, Unmapped
-from schemas.tallies import MAX_DAYS, MAX_IGNORED_TYPES, MAX_PROVIDERS, OTHER
 
 
 def _commit() -> Manifest:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct, field
 
-from schemas.tallies import Counts, add_tallies, total
+from schemas.counts import Counts, add_tallies, total
 from transforms.blocks.block import InputNote, Receipt, Span
 from transforms.blocks.unmapped import UnmappedState, UnmappedTally
 

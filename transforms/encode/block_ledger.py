@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from schemas.tallies import Counts, add_counts
+from schemas.counts import Counts, add_counts
 from transforms.blocks import Books, EventBlock, cut
 from transforms.derive import unmapped_key
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Raw
 
-from schemas.tallies import MAX_IGNORED_TYPES, OTHER
+from schemas.counts import MAX_IGNORED_TYPES, OTHER
 from transforms.blocks import Context, Rejection
 from transforms.json import kind_of, spans_of
 from transforms.parse.fields import (

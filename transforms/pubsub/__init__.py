@@ -1,4 +1,4 @@
-"""ReadPubSub and Acknowledge: messages to raw blocks, and their acknowledgement after the commit."""
+"""ReadPubSub and Acknowledge: messages to raw blocks, and their acknowledgement."""
 
 import lazy_loader
 

@@ -16,9 +16,9 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from schemas.avro import RecordName, record_schema
+from schemas.counts import Counts
 from schemas.errors import InputError, JobStatusError, OutputError
 from schemas.manifest import Input, Manifest, OutputFile, Unmapped
-from schemas.tallies import Counts
 from schemas.version import PIPELINE_VERSION
 from transforms.blocks import Books, StagedFile
 from transforms.encode import Codec

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from schemas.counts import Counts, total
 from schemas.manifest import Manifest
-from schemas.tallies import Counts, total
 
 
 class Check(NamedTuple):

@@ -10,8 +10,8 @@ from pipeline.report.html.charts import Part, Row, bar_rows, columns, legend, sh
 from pipeline.report.html.day_bins import day_bins
 from pipeline.report.html.elements import Child, element
 from pipeline.report.html.layout import SHOWN, Column, folded, long_table, muted, section, table
+from schemas.counts import MAX_PROVIDERS, OTHER, Counts
 from schemas.manifest import Manifest
-from schemas.tallies import MAX_PROVIDERS, OTHER, Counts
 
 _VALUES = (
     *("open", "published", "internal", "pending", "draft", "on_hold", "closed", "archived"),

@@ -73,10 +73,10 @@ def test_explain_names_every_step_and_the_place_of_the_rule() -> None:
         "provider:     bamboohr",
         'source_value: "Big-Zonk" (from a JSON object)',
         ' 1. source_value.label: text "big zonk"',
-        "    looked into my.yaml for bamboohr, then schemas/mapping/job_status_mapping.yaml for bamboohr",
+        "    looked into my.yaml for bamboohr, then schemas/mapping/job_status.yaml for bamboohr",
         "    no rule",
         ' 2. source_value.id: code "4"',
-        "    looked into my.yaml for bamboohr, then schemas/mapping/job_status_mapping.yaml for bamboohr",
+        "    looked into my.yaml for bamboohr, then schemas/mapping/job_status.yaml for bamboohr",
     ]
     assert '    code "4" means archived at my.yaml:3' in explain_text("bamboohr", source, mapping)
 
@@ -142,7 +142,7 @@ def test_print_says_where_each_rule_stands_and_what_is_overridden() -> None:
     assert "    names: [OurATS]" in lines
     overridden = [line for line in lines if "# overridden: " in line]
     assert len(overridden) == 1
-    assert '"closed" means internal at schemas/mapping/job_status_mapping.yaml:' in overridden[0]
+    assert '"closed" means internal at schemas/mapping/job_status.yaml:' in overridden[0]
 
 
 def test_lint_says_what_a_good_file_does() -> None:
@@ -176,7 +176,7 @@ def test_lint_lists_every_problem_with_its_line_and_hint() -> None:
 
 
 def test_the_built_in_file_is_fine() -> None:
-    text = resources.files("schemas").joinpath("job_status_mapping.yaml").read_text("utf-8")
+    text = resources.files("schemas").joinpath("job_status.yaml").read_text("utf-8")
     assert len(lint_text(text, "built-in").text.splitlines()) == 1
 
 
@@ -354,7 +354,7 @@ def test_the_example_mapping_of_the_docs_is_fine() -> None:
 
 
 def test_the_example_in_the_built_in_file_is_fine() -> None:
-    text = resources.files("schemas").joinpath("job_status_mapping.yaml").read_text("utf-8")
+    text = resources.files("schemas").joinpath("job_status.yaml").read_text("utf-8")
     example = re.findall(r"^#     (.*)$", text, re.MULTILINE)
     assert lint_text("\n".join(example), "example.yaml").problems == 0
     assert len(parse_mapping("\n".join(example), "").entries) == 8

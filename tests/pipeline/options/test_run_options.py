@@ -13,11 +13,11 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.portability.api import beam_job_api_pb2
 from apache_beam.runners.portability.portable_runner import JobServiceHandle
 
-from pipeline.option_docs import markdown, template
 from pipeline.options.parser import parse_run, run_parser
 from pipeline.options.run_options import GROUPS, RunOptions
 from pipeline.setup.prepare import checked_run_id
 from schemas.errors import UsageError
+from scripts.option_docs import markdown, template
 from tests.pipeline.command import job_status
 from transforms.pubsub.client import checked_name
 

@@ -29,7 +29,7 @@ def test_the_users_tables_come_before_the_built_in_ones() -> None:
     titles = [table.title for table in mapping.provider_tables("workable")]
     assert titles == [
         "my.yaml for workable",
-        "schemas/mapping/job_status_mapping.yaml for workable",
+        "schemas/mapping/job_status.yaml for workable",
     ]
     # The user's for the provider, the built-in one for the provider, the user's for everybody.
     assert value(mapping, "workable", "published") == "open"
@@ -65,7 +65,7 @@ def test_a_rule_knows_its_place() -> None:
 
 
 def test_every_built_in_rule_stands_on_the_line_that_it_names() -> None:
-    text = resources.files("schemas").joinpath("job_status_mapping.yaml").read_text("utf-8")
+    text = resources.files("schemas").joinpath("job_status.yaml").read_text("utf-8")
     lines = text.splitlines()
     entries = built_in_file().entries
     assert len(entries) > 200

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from schemas.tallies import MAX_DAYS, MAX_IGNORED_TYPES, MAX_PROVIDERS, OTHER, Counts
+from schemas.counts import MAX_DAYS, MAX_IGNORED_TYPES, MAX_PROVIDERS, OTHER, Counts
 from transforms.blocks.block import InputNote, Span
 from transforms.blocks.ledger import Books, InputBooks, StagedFile
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from schemas.mapping.normalise import norm, spellings
 from schemas.mapping.tables import VALUES, load_mapping
+from tests.transforms.derive.test_rules import Inputs, inputs
 from tests.transforms.derive_cases import CASES
-from tests.transforms.test_derive import Inputs, inputs
 from transforms.derive.rules import Derived, Deriver, derive
 from transforms.derive.source_value import LABEL_KEYS
 from transforms.json.text import kind_of

@@ -273,7 +273,7 @@ def test_an_explanation_names_each_look_up_and_the_rule_that_decided() -> None:
     )
     assert label.tables == (
         "my.yaml for bamboohr",
-        "schemas/mapping/job_status_mapping.yaml for bamboohr",
+        "schemas/mapping/job_status.yaml for bamboohr",
     )
     assert code.rule is not None
     assert (code.where, code.sought, code.outcome) == ("source_value.id", 'code "4"', "archived")

@@ -1,7 +1,7 @@
 """What else is made of the options' definitions: their page, and the metadata of a Flex Template.
 
-python -m pipeline.option_docs markdown > docs/options.md
-python -m pipeline.option_docs template > deploy/metadata.json
+python -m scripts.option_docs markdown > docs/options.md
+python -m scripts.option_docs template > deploy/metadata.json
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _INTRODUCTION = """\
 `job-status validate` takes the same; `job-status replay` those that concern neither files nor
 Pub/Sub.
 This page is made from the definitions in `pipeline/options/run_options.py`:
-`python -m pipeline.option_docs markdown > docs/options.md`.
+`python -m scripts.option_docs markdown > docs/options.md`.
 """
 
 _ALONE: dict[Use, str] = {

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.report.html.page import page
+from schemas.counts import MAX_PROVIDERS, OTHER
 from schemas.manifest import Input, Manifest, OutputFile, Unmapped
-from schemas.tallies import MAX_PROVIDERS, OTHER
 
 VOID = {"meta", "wbr", "br"}
 HOSTILE = "</title><script>alert('1')</script><img src=x onerror=\"alert(1)\"> & \x1b\u202e]]>"
