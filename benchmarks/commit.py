@@ -21,11 +21,11 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from transforms.blocks.ledger import Books, InputBooks, StagedFile
+from transforms.blocks.ledger import InputLedger, Ledger, StagedFile
 from transforms.write.commit import CommitSettings, commit
 
 _DATA = b"0123456789"
-_EVENT = Books(
+_EVENT = Ledger(
     read=1,
     written=1,
     by_value={"open": 1},
@@ -61,18 +61,18 @@ def measure(directory: Path, files: int, inputs: int, others: int) -> Taken:
     staging.mkdir(parents=True)
     for number in range(others):
         (final / f"job_status-{number:012d}-00000-of-00001.avro").write_bytes(_DATA)
-    records = [books.to_bytes() for books in (*_of_files(staging, files), *_of_inputs(inputs))]
+    records = [ledger.to_bytes() for ledger in (*_of_files(staging, files), *_of_inputs(inputs))]
     start = time.process_time()
-    books = Books.merged(records)
+    ledger = Ledger.merged(records)
     merged = time.process_time()
-    path = commit(settings, books)
+    path = commit(settings, ledger)
     end = time.process_time()
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     unit = 1 if sys.platform == "darwin" else 1024
     return Taken(merged - start, end - merged, os.path.getsize(path), memory * unit)
 
 
-def _of_files(staging: Path, files: int) -> Iterator[Books]:
+def _of_files(staging: Path, files: int) -> Iterator[Ledger]:
     for number in range(files):
         path = staging / f"job_status_event-00001-{number:032x}.avro"
         path.write_bytes(_DATA)
@@ -80,10 +80,10 @@ def _of_files(staging: Path, files: int) -> Iterator[Books]:
         yield replace(_EVENT, files=[staged])
 
 
-def _of_inputs(inputs: int) -> Iterator[Books]:
+def _of_inputs(inputs: int) -> Iterator[Ledger]:
     for number in range(inputs):
         name = f"gs://my-bucket/events/2025-05-01/webhooks-{number:012d}.jsonl.gz"
-        yield Books(inputs={name: InputBooks(bytes=1000, end=1000, spans=[(0, 1000)])})
+        yield Ledger(inputs={name: InputLedger(bytes=1000, end=1000, spans=[(0, 1000)])})
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from isal import isal_zlib
 
-from pipeline.runners.gc_tuning import keep_what_is_loaded, relax_collector
+from pipeline.runners.gc_tuning import collect_less_often, freeze_loaded_objects
 from pipeline.sample.write import write_samples
 from schemas.mapping.tables import load_mapping
 from transforms.blocks.block import BLOCK_BYTES, NO_CONTEXT, RawBlock
@@ -105,11 +105,11 @@ def measure(events: int, rounds: int) -> dict[str, float]:
     least: dict[str, float] = {}
     # What it remembers of earlier blocks, it knows after the first round, as in any long run.
     deriver = Deriver(load_mapping())
-    relax_collector()
+    collect_less_often()
     with tempfile.TemporaryDirectory(prefix="job-status-stages-") as work:
         written = write_samples(work, events=events, seed=_SEED, bad_fraction=0.0, shapes="lines")
         source = Path(work) / written.files[0].name
-        keep_what_is_loaded()
+        freeze_loaded_objects()
         for number in range(rounds):
             clock = Clock()
             with clock.step("floor"):

@@ -27,7 +27,7 @@ from apache_beam.transforms import trigger
 from apache_beam.transforms.window import FixedWindows, TimestampedValue
 
 from schemas.mapping.tables import load_mapping
-from transforms.blocks.block import RawBlock, Receipt
+from transforms.blocks.block import PendingAcks, RawBlock
 from transforms.derive.derive_job_status import DeriveJobStatus
 from transforms.encode.encode_avro import EncodeAvro
 from transforms.parse.parse_events import ParseEvents
@@ -138,7 +138,9 @@ def ours(shards: int) -> Write:
 
 def _block(number: int) -> RawBlock:
     payload = json.dumps({"id": str(number), "job_status": "open"}).encode()
-    return RawBlock(_SUBSCRIPTION, [payload], [0], receipt=Receipt(_SUBSCRIPTION, [str(number)], 0))
+    return RawBlock(
+        _SUBSCRIPTION, [payload], [0], pending_acks=PendingAcks(_SUBSCRIPTION, [str(number)], 0)
+    )
 
 
 def found_in(directory: str) -> list[str]:

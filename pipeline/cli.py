@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from pipeline.options import argv_or
 from pipeline.report import Log, wanted_format
-from pipeline.runners import relax_collector
+from pipeline.runners import collect_less_often
 from pipeline.stop_signals import raised_signals
 from schemas.errors import JobStatusError, StoppedBySignal, UsageError
 from schemas.version import PIPELINE_VERSION
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0 done, 1 unexpected or a check failed, 2 usage, 3 input, 4 too many dead
         letters, 5 output.
     """
-    relax_collector()
+    collect_less_often()
     argv = argv_or(arguments)
     debug = "--debug" in argv
     console = Log(wanted_format(argv), debug).console()

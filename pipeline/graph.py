@@ -13,7 +13,7 @@ from transforms.derive import DeriveJobStatus
 from transforms.encode import EncodeAvro, PayloadPolicy
 from transforms.local import Lifeline
 from transforms.parse import ParseEvents
-from transforms.pubsub import Acknowledge, PullSettings, ReadPubSub, RoundLimits, reads_by_itself
+from transforms.pubsub import Acknowledge, DrainLimits, PullSettings, ReadPubSub, reads_by_itself
 from transforms.read import DeadLetterFile, InputFormat, ReadDeadLetters, ReadFiles, ReadLimits
 from transforms.write import CommitSettings, PaneSettings, WriteAvro, WriteAvroPanes
 
@@ -33,7 +33,7 @@ class MessageSettings:
     subscription: str | None
     topic: str | None
     pull: PullSettings
-    round: RoundLimits | None
+    round: DrainLimits | None
     panes: PaneSettings
 
 
@@ -81,8 +81,8 @@ def build(
     else:
         panes = replace(messages.panes, by_processing_time=reads_by_itself(root))
         receipts = blocks | "WriteAvro" >> WriteAvroPanes(commit, panes, lifeline)
-    patience = messages.pull.lease_seconds
-    return receipts | "Acknowledge" >> Acknowledge(patience_seconds=patience, lifeline=lifeline)
+    pull_timeout = messages.pull.lease_seconds
+    return receipts | "Acknowledge" >> Acknowledge(patience_seconds=pull_timeout, lifeline=lifeline)
 
 
 def _encoded(blocks: beam.PCollection, settings: GraphSettings) -> beam.PCollection:

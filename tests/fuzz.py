@@ -203,14 +203,14 @@ def outcomes_of(encoded: EncodedBlock) -> Counter[str]:
     Raises:
         AssertionError: They do not, or cannot.
     """
-    books = encoded.books
+    ledger = encoded.ledger
     records = _read_back(encoded.records, "job_status_event")
     letters = _read_back(encoded.dead_letters, "dead_letter")
-    assert books.read == len(records) + len(letters) + books.ignored, "the books do not close"
-    assert sum(books.by_error_code.values()) == len(letters), "dead letters are not all counted"
+    assert ledger.read == len(records) + len(letters) + ledger.ignored, "the books do not close"
+    assert sum(ledger.by_error_code.values()) == len(letters), "dead letters are not all counted"
     outcomes = Counter(str(letter["error_code"]) for letter in letters)
     outcomes["event"] += len(records)
-    outcomes["ignored"] += books.ignored
+    outcomes["ignored"] += ledger.ignored
     return +outcomes
 
 
@@ -237,7 +237,9 @@ def _expected(payload: bytes) -> Counter[str] | None:
 def _first_internal(block: list[bytes], work: object) -> bytes:
     assert callable(work)
     return next(
-        each for each in block if any("INTERNAL" in one.books.by_error_code for one in work([each]))
+        each
+        for each in block
+        if any("INTERNAL" in one.ledger.by_error_code for one in work([each]))
     )
 
 

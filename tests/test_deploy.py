@@ -16,8 +16,8 @@ from typing import NamedTuple
 import pytest
 
 from pipeline.options.parser import beam_parser, parse_run
-from pipeline.runners.choose import beam_options, is_left_alone
-from pipeline.runners.detached import check_left_alone
+from pipeline.runners.choose import beam_options, is_detached
+from pipeline.runners.detached import check_detached
 from scripts.option_docs import template
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -179,7 +179,7 @@ class TestPage:
     def test_every_option_of_a_run_is_known(self, words: list[str]) -> None:
         options, beams = parse_run(words[2:])
         engine = beam_options(beams, streaming=options.streaming)
-        check_left_alone(options, engine)
+        check_detached(options, engine)
         assert "Runner" in engine.get_all_options()["runner"]
 
     def test_it_shows_both_modes_of_both_engines(self) -> None:
@@ -202,8 +202,8 @@ class TestPage:
         own = ["--runner=DataflowRunner", "--project=my-project", "--job_name=job", place]
         options, beams = parse_run([*(f"--{name}={value}" for name, value in given.items()), *own])
         engine = beam_options(beams, streaming=options.streaming)
-        check_left_alone(options, engine)
-        assert is_left_alone(engine)
+        check_detached(options, engine)
+        assert is_detached(engine)
 
     def test_the_image_and_the_template_are_built_of_what_is_there(self) -> None:
         (build,) = commands("docker build")

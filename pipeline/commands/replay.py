@@ -12,7 +12,7 @@ from rich.console import Console
 from pipeline.commands.run import complete_interrupted, judge, launch_or_clear, tell
 from pipeline.options import CommandParser, HelpFormatter, RunOptions, add_options, parse_with
 from pipeline.report import Display, set_run, write_report
-from pipeline.runners import beam_options, check_left_alone, is_left_alone, say_handed_over
+from pipeline.runners import beam_options, check_detached, is_detached, print_detached
 from pipeline.setup import is_committed, read_mapping
 from pipeline.setup.prepare import prepare
 from schemas.manifest import Manifest
@@ -65,7 +65,7 @@ def replay(arguments: Sequence[str], console: Console) -> None:
     file_paths.check_scheme(options.input[0])
     settings = prepare(options, read_mapping(options.mapping))
     set_run(settings.commit.run_id)
-    commit = replace(settings.commit, consumes=True)
+    commit = replace(settings.commit, is_replay=True)
     complete_interrupted(commit, console)
     if is_committed(commit):
         console.print(f"the run {commit.run_id} was committed already; nothing to do")
@@ -80,10 +80,10 @@ def replay(arguments: Sequence[str], console: Console) -> None:
     settings = replace(settings, dead_letters=files, context=NO_CONTEXT, commit=commit)
     size = sum(file.size for file in files)
     engine = beam_options(beam_arguments, input_bytes=size, debug=options.debug)
-    check_left_alone(options, engine)
+    check_detached(options, engine)
     launch_or_clear(settings, engine, Display(console, size), options.debug)
-    if is_left_alone(engine):
-        say_handed_over(engine, commit, console)
+    if is_detached(engine):
+        print_detached(engine, commit, console)
         return
     judge(tell(options, commit, console), options.max_dead_letter_fraction)
 

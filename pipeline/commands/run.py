@@ -12,7 +12,7 @@ from pipeline.commands.run_pubsub import read_messages
 from pipeline.graph import GraphSettings
 from pipeline.options import RunOptions, parse_run
 from pipeline.report import Display, print_summary, report_of, set_run, write_report
-from pipeline.runners import ends_with_command, is_left_alone, say_handed_over
+from pipeline.runners import ends_with_command, is_detached, print_detached
 from pipeline.runners.launch import launch
 from pipeline.setup import Preflight, check_output, is_committed, removed_where_unused
 from schemas.errors import InputError, JobStatusError, StoppedBySignal, TooManyDeadLettersError
@@ -57,8 +57,8 @@ def run(arguments: Sequence[str], console: Console) -> None:
     else:
         display = Display(console, ready.inputs.bytes)
         launch_or_clear(settings, ready.engine, display, options.debug)
-        if is_left_alone(ready.engine):
-            say_handed_over(ready.engine, commit, console)
+        if is_detached(ready.engine):
+            print_detached(ready.engine, commit, console)
             return
     judge(tell(options, commit, console), options.max_dead_letter_fraction)
 
@@ -73,7 +73,7 @@ def _run_messages(ready: Preflight, console: Console) -> None:
     if stopped is not None:
         raise stopped
     if report is None:
-        say_handed_over(ready.engine, commit, console)
+        print_detached(ready.engine, commit, console)
     else:
         judge(report, options.max_dead_letter_fraction)
 

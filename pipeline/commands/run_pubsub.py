@@ -17,7 +17,7 @@ from rich.console import Console
 from pipeline.graph import GraphSettings, MessageSettings
 from pipeline.options import RunOptions
 from pipeline.report import Display
-from pipeline.runners import Run, ends_with_command, is_left_alone, is_local, make_empty, supervise
+from pipeline.runners import Run, ends_with_command, is_detached, is_local, make_empty, supervise
 from pipeline.setup import check_output, removed_where_unused
 from schemas.errors import StoppedBySignal
 from schemas.manifest import Manifest
@@ -76,7 +76,7 @@ def read_messages(
         finally:
             if ends_with_command(engine):
                 clear_staging_of(settings.commit, mark)
-    if is_left_alone(engine):
+    if is_detached(engine):
         return None, stopped
     report = Manifest(run_id=settings.commit.run_id)
     for each in manifests_of(settings.commit.output, mark):

@@ -30,7 +30,7 @@ from schemas.mapping import (
     load_mapping,
     nearest,
     needs_provider,
-    norm,
+    normalise_label,
     parse_mapping,
     provider_key,
 )
@@ -309,7 +309,7 @@ def _suggestions(
                 f"{indent}# {_times(row.count)}: {_quoted(row.source_value)}: {suggestion}"
             )
             continue
-        key = norm(suggestion.text) if suggestion.section == "label" else suggestion.text
+        key = normalise_label(suggestion.text) if suggestion.section == "label" else suggestion.text
         first = written.setdefault((suggestion.section, key), suggestion)
         counts[first] = counts.get(first, 0) + row.count
     lines: list[str] = []
@@ -326,7 +326,7 @@ def _suggestions(
 
 def _suggestion(provider: str | None, text: str) -> _Suggestion | str:
     """Returns the rule that a text needs, or why it can have none."""
-    key = norm(text)
+    key = normalise_label(text)
     if not key or key == OVERLONG or len(text) >= MAX_LABEL:
         return "too long for a rule" if key else "blank"
     if text in ("true", "false"):
@@ -367,7 +367,7 @@ def _id_of(text: str) -> str | None:
 def _near(provider: str | None, text: str, mapping: Mapping) -> str:
     tables = (*mapping.provider_tables(provider), *mapping.global_tables)
     known = {key: rule for table in reversed(tables) for key, rule in table.labels.items()}
-    found = difflib.get_close_matches(norm(text), known, n=3)
+    found = difflib.get_close_matches(normalise_label(text), known, n=3)
     rules = ", ".join(f"{_quoted(known[key].text)} ({known[key].value})" for key in found)
     return f"; near: {rules}" if rules else ""
 

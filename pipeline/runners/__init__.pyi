@@ -1,11 +1,11 @@
 from .choose import beam_options as beam_options
 from .choose import ends_with_command as ends_with_command
-from .choose import is_left_alone as is_left_alone
+from .choose import is_detached as is_detached
 from .choose import is_local as is_local
 from .choose import look_at_engine as look_at_engine
-from .detached import check_left_alone as check_left_alone
-from .detached import say_handed_over as say_handed_over
-from .gc_tuning import relax_collector as relax_collector
+from .detached import check_detached as check_detached
+from .detached import print_detached as print_detached
+from .gc_tuning import collect_less_often as collect_less_often
 from .launch import Run as Run
 from .launch import make_empty as make_empty
 from .launch import supervise as supervise

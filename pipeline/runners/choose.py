@@ -145,7 +145,7 @@ def _names_no_cluster(options: PipelineOptions) -> bool:
     return options.view_as(FlinkRunnerOptions).flink_master in MAGIC_HOST_NAMES
 
 
-def is_left_alone(options: PipelineOptions) -> bool:
+def is_detached(options: PipelineOptions) -> bool:
     """Whether the engine is given the job, and nobody waits for its end.
 
     The launcher of a Flex Template asks for a file of the job (`--template_location`). Dataflow

@@ -8,7 +8,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from rich.console import Console
 
 from pipeline.options import RunOptions, default_of
-from pipeline.runners.choose import is_left_alone, runner_name
+from pipeline.runners.choose import is_detached, runner_name
 from schemas.errors import UsageError
 from transforms.storage import manifest_directory
 from transforms.write import CommitSettings
@@ -17,13 +17,13 @@ _AT_THE_END = ("drain", "max_dead_letter_fraction", "report")
 """Options whose work begins when a job has ended."""
 
 
-def check_left_alone(options: RunOptions, engine: PipelineOptions) -> None:
+def check_detached(options: RunOptions, engine: PipelineOptions) -> None:
     """Looks whether a run asks for what only somebody who waits for its end can do.
 
     Raises:
         UsageError: It does, and nobody waits.
     """
-    if not is_left_alone(engine):
+    if not is_detached(engine):
         return
     for each in fields(RunOptions):
         if each.name in _AT_THE_END and getattr(options, each.name) != default_of(each):
@@ -34,7 +34,7 @@ def check_left_alone(options: RunOptions, engine: PipelineOptions) -> None:
             )
 
 
-def say_handed_over(engine: PipelineOptions, commit: CommitSettings, console: Console) -> None:
+def print_detached(engine: PipelineOptions, commit: CommitSettings, console: Console) -> None:
     """Says where to look for what the job does; it has committed nothing yet."""
     console.print(
         f"handed over to {runner_name(engine)}, nothing is committed yet; what will be is listed "

@@ -9,11 +9,11 @@ _ALLOCATIONS = 100_000
 done, and loading Beam makes hundreds of thousands of objects that stay."""
 
 
-def relax_collector() -> None:
+def collect_less_often() -> None:
     """Looks rarely from here on: a sixth of the time that Beam takes to be loaded."""
     gc.set_threshold(_ALLOCATIONS, *gc.get_threshold()[1:])
 
 
-def keep_what_is_loaded() -> None:
+def freeze_loaded_objects() -> None:
     """Never looks again at what there is now."""
     gc.freeze()

@@ -17,12 +17,12 @@ from apache_beam.runners.runner import PipelineResult, PipelineState
 
 from pipeline.graph import GraphSettings, build
 from pipeline.report import Display
-from pipeline.runners.choose import ends_with_command, engine, has_jobs, is_left_alone, is_local
-from pipeline.runners.gc_tuning import keep_what_is_loaded
+from pipeline.runners.choose import ends_with_command, engine, has_jobs, is_detached, is_local
+from pipeline.runners.gc_tuning import freeze_loaded_objects
 from pipeline.runners.submitted_jobs import SubmittedJobs
 from pipeline.stop_signals import collected_signals
 from schemas.errors import JobStatusError, StoppedBySignal
-from transforms.local import Lifeline, carried_error
+from transforms.local import Lifeline, preserved_error
 
 _STOP_SECONDS = 2.0
 """How long a stopped run may take to come to its end before it is left where it is."""
@@ -75,14 +75,14 @@ def supervise(
             pipeline = beam.Pipeline(runner=runner, options=options)
             build(pipeline, settings, lifeline)
             result = pipeline.run()
-            if is_left_alone(options):
+            if is_detached(options):
                 return
             if has_jobs(options):
                 jobs.show(result)
             _wait(result)
 
         def guarded() -> None:
-            keep_what_is_loaded()
+            freeze_loaded_objects()
             work(run)
 
         failure = _in_thread(guarded, lifeline, debug, display, stop)
@@ -97,7 +97,7 @@ def supervise(
         raise failure
     if debug:
         logging.getLogger(__name__).error("the engine failed", exc_info=failure)
-    told = carried_error(str(failure))
+    told = preserved_error(str(failure))
     if told is not None:
         raise told from failure
     raise JobStatusError(

@@ -10,7 +10,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from pipeline.runners.gc_tuning import keep_what_is_loaded, relax_collector
+from pipeline.runners.gc_tuning import collect_less_often, freeze_loaded_objects
 from transforms.local import Lifeline
 
 PROCESS_NAME = "job-status-work"
@@ -25,12 +25,12 @@ def work(launcher: int) -> None:
     """
     with suppress(OSError):
         Path("/proc/self/comm").write_text(PROCESS_NAME)
-    relax_collector()
+    collect_less_often()
     Lifeline(stop_file="", launcher=launcher).watch()
     # After the watch has begun: this takes seconds where nothing is loaded yet.
     from apache_beam.runners.worker import sdk_worker_main
 
-    keep_what_is_loaded()
+    freeze_loaded_objects()
     sdk_worker_main.main([])
 
 

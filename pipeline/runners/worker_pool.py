@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 
-from pipeline.runners.gc_tuning import keep_what_is_loaded
+from pipeline.runners.gc_tuning import freeze_loaded_objects
 from pipeline.runners.worker import work
 from pipeline.stop_signals import blocked_signals, ignore_signals
 
@@ -110,7 +110,7 @@ def _wait_for_end(process: int) -> None:
 def _serve(its: socket.socket, launcher: int) -> None:
     """Forks a worker for each request, until the launcher closes its side or ends."""
     # What the copies only read, the system keeps once for all of them.
-    keep_what_is_loaded()
+    freeze_loaded_objects()
     for request in its.makefile():
         _reap(os.WNOHANG)
         debug, environment = json.loads(request)

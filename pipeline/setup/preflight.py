@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from pipeline.graph import GraphSettings
 from pipeline.options import RunOptions, parse_run
-from pipeline.runners import beam_options, check_left_alone, look_at_engine
+from pipeline.runners import beam_options, check_detached, look_at_engine
 from pipeline.setup.output_directories import removed_where_unused
 from pipeline.setup.prepare import (
     Inputs,
@@ -82,7 +82,7 @@ class Preflight:
             input_bytes=0 if self.options.reads_messages else self.inputs.bytes,
             debug=self.options.debug,
         )
-        check_left_alone(self.options, engine)
+        check_detached(self.options, engine)
         return engine
 
     @property
@@ -123,7 +123,7 @@ class Preflight:
         return f"{files:,} file{'' if files == 1 else 's'}, {size:,.1f} MB"
 
     def _subscription(self) -> str:
-        from transforms.pubsub import AwayError, Subscription
+        from transforms.pubsub import PubSubUnavailableError, Subscription
 
         assert self.settings.messages is not None
         name = self.settings.messages.subscription
@@ -132,7 +132,7 @@ class Preflight:
         subscription = Subscription(name)
         try:
             return f"{name}, {subscription.look()}"
-        except AwayError as error:
+        except PubSubUnavailableError as error:
             # It may be back by the time it is pulled from, which waits for it.
             return f"{name}, but Pub/Sub cannot answer now ({error})"
         finally:

@@ -15,7 +15,7 @@ from pipeline.report import check_report
 from schemas.errors import InputError, OutputError, UsageError
 from schemas.mapping import Mapping, load_mapping
 from transforms.blocks import Context
-from transforms.pubsub import PullSettings, RoundLimits, check_installed, checked_name
+from transforms.pubsub import DrainLimits, PullSettings, check_installed, checked_name
 from transforms.read import ReadLimits, match_files
 from transforms.storage import file_paths, filesystem, manifest_path, manifests_to_replace
 from transforms.storage.manifests import manifests
@@ -91,7 +91,7 @@ def _messages(options: RunOptions) -> MessageSettings:
     rounds = None
     if options.drain:
         seconds = options.lease_seconds * _ROUND_OF_LEASE
-        rounds = RoundLimits(seconds=seconds, idle_seconds=options.idle_seconds)
+        rounds = DrainLimits(seconds=seconds, idle_seconds=options.idle_seconds)
     return MessageSettings(
         options.input_subscription,
         options.input_topic,

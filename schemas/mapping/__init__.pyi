@@ -5,7 +5,7 @@ from .file import needs_provider as needs_provider
 from .file import parse_mapping as parse_mapping
 from .normalise import MAX_LABEL as MAX_LABEL
 from .normalise import OVERLONG as OVERLONG
-from .normalise import norm as norm
+from .normalise import normalise_label as normalise_label
 from .normalise import provider_key as provider_key
 from .normalise import spellings as spellings
 from .problems import describe as describe

@@ -13,7 +13,7 @@ from typing import Final, Literal, NamedTuple, TypeGuard, cast
 
 import yaml
 
-from schemas.mapping.normalise import MAX_LABEL, OVERLONG, norm, provider_key
+from schemas.mapping.normalise import MAX_LABEL, OVERLONG, normalise_label, provider_key
 from schemas.mapping.problems import MappingError, Problem, nearest
 
 VALUES: Final = (
@@ -62,7 +62,7 @@ class Entry(NamedTuple):
     @property
     def key(self) -> str:
         """What is compared: the normalised label, or the code or boolean as it is."""
-        return norm(self.text) if self.kind == "label" else self.text
+        return normalise_label(self.text) if self.kind == "label" else self.text
 
 
 class Provider(NamedTuple):
@@ -201,7 +201,7 @@ class _Reader:
         """
         for entry in self.entries:
             if entry.kind == "code":
-                label = self._claims.get((entry.provider, "label", norm(entry.text)))
+                label = self._claims.get((entry.provider, "label", normalise_label(entry.text)))
                 if label is not None and label.value != entry.value:
                     self._conflict(entry, label, f"providers.{entry.provider}.codes")
 
@@ -218,7 +218,7 @@ class _Reader:
         text = node.value if _is_plain_integer(node) else self._text(node, path)
         if text is None:
             return None
-        text, key, line = text.strip(), norm(text), _line(node)
+        text, key, line = text.strip(), normalise_label(text), _line(node)
         if not key:
             self._problem(line, path, f'"{text}" is empty once punctuation is gone')
         elif key == OVERLONG:

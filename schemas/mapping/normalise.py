@@ -64,7 +64,7 @@ class _Cleaner(dict[int, str]):
         return cleaned
 
 
-def norm(text: str) -> str:
+def normalise_label(text: str) -> str:
     """Normalises a text, so that spellings of one status become equal.
 
     Compatibility forms are unified (NFKC); white space, `_`, `-`, `.`, `/` and dashes become
@@ -135,7 +135,7 @@ def _known_provider_key(name: str) -> str:
 
 
 def _provider_key(name: str) -> str:
-    folded = norm(name)
+    folded = normalise_label(name)
     return folded if folded.isalnum() else "".join(c for c in folded if c.isalnum())
 
 

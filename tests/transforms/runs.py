@@ -7,8 +7,8 @@ from functools import cache
 from typing import Any
 
 from schemas.mapping.tables import load_mapping
-from transforms.blocks.block import NO_CONTEXT, RawBlock, Receipt
-from transforms.blocks.ledger import Books, InputBooks
+from transforms.blocks.block import NO_CONTEXT, PendingAcks, RawBlock
+from transforms.blocks.ledger import InputLedger, Ledger
 from transforms.derive.derive_job_status import derive_batch
 from transforms.derive.rules import Deriver
 from transforms.encode.encode_avro import BlockEncoder, Codec, EncodedBlock
@@ -67,16 +67,16 @@ def encoded_block(raw: RawBlock, codec: Codec = "deflate") -> list[EncodedBlock]
     ]
 
 
-def stage(run: CommitSettings, payloads: list[bytes], bundles: int = 2) -> Books:
+def stage(run: CommitSettings, payloads: list[bytes], bundles: int = 2) -> Ledger:
     """Stages a run of several bundles and gives its books, as the commit gets them."""
     stagers = [Stager(run) for _ in range(bundles)]
     for number, block in enumerate(encoded(tuple(payloads), run.codec)):
         stagers[number % bundles].add(block)
     size = sum(len(payload) + 1 for payload in payloads)
-    inputs = Books(inputs={SOURCE: InputBooks(bytes=size, end=size)})
-    records = [inputs.to_bytes(), Books().to_bytes()]
+    inputs = Ledger(inputs={SOURCE: InputLedger(bytes=size, end=size)})
+    records = [inputs.to_bytes(), Ledger().to_bytes()]
     records += [stager.finish().to_bytes() for stager in stagers]
-    return Books.merged(records)
+    return Ledger.merged(records)
 
 
 def run_once(run: CommitSettings, payloads: list[bytes]) -> None:
@@ -99,7 +99,7 @@ def message_block(number: int, events: int = 1, bad: int = 0, ignored: int = 0) 
         "projects/p/subscriptions/s",
         payloads,
         [0] * len(payloads),
-        receipt=Receipt("projects/p/subscriptions/s", ack_ids, 0),
+        pending_acks=PendingAcks("projects/p/subscriptions/s", ack_ids, 0),
     )
     (made,) = encoded_block(raw)
     return made

@@ -14,9 +14,9 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from schemas.errors import OutputError
 from tests.conftest import records_of
 from tests.transforms.runs import SOURCE, encoded, lines, message_block, settings
-from transforms.blocks.ledger import Books, InputBooks, packed
+from transforms.blocks.ledger import InputLedger, Ledger, packed
 from transforms.encode.encode_avro import EncodedBlock
-from transforms.pubsub.metrics import EventMeters
+from transforms.pubsub.metrics import EventMetrics
 from transforms.storage.manifests import manifests, pending_path
 from transforms.write.commit import CommitSettings, commit
 from transforms.write.stager import Stager
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("no_sync")
 
 PAYLOADS = tuple(lines(0, 30, bad=5))
 SIZE = sum(len(payload) + 1 for payload in PAYLOADS)
-INPUTS = Books(inputs={SOURCE: InputBooks(SIZE, SIZE)})
+INPUTS = Ledger(inputs={SOURCE: InputLedger(SIZE, SIZE)})
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_a_bundle_that_failed_half_way_leaves_nothing(run: CommitSettings) -> No
         stager.add(block)
     # The engine gave it up here, with its files open.
     good = bundle(run, encoded(PAYLOADS))
-    commit(run, Books.merged([INPUTS.to_bytes(), good]))
+    commit(run, Ledger.merged([INPUTS.to_bytes(), good]))
     assert_once(run)
 
 
@@ -72,14 +72,14 @@ def test_of_a_bundle_that_ran_several_times_one_counts(run: CommitSettings) -> N
     first, second = blocks[:15], blocks[15:]
     attempts = [bundle(run, first) for _ in range(3)]
     rest = [bundle(run, second) for _ in range(2)]
-    commit(run, Books.merged([INPUTS.to_bytes(), attempts[1], rest[0]]))
+    commit(run, Ledger.merged([INPUTS.to_bytes(), attempts[1], rest[0]]))
     assert_once(run)
 
 
 def test_a_bundle_that_is_counted_twice_stops_the_commit(run: CommitSettings) -> None:
     attempts = [bundle(run, encoded(PAYLOADS)) for _ in range(2)]
     with pytest.raises(Exception, match="the books do not close"):
-        commit(run, Books.merged([INPUTS.to_bytes(), *attempts]))
+        commit(run, Ledger.merged([INPUTS.to_bytes(), *attempts]))
     assert not records_of(run.output)
 
 
@@ -105,10 +105,10 @@ def _at_the_same_time(work: Callable[[], object], times: int = 4) -> list[BaseEx
 @pytest.mark.parametrize("attempt", range(5))
 def test_commits_at_the_same_time_are_one(run: CommitSettings, attempt: int) -> None:
     made = [INPUTS.to_bytes(), bundle(run, encoded(PAYLOADS))]
-    failures = _at_the_same_time(lambda: commit(run, Books.merged(made)))
+    failures = _at_the_same_time(lambda: commit(run, Ledger.merged(made)))
     # One that lost the race may say so; the engine tries it again, and finds it done.
     assert len(failures) < 4
-    commit(run, Books.merged(made))
+    commit(run, Ledger.merged(made))
     assert_once(run)
 
 
@@ -116,9 +116,9 @@ def test_commits_at_the_same_time_are_one(run: CommitSettings, attempt: int) -> 
 def test_panes_at_the_same_time_are_one(run: CommitSettings, attempt: int) -> None:
     elements = [packed([message_block(number, events=3)]) for number in range(4)]
     pane = settings(run.output, "pane", write_mode="append", from_messages=True)
-    failures = _at_the_same_time(lambda: commit_pane(pane, elements, EventMeters()))
+    failures = _at_the_same_time(lambda: commit_pane(pane, elements, EventMetrics()))
     assert len(failures) < 4
-    commit_pane(pane, elements, EventMeters())
+    commit_pane(pane, elements, EventMetrics())
     assert len(records_of(run.output)) == 12
     assert len(manifests(run.output)) == 1
     assert not Path(run.output, "_staging").exists()
@@ -129,7 +129,7 @@ def test_an_intent_that_was_cut_off_does_not_stand_for_a_pane(run: CommitSetting
     intent = Path(pending_path(pane.output, pane.run_id))
     intent.parent.mkdir(parents=True)
     intent.write_bytes(b'{"renames":[')
-    receipts = commit_pane(pane, [packed([message_block(1, events=3)])], EventMeters())
+    receipts = commit_pane(pane, [packed([message_block(1, events=3)])], EventMetrics())
     assert len(receipts) == 1
     assert len(records_of(pane.output)) == 3
 
@@ -145,7 +145,7 @@ def test_every_try_of_a_pane_makes_the_same_files(tmp_path: Path) -> None:
             from_messages=True,
             target_file_bytes=5_000,
         )
-        commit_pane(pane, order, EventMeters())
+        commit_pane(pane, order, EventMetrics())
         ((_, manifest),) = manifests(pane.output)
         made.append([(file.path, file.sha256) for file in manifest.files])
     assert len(made[0]) > 2

@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import pyarrow as pa
 
-from transforms.blocks.coder import crosses_steps
+from transforms.blocks.coder import with_block_coder
 
 Result = TypeVar("Result")
 
@@ -115,7 +115,7 @@ class InputNote:
     damage: str | None = None
 
 
-class Receipt(NamedTuple):
+class PendingAcks(NamedTuple):
     """What acknowledges the messages of a block, once what became of them is committed.
 
     Attributes:
@@ -130,7 +130,7 @@ class Receipt(NamedTuple):
     oldest: int
 
 
-@crosses_steps
+@with_block_coder
 @dataclass(frozen=True, slots=True)
 class RawBlock:
     """Payloads as they were read.
@@ -155,7 +155,7 @@ class RawBlock:
     note: InputNote | None = None
     contexts: list[Context] | None = None
     input: str | None = None
-    receipt: Receipt | None = None
+    pending_acks: PendingAcks | None = None
 
     @property
     def size(self) -> int:
@@ -163,7 +163,7 @@ class RawBlock:
         return sum(map(len, self.payloads))
 
 
-@crosses_steps
+@with_block_coder
 @dataclass(frozen=True, slots=True)
 class EventBlock:
     """The job events of a block as columns, one row an event, and what was not an event.
@@ -194,7 +194,7 @@ class EventBlock:
     span: Span | None = None
     note: InputNote | None = None
     input: str | None = None
-    receipt: Receipt | None = None
+    pending_acks: PendingAcks | None = None
 
     @property
     def size(self) -> int:

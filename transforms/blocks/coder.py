@@ -41,7 +41,7 @@ class BlockCoder(beam.coders.Coder):
         return False
 
 
-def crosses_steps(kind: type[Block]) -> type[Block]:
+def with_block_coder(kind: type[Block]) -> type[Block]:
     """Makes BlockCoder the coder of a type of blocks."""
     beam.coders.registry.register_coder(kind, BlockCoder)
     return kind

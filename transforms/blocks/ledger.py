@@ -13,13 +13,13 @@ import msgspec
 from msgspec import Struct, field
 
 from schemas.counts import Counts, add_tallies, total
-from transforms.blocks.block import InputNote, Receipt, Span
+from transforms.blocks.block import InputNote, PendingAcks, Span
 from transforms.blocks.unmapped import UnmappedState, UnmappedTally
 
 Value = TypeVar("Value")
 
 
-class InputBooks(Struct):
+class InputLedger(Struct):
     """What is known of one input.
 
     Attributes:
@@ -75,7 +75,7 @@ class StagedFile(Struct):
     sha256: str
 
 
-class Books(Struct):
+class Ledger(Struct):
     """The books of a block, a bundle or a run. Counts are of events.
 
     Attributes:
@@ -108,29 +108,29 @@ class Books(Struct):
     by_error_code: dict[str, int] = field(default_factory=dict)
     unmapped: UnmappedTally = field(default_factory=UnmappedTally)
     unreadable_timestamps: int = 0
-    inputs: dict[str, InputBooks] = field(default_factory=dict)
+    inputs: dict[str, InputLedger] = field(default_factory=dict)
     files: list[StagedFile] = field(default_factory=list)
-    receipts: list[Receipt] = field(default_factory=list)
+    receipts: list[PendingAcks] = field(default_factory=list)
 
-    def merge(self, other: Books) -> None:
+    def merge(self, other: Ledger) -> None:
         """Adds other books to these."""
         add_tallies(self, other)
         self.unmapped.merge(other.unmapped)
-        for path, books in other.inputs.items():
-            self._merge_input(path, books)
+        for path, ledger in other.inputs.items():
+            self._merge_input(path, ledger)
         self.files.extend(other.files)
         self.receipts.extend(other.receipts)
 
     def account_for(self, path: str, span: Span | None, note: InputNote | None) -> None:
         """Takes down what a block says of the input it came from."""
         if span is not None:
-            self.inputs.setdefault(path, InputBooks()).add_span(span)
+            self.inputs.setdefault(path, InputLedger()).add_span(span)
         if note is not None:
-            mine = self.inputs.setdefault(note.path, InputBooks())
+            mine = self.inputs.setdefault(note.path, InputLedger())
             mine.end, mine.damage = note.end, note.damage
 
-    def _merge_input(self, path: str, theirs: InputBooks) -> None:
-        mine = self.inputs.setdefault(path, InputBooks())
+    def _merge_input(self, path: str, theirs: InputLedger) -> None:
+        mine = self.inputs.setdefault(path, InputLedger())
         mine.bytes += theirs.bytes
         # Where they differ, the input became shorter while it was read.
         mine.end = min((end for end in (mine.end, theirs.end) if end is not None), default=None)
@@ -171,8 +171,8 @@ class Books(Struct):
             for counted in tallies:
                 if counted != count:
                     faults.append(f"{output}: {count} records were made, but {counted} counted")
-        for path, books in sorted(self.inputs.items()):
-            fault = books.fault()
+        for path, ledger in sorted(self.inputs.items()):
+            fault = ledger.fault()
             if fault is not None:
                 faults.append(f"{path}: {fault}")
         return faults
@@ -182,17 +182,17 @@ class Books(Struct):
         return packed(self)
 
     @staticmethod
-    def from_bytes(data: bytes) -> Books:
+    def from_bytes(data: bytes) -> Ledger:
         """Reads what `to_bytes` wrote."""
-        return unpacked(data, Books)
+        return unpacked(data, Ledger)
 
     @staticmethod
-    def merged(records: Iterable[bytes]) -> Books:
+    def merged(records: Iterable[bytes]) -> Ledger:
         """The books of a run out of those of its bundles."""
-        books = Books()
+        ledger = Ledger()
         for record in records:
-            books.merge(Books.from_bytes(record))
-        return books
+            ledger.merge(Ledger.from_bytes(record))
+        return ledger
 
 
 def packed(value: Any) -> bytes:

@@ -8,25 +8,25 @@ from __future__ import annotations
 
 from typing import Final, Literal, NamedTuple
 
-from schemas.mapping import OVERLONG, VALUES, Mapping, Rule, Table, norm, spellings
+from schemas.mapping import OVERLONG, VALUES, Mapping, Rule, Table, normalise_label, spellings
 from transforms.derive.source_value import (
     Part,
     Parts,
     compact,
     decode_string,
+    has_content,
     is_looked_into,
     labels_of,
     number_code,
     parts,
-    says_something,
     speaking,
     text_of,
 )
 from transforms.json import kind_of
 
 UNMAPPED: Final = "unmapped_value"
-NORMALISED_UNMAPPED: Final = norm(UNMAPPED)
-MEMBERS: Final = {norm(value): value for value in VALUES if value != UNMAPPED}
+NORMALISED_UNMAPPED: Final = normalise_label(UNMAPPED)
+MEMBERS: Final = {normalise_label(value): value for value in VALUES if value != UNMAPPED}
 """The members that a `value` can give, by their normalised text."""
 
 _STRENGTH: Final = ("given", "provider_rule", "global_rule")
@@ -68,7 +68,7 @@ class Step(NamedTuple):
     rule: Rule | None = None
 
 
-class Search:
+class RuleLookup:
     """Looks things up for one provider.
 
     Args:
@@ -230,7 +230,7 @@ class Search:
 
     def _pair(self, members: Parts, where: str, depth: int, scope: Scope) -> Hit | None:
         """An object with a `source_value` is read as the job's status itself is."""
-        source = next((part for part in members.source if says_something(part.json)), None)
+        source = next((part for part in members.source if has_content(part.json)), None)
         value = next((part for part in members.value if kind_of(part.json) == "string"), None)
         given = "" if value is None else decode_string(value.json)
         hit: Hit | None = None
@@ -238,11 +238,11 @@ class Search:
         if source is not None:
             hit = self.source(source.json, self._path(where, f".{source.key}"), depth + 1, scope)
             text = text_of(source.json, depth + 1) if hit is None else hit.text
-        member = MEMBERS.get(norm(given))
+        member = MEMBERS.get(normalise_label(given))
         if member is not None:
             self.note(self._path(where, ".value"), f"the value {member} is given, and decides")
             return Hit(member, "given", text)
-        if source is None and scope != "own" and norm(given) != NORMALISED_UNMAPPED:
+        if source is None and scope != "own" and normalise_label(given) != NORMALISED_UNMAPPED:
             return self.text(given, self._path(where, ".value"), "shared")
         return hit
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 from sys import getsizeof
 from typing import Final, Generic, NamedTuple, TypeVar
 
-from schemas.mapping import Mapping, norm, spellings
-from transforms.derive.lookup import MEMBERS, NORMALISED_UNMAPPED, UNMAPPED, Hit, Search, Step
+from schemas.mapping import Mapping, normalise_label, spellings
+from transforms.derive.lookup import MEMBERS, NORMALISED_UNMAPPED, UNMAPPED, Hit, RuleLookup, Step
 from transforms.derive.source_value import (
     MAX_TEXT,
     compact,
     decode_string,
-    says_something,
-    speaking_part,
+    has_content,
+    representative_part,
     text_of,
 )
 from transforms.json import kind_of
@@ -79,12 +79,12 @@ def derive(
     Returns:
         The status. Never raises on input as described.
     """
-    search = Search(mapping, provider, trace)
+    search = RuleLookup(mapping, provider, trace)
     source = _look_at(search, source_value_type, source_value_json)
     return _decide(search, source, event_type, given_value, legacy_status)
 
 
-def _look_at(search: Search, kind: str, json_text: str | None) -> _Source:
+def _look_at(search: RuleLookup, kind: str, json_text: str | None) -> _Source:
     if json_text is None or kind in ("missing", "null"):
         search.note("source_value", kind)
         return _Source(None, None, False)
@@ -94,16 +94,16 @@ def _look_at(search: Search, kind: str, json_text: str | None) -> _Source:
     hit = search.source(json, "source_value")
     if hit is not None:
         return _Source(hit, hit.text[:MAX_TEXT], True)
-    part = speaking_part(json)
+    part = representative_part(json)
     if part is not None:
         return _Source(None, text_of(part, depth=2)[:MAX_TEXT], True)
-    says = says_something(json)
+    says = has_content(json)
     if not says:
         search.note("source_value", "says nothing")
     return _Source(None, compact(json)[:MAX_TEXT], says)
 
 
-def _look_at_text(search: Search, text: str) -> _Source:
+def _look_at_text(search: RuleLookup, text: str) -> _Source:
     hit = search.text(text, "source_value", "both")
     if hit is not None:
         return _Source(hit, hit.text[:MAX_TEXT], True)
@@ -114,21 +114,21 @@ def _look_at_text(search: Search, text: str) -> _Source:
 
 
 def _decide(
-    search: Search,
+    search: RuleLookup,
     source: _Source,
     event_type: str | None,
     given_value: str | None,
     legacy_status: str | None,
 ) -> Derived:
     text = source.text
-    key = norm(given_value) if given_value else ""
+    key = normalise_label(given_value) if given_value else ""
     if key in MEMBERS:
         search.note("value", f"the value {MEMBERS[key]} is given, and decides")
         return Derived(MEMBERS[key], text, "value", "given")
     if source.says:
         return _derived(source.hit, text, "source_value")
     for where, words in (("value", given_value), ("status", legacy_status)):
-        words_key = key if where == "value" else norm(words or "")
+        words_key = key if where == "value" else normalise_label(words or "")
         if words is None or not words_key:
             search.note(where, "missing" if words is None else "says nothing")
         elif where == "status" or words_key != NORMALISED_UNMAPPED:
@@ -186,7 +186,7 @@ def unmapped_key(
     if derived_from == "source_value":
         return provider, source_value or ""
     text = given_value if derived_from == "value" else legacy_status
-    if text is None or (derived_from == "value" and norm(text) == NORMALISED_UNMAPPED):
+    if text is None or (derived_from == "value" and normalise_label(text) == NORMALISED_UNMAPPED):
         return None
     return None, text
 
@@ -255,7 +255,7 @@ class Deriver:
         known = self._results.get(key)
         if known is not None:
             return known
-        search = Search(self.mapping, provider)
+        search = RuleLookup(self.mapping, provider)
         text = (source_value_type, source_value_json)
         source = self._sources.get(text) or self._sources.get((provider, *text))
         is_new = source is None

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from schemas.mapping import norm
+from schemas.mapping import normalise_label
 
 MAX_DEPTH: Final = 4
 """How deep containers are looked into, the outermost being 1."""
@@ -104,7 +104,7 @@ def is_looked_into(json: bytes, depth: int) -> bool:
     return depth <= MAX_DEPTH and (len(json) <= MAX_COMMAS or json.count(b",") <= MAX_COMMAS)
 
 
-def says_something(json: bytes) -> bool:
+def has_content(json: bytes) -> bool:
     """Whether there is a number, a boolean or a string that is not blank anywhere in a value.
 
     The keys of objects say nothing by themselves.
@@ -118,7 +118,8 @@ def says_something(json: bytes) -> bool:
             if token != b"n":
                 return True
         elif match[1] is None and (
-            _PLAIN.fullmatch(token) or (not _BLANK.fullmatch(token) and norm(decode_string(token)))
+            _PLAIN.fullmatch(token)
+            or (not _BLANK.fullmatch(token) and normalise_label(decode_string(token)))
         ):
             return True
     return False
@@ -137,7 +138,7 @@ def speaking(json: bytes) -> list[Element]:
     return [
         Element(first, element, count)
         for element, (first, count) in found.items()
-        if says_something(element) and not _is_workday_id(element)
+        if has_content(element) and not _is_workday_id(element)
     ]
 
 
@@ -219,11 +220,11 @@ def text_of(json: bytes, depth: int = 1) -> str:
     """
     if json[0] == ord('"'):
         return decode_string(json)
-    part = speaking_part(json, depth)
+    part = representative_part(json, depth)
     return compact(json) if part is None else text_of(part, depth + 1)
 
 
-def speaking_part(json: bytes, depth: int = 1) -> bytes | None:
+def representative_part(json: bytes, depth: int = 1) -> bytes | None:
     """Returns the part of a value that the value's text is taken from; it says something.
 
     Args:
@@ -262,4 +263,4 @@ def _speaking_element(json: bytes) -> bytes | None:
 def _speaking_label(json: bytes) -> bytes | None:
     members = parts(json)
     candidates = members.source + members.value if members.source else labels_of(members)
-    return next((part.json for part in candidates if says_something(part.json)), None)
+    return next((part.json for part in candidates if has_content(part.json)), None)

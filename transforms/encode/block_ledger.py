@@ -10,37 +10,37 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.counts import Counts, add_counts
-from transforms.blocks import Books, EventBlock, cut
+from transforms.blocks import EventBlock, Ledger, cut
 from transforms.derive import unmapped_key
 
 _MICROSECONDS_OF_DAY = 24 * 3600 * 1_000_000
 
 
-def books_of(block: EventBlock) -> Books:
+def ledger_of(block: EventBlock) -> Ledger:
     """The books of a block: what it read and what it says, before anything is written."""
-    books = Books(
+    ledger = Ledger(
         read=block.read,
         ignored_by_type=block.ignored,
         by_error_code=dict(Counter(each.code for each in block.rejections)),
         unreadable_timestamps=block.unreadable_timestamps,
-        receipts=[] if block.receipt is None else [block.receipt],
+        receipts=[] if block.pending_acks is None else [block.pending_acks],
     )
-    books.account_for(block.input or block.source, block.span, block.note)
+    ledger.account_for(block.input or block.source, block.span, block.note)
     if not block.events.num_rows:
-        return books
+        return ledger
     status = block.events.column("job_status")
     value, kind, derivation = (
         _named(status.dictionary.field(name)).through(status.indices.to_numpy())
         for name in ("value", "source_value_type", "derivation")
     )
-    books.by_value = value.counts()
-    books.by_source_value_type = kind.counts()
-    books.by_derivation = derivation.counts()
-    books.by_provider = _named(block.events.column("provider")).table(value)
-    books.by_day = _by_day(block.events.column("event_time"))
-    if "unmapped" in books.by_derivation:
-        _tally_unmapped(books, block)
-    return books
+    ledger.by_value = value.counts()
+    ledger.by_source_value_type = kind.counts()
+    ledger.by_derivation = derivation.counts()
+    ledger.by_provider = _named(block.events.column("provider")).table(value)
+    ledger.by_day = _by_day(block.events.column("event_time"))
+    if "unmapped" in ledger.by_derivation:
+        _tally_unmapped(ledger, block)
+    return ledger
 
 
 class _Names(NamedTuple):
@@ -95,7 +95,7 @@ def _by_day(times: pa.Array) -> Counts:
     return by_day | {"null": times.null_count} if times.null_count else by_day
 
 
-def _tally_unmapped(books: Books, block: EventBlock) -> None:
+def _tally_unmapped(ledger: Ledger, block: EventBlock) -> None:
     columns = [block.events.column(name) for name in ("job_status", "provider", "legacy_status")]
     distinct, *words = (each.dictionary for each in columns)
     indices = [each.indices.to_numpy() for each in columns]
@@ -116,4 +116,4 @@ def _tally_unmapped(books: Books, block: EventBlock) -> None:
             legacy_statuses[legacy_status],
         )
         if key is not None:
-            books.unmapped.add(*key, count)
+            ledger.unmapped.add(*key, count)

@@ -17,9 +17,9 @@ import pyarrow.compute as pc
 from isal import isal_zlib
 
 from schemas.avro import listed_values, record_schema
-from transforms.blocks import Books, EventBlock, crosses_steps, isolating
+from transforms.blocks import EventBlock, Ledger, isolating, with_block_coder
 from transforms.encode.avro_columns import encode_records
-from transforms.encode.block_ledger import books_of
+from transforms.encode.block_ledger import ledger_of
 from transforms.encode.dead_letters import PayloadPolicy, dead_letters, encoded_dead_letters
 from transforms.local import Progress
 
@@ -43,7 +43,7 @@ class AvroBlock:
     data: bytes
 
 
-@crosses_steps
+@with_block_coder
 @dataclass(frozen=True, slots=True)
 class EncodedBlock:
     """What a block has become.
@@ -56,7 +56,7 @@ class EncodedBlock:
 
     records: AvroBlock | None
     dead_letters: AvroBlock | None
-    books: Books
+    ledger: Ledger
 
     @property
     def size(self) -> int:
@@ -67,7 +67,7 @@ class EncodedBlock:
     def progress(self) -> Progress:
         """What it adds to what was done."""
         dead_letters = 0 if self.dead_letters is None else self.dead_letters.count
-        return Progress(events=self.books.read, dead_letters=dead_letters)
+        return Progress(events=self.ledger.read, dead_letters=dead_letters)
 
 
 class BlockEncoder:
@@ -92,7 +92,7 @@ class BlockEncoder:
         return EncodedBlock(
             self._records(block) if block.payloads else None,
             self._dead_letters(block) if block.rejections else None,
-            books_of(block),
+            ledger_of(block),
         )
 
     def _records(self, block: EventBlock) -> AvroBlock:

@@ -70,21 +70,21 @@ def spans_of(parts: Sequence[Raw], whole: bytes) -> tuple[NDArray[np.int64], NDA
     )
 
 
-def covering_invalid_utf8(text: bytes) -> bytes:
+def mask_invalid_utf8(text: bytes) -> bytes:
     """Puts a question mark in place of each byte that is not valid UTF-8."""
     if text.isascii():
         return text
     return text.decode("utf-8", "surrogateescape").encode("utf-8", "replace")
 
 
-def covering_depth(text: bytes, limit: int) -> bytes:
+def mask_depth(text: bytes, limit: int) -> bytes:
     """Puts a zero and spaces in place of each array and object that is nested too deep."""
     if not may_be_deeper(text, limit):
         return text
     return _covered(text, _too_deep(text, limit), lambda size: b"0".ljust(size))
 
 
-def covering_lone_surrogates(text: bytes) -> bytes:
+def mask_lone_surrogates(text: bytes) -> bytes:
     """Puts another escape in place of each that is half of a surrogate pair without the other."""
     if rb"\u" not in text:
         return text

@@ -31,7 +31,7 @@ class WorkerError(RuntimeError):
 
 
 @contextmanager
-def carried_to_launcher() -> Iterator[None]:
+def preserve_error_type() -> Iterator[None]:
     """Turns a JobStatusError that leaves the block into one whose text says all of it."""
     try:
         yield
@@ -41,7 +41,7 @@ def carried_to_launcher() -> Iterator[None]:
         raise WorkerError(f"{error.message} [job-status {kind} {packed}]") from error
 
 
-def carried_error(text: str) -> JobStatusError | None:
+def preserved_error(text: str) -> JobStatusError | None:
     """Finds the error in the text of what an engine raised, or None if it holds none."""
     found = _MARK.findall(text)
     if not found:

@@ -32,7 +32,7 @@ _RUN = 32
 few that they stay in the processor's cache, and what is made of them needs no new memory."""
 
 
-def add_ordinary(
+def add_batch(
     payloads: Sequence[bytes],
     offsets: Sequence[int],
     contexts: Sequence[Context],
@@ -74,13 +74,13 @@ def _add_part(
     for position, event_type in _unwanted(envelopes, jobs, contexts, accepts):
         rows.ignore(event_type)
         jobs[position] = None
-    raws = [b"" if job is None else bytes(job.job_status) for job in jobs]
-    for position in chain(_without_job_fields(jobs), _with_wrong_status(raws, rows)):
+    raw_statuses = [b"" if job is None else bytes(job.job_status) for job in jobs]
+    for position in chain(_without_job_fields(jobs), _with_wrong_status(raw_statuses, rows)):
         others.append(position)
         jobs[position] = None
     taken = [job is not None for job in jobs]
     rows.texts.add_part(list(filter(None, compress(envelopes, taken))), list(filter(None, jobs)))
-    rows.status_indices.extend(map(rows.statuses.__getitem__, compress(raws, taken)))
+    rows.status_indices.extend(map(rows.statuses.__getitem__, compress(raw_statuses, taken)))
     rows.payloads.extend(compress(payloads, taken))
     rows.offsets.extend(compress(offsets, taken))
     rows.contexts.extend(compress(contexts, taken))
@@ -151,10 +151,10 @@ def _without_job_fields(jobs: Sequence[Job | None]) -> Iterator[int]:
     return compress(range(len(jobs)), map(eq, jobs, repeat(NO_JOB_FIELDS)))
 
 
-def _with_wrong_status(raws: Sequence[bytes], rows: Rows) -> list[int]:
+def _with_wrong_status(raw_statuses: Sequence[bytes], rows: Rows) -> list[int]:
     """Takes the distinct statuses apart; the positions of those of a type that none can have."""
     wrong = set()
-    for raw in dict.fromkeys(raws):
+    for raw in dict.fromkeys(raw_statuses):
         if raw not in rows.statuses:
             try:
                 rows.add_status(raw)
@@ -162,4 +162,4 @@ def _with_wrong_status(raws: Sequence[bytes], rows: Rows) -> list[int]:
                 wrong.add(raw)
     if not wrong:
         return []
-    return [position for position, raw in enumerate(raws) if raw in wrong]
+    return [position for position, raw in enumerate(raw_statuses) if raw in wrong]

@@ -11,10 +11,10 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from transforms.json import (
-    covering_depth,
-    covering_invalid_utf8,
-    covering_lone_surrogates,
     depth,
+    mask_depth,
+    mask_invalid_utf8,
+    mask_lone_surrogates,
     may_be_deeper,
 )
 
@@ -49,20 +49,20 @@ def fault_of(text: bytes) -> Fault | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Cover:
+class Mask:
     """A payload with faults, and stage by stage the same with one kind of them covered up."""
 
     stages: list[bytes]
     offset: int
 
     @staticmethod
-    def of(payload: bytes, offset: int) -> Cover:
+    def of(payload: bytes, offset: int) -> Mask:
         """Covers up the faults of a payload that begins at an offset of the source."""
         stages = [payload]
-        stages.append(covering_invalid_utf8(stages[-1]))
-        stages.append(covering_depth(stages[-1], MAX_DEPTH))
-        stages.append(covering_lone_surrogates(stages[-1]))
-        return Cover(stages, offset)
+        stages.append(mask_invalid_utf8(stages[-1]))
+        stages.append(mask_depth(stages[-1], MAX_DEPTH))
+        stages.append(mask_lone_surrogates(stages[-1]))
+        return Mask(stages, offset)
 
     def fault(self, start: int, end: int) -> Fault | None:
         """What is wrong with a part of the source, if anything."""

@@ -31,7 +31,7 @@ from transforms.parse.fields import (
     job_of,
     text_of,
 )
-from transforms.parse.masking import LONE_SURROGATE, Cover, Fault, fault_of
+from transforms.parse.masking import LONE_SURROGATE, Fault, Mask, fault_of
 from transforms.parse.raw_status import StatusText, WrongTypeError, status_text
 from transforms.parse.text_columns import TextColumns
 from transforms.read import too_large
@@ -86,7 +86,7 @@ class Elements:
     end: int
     context: Context
     are_jobs: bool
-    cover: Cover | None = None
+    cover: Mask | None = None
 
 
 @dataclass(slots=True)
@@ -273,7 +273,7 @@ class EventFinder:
         self, fault: Fault, payload: bytes, offset: int, context: Context, rows: Rows
     ) -> None:
         """Rejects a payload with a fault; of a page or an array, only the elements that have it."""
-        cover = Cover.of(payload, offset)
+        cover = Mask.of(payload, offset)
         covered = cover.stages[-1]
         if covered == payload:
             rows.reject(fault.code, fault.message, payload, offset, context)

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from transforms.blocks import BLOCK_BYTES, NO_CONTEXT, Context, EventBlock, RawBlock, log_bug
-from transforms.parse.batch import add_ordinary
+from transforms.parse.batch import add_batch
 from transforms.parse.event_id import event_ids
 from transforms.parse.fields import filled
 from transforms.parse.one_by_one import STEP, EventFinder, Rows
@@ -131,7 +131,11 @@ class EventParser:
                 held = parsed
         if held is not None:
             yield replace(
-                held, span=block.span, note=block.note, input=block.input, receipt=block.receipt
+                held,
+                span=block.span,
+                note=block.note,
+                input=block.input,
+                pending_acks=block.pending_acks,
             )
 
     def _rows(self, block: RawBlock, contexts: list[Context]) -> Iterator[Rows]:
@@ -161,7 +165,7 @@ class EventParser:
         """The ordinary payloads, and the positions of the others: all, should a bug meet one."""
         rows = Rows()
         try:
-            return rows, add_ordinary(payloads, offsets, contexts, self._event_types, rows)
+            return rows, add_batch(payloads, offsets, contexts, self._event_types, rows)
         except Exception as error:
             log_bug(STEP, error)
             return Rows(), list(range(len(payloads)))

@@ -1,10 +1,10 @@
 from .acknowledge import Acknowledge as Acknowledge
-from .client import AwayError as AwayError
+from .client import PubSubUnavailableError as PubSubUnavailableError
 from .client import Subscription as Subscription
 from .client import check_installed as check_installed
 from .client import checked_name as checked_name
-from .drain import RoundLimits as RoundLimits
-from .metrics import EventMeters as EventMeters
+from .drain import DrainLimits as DrainLimits
+from .metrics import EventMetrics as EventMetrics
 from .pull import PullSettings as PullSettings
 from .read_pubsub import ReadPubSub as ReadPubSub
 from .read_pubsub import reads_by_itself as reads_by_itself

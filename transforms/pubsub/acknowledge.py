@@ -7,10 +7,10 @@ import time
 
 import apache_beam as beam
 
-from transforms.blocks import Receipt
-from transforms.local import Lifeline, Progress, carried_to_launcher
-from transforms.pubsub.client import AwayError, Subscription, batches
-from transforms.pubsub.metrics import AcknowledgeMeters
+from transforms.blocks import PendingAcks
+from transforms.local import Lifeline, Progress, preserve_error_type
+from transforms.pubsub.client import PubSubUnavailableError, Subscription, batches
+from transforms.pubsub.metrics import AcknowledgeMetrics
 from transforms.pubsub.pull import Backoff
 
 _LOGGER = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ def acknowledge(subscription: Subscription, ack_ids: list[str], patience_seconds
         while True:
             try:
                 subscription.acknowledge(batch)
-            except AwayError as error:
+            except PubSubUnavailableError as error:
                 wait = backoff.next()
                 if time.monotonic() + wait > end:
                     _LOGGER.error(
@@ -62,25 +62,25 @@ class _Acknowledge(beam.DoFn):
 
     def setup(self) -> None:
         self._subscriptions: dict[str, Subscription] = {}
-        self._meters = AcknowledgeMeters()
+        self._metrics = AcknowledgeMetrics()
 
     def start_bundle(self) -> None:
         self._ack_ids: dict[str, list[str]] = {}
 
-    def process(self, receipt: Receipt) -> None:
-        receipt = Receipt(*receipt)
-        if receipt.ack_ids:
-            self._ack_ids.setdefault(receipt.subscription, []).extend(receipt.ack_ids)
-        self._meters.committed(receipt)
+    def process(self, pending_acks: PendingAcks) -> None:
+        pending_acks = PendingAcks(*pending_acks)
+        if pending_acks.ack_ids:
+            self._ack_ids.setdefault(pending_acks.subscription, []).extend(pending_acks.ack_ids)
+        self._metrics.committed(pending_acks)
 
     def finish_bundle(self) -> None:
-        with carried_to_launcher():
+        with preserve_error_type():
             for name, ack_ids in self._ack_ids.items():
                 subscription = self._subscriptions.get(name)
                 if subscription is None:
                     subscription = self._subscriptions[name] = Subscription(name)
                 left = acknowledge(subscription, ack_ids, self._patience_seconds)
-                self._meters.acknowledged(len(ack_ids) - left, left)
+                self._metrics.acknowledged(len(ack_ids) - left, left)
                 if self._lifeline is not None:
                     self._lifeline.tell(Progress(acknowledged=len(ack_ids) - left))
 

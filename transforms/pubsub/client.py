@@ -26,7 +26,7 @@ _NAME = re.compile(r"projects/[^/]+/(subscriptions|topics)/[^/]+")
 _EMULATOR = "PUBSUB_EMULATOR_HOST"
 
 
-class AwayError(Exception):
+class PubSubUnavailableError(Exception):
     """The server cannot answer now, or is cut off; the same call may go through later."""
 
 
@@ -233,7 +233,7 @@ def _sorted_errors(name: str) -> Iterator[None]:
     try:
         yield
     except away as error:
-        raise AwayError(type(error).__name__) from error
+        raise PubSubUnavailableError(type(error).__name__) from error
     except exceptions.NotFound as error:
         raise InputError(
             f"there is no subscription {name}", "create it first, or check its name"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from schemas.errors import InputError
 from transforms.blocks import RawBlock
-from transforms.pubsub.client import AwayError
+from transforms.pubsub.client import PubSubUnavailableError
 from transforms.pubsub.messages import BlockBuilder, Message
 from transforms.pubsub.pull import STOP_LOOK_SECONDS, Backoff, Puller, PullSettings
 
@@ -20,7 +20,7 @@ _PATIENCE_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
-class RoundLimits:
+class DrainLimits:
     """When a bounded pull is over; a message that comes in the same pull is still taken.
 
     Attributes:
@@ -51,7 +51,7 @@ class PullRound:
     """
 
     def __init__(
-        self, puller: Puller, builder: BlockBuilder, settings: PullSettings, limits: RoundLimits
+        self, puller: Puller, builder: BlockBuilder, settings: PullSettings, limits: DrainLimits
     ) -> None:
         self._puller = puller
         self._builder = builder
@@ -84,7 +84,7 @@ class PullRound:
                         count(messages)
                         self._take(messages)
                         yield from self._builder.add(messages)
-            except AwayError as error:
+            except PubSubUnavailableError as error:
                 if self._messages:
                     break
                 if time.monotonic() - heard > _PATIENCE_SECONDS:

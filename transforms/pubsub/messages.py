@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
-from transforms.blocks import BLOCK_BYTES, Context, MessageInfo, RawBlock, Receipt, Rejection
-from transforms.read import BYTE_ORDER_MARK, PEEK_BYTES, shape_of, too_large
+from transforms.blocks import BLOCK_BYTES, Context, MessageInfo, PendingAcks, RawBlock, Rejection
+from transforms.read import BYTE_ORDER_MARK, PEEK_BYTES, detect_file_format, too_large
 
 STEP = "ReadPubSub"
 
@@ -110,7 +110,7 @@ class BlockBuilder:
             self._offsets,
             rejections=self._rejections,
             contexts=self._contexts,
-            receipt=Receipt(self._subscription, self._ack_ids, self._oldest),
+            pending_acks=PendingAcks(self._subscription, self._ack_ids, self._oldest),
         )
         self._clear()
         return block
@@ -127,7 +127,7 @@ def payloads_of(data: bytes) -> Iterator[tuple[bytes, int]]:
     payload = payload.rstrip(_WHITE)
     if not payload:
         return
-    if b"\n" not in payload or shape_of(payload[:PEEK_BYTES]) == "document":
+    if b"\n" not in payload or detect_file_format(payload[:PEEK_BYTES]) == "document":
         yield payload, offset
         return
     for line in payload.split(b"\n"):

@@ -6,14 +6,14 @@ import time
 
 from apache_beam.metrics import Metrics
 
-from transforms.blocks import Books, Receipt
+from transforms.blocks import Ledger, PendingAcks
 from transforms.local import Lifeline, Progress
 from transforms.pubsub.messages import Message
 
 NAMESPACE = "job_status"
 
 
-class EventMeters:
+class EventMetrics:
     """Counts events by what became of them, once for a bundle or a pane."""
 
     def __init__(self) -> None:
@@ -22,15 +22,15 @@ class EventMeters:
         self._dead_lettered = Metrics.counter(NAMESPACE, "events_dead_lettered")
         self._ignored = Metrics.counter(NAMESPACE, "events_ignored")
 
-    def count(self, books: Books) -> None:
+    def count(self, ledger: Ledger) -> None:
         """Adds what books say."""
-        self._read.inc(books.read)
-        self._written.inc(books.written)
-        self._dead_lettered.inc(books.dead_lettered)
-        self._ignored.inc(books.ignored)
+        self._read.inc(ledger.read)
+        self._written.inc(ledger.written)
+        self._dead_lettered.inc(ledger.dead_lettered)
+        self._ignored.inc(ledger.ignored)
 
 
-class PullMeters:
+class PullMetrics:
     """Counts messages that were pulled.
 
     Args:
@@ -51,7 +51,7 @@ class PullMeters:
             self._age.update(_age_ms(min(message.info.publish_time for message in messages)))
 
 
-class AcknowledgeMeters:
+class AcknowledgeMetrics:
     """Counts messages that are committed, and whether they could be acknowledged."""
 
     def __init__(self) -> None:
@@ -59,9 +59,9 @@ class AcknowledgeMeters:
         self._not_done = Metrics.counter(NAMESPACE, "messages_not_acknowledged")
         self._delay = Metrics.distribution(NAMESPACE, "publish_to_commit_ms")
 
-    def committed(self, receipt: Receipt) -> None:
+    def committed(self, pending_acks: PendingAcks) -> None:
         """Takes down how long the oldest message of a block took from its publishing."""
-        self._delay.update(_age_ms(receipt.oldest))
+        self._delay.update(_age_ms(pending_acks.oldest))
 
     def acknowledged(self, done: int, not_done: int) -> None:
         """Counts messages."""

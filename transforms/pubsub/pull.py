@@ -51,7 +51,7 @@ class PullSettings:
         return self.stop_file is not None and os.path.exists(self.stop_file)
 
 
-class Appetite:
+class PullSize:
     """How many messages to ask for, so that they fit: what comes is only known once it is there.
 
     Args:
@@ -72,7 +72,7 @@ class Appetite:
             self._expected = max(*sizes, self._expected // 2, 1)
 
 
-class Patience:
+class PullTimeout:
     """How long to wait for the answer to a pull.
 
     The service holds a pull until there is a message or the caller gives up, and what it answers at
@@ -131,8 +131,8 @@ class Puller:
     def __init__(self, subscription: Leasing, settings: PullSettings) -> None:
         self._subscription = subscription
         self._settings = settings
-        self._appetite = Appetite(settings.puller_bytes)
-        self._patience = Patience()
+        self._pull_size = PullSize(settings.puller_bytes)
+        self._pull_timeout = PullTimeout()
         self._threads = ThreadPoolExecutor(settings.pullers, thread_name_prefix="puller")
 
     def pull_while(self, go_on: Callable[[], bool]) -> Iterator[list[Message]]:
@@ -179,12 +179,12 @@ class Puller:
 
     def _pull(self) -> list[Message]:
         started = time.monotonic()
-        messages = self._subscription.pull(self._appetite.count(), self._patience.seconds)
+        messages = self._subscription.pull(self._pull_size.count(), self._pull_timeout.seconds)
         took = time.monotonic() - started
-        self._patience.learn(took, brought_messages=bool(messages))
+        self._pull_timeout.learn(took, brought_messages=bool(messages))
         if not messages:
             return []
-        self._appetite.learn([_size(message) for message in messages])
+        self._pull_size.learn([_size(message) for message in messages])
         ack_ids = [message.ack_id for message in messages]
         # Those whose lease could not be extended are dropped here: they come again.
         self._subscription.extend(ack_ids, self._settings.lease_seconds)

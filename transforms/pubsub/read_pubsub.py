@@ -23,11 +23,16 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from schemas.errors import UsageError
 from transforms.blocks import MessageInfo, RawBlock
-from transforms.local import Lifeline, carried_to_launcher
-from transforms.pubsub.client import AwayError, Subscription, check_installed, checked_name
-from transforms.pubsub.drain import PullRound, RoundLimits
+from transforms.local import Lifeline, preserve_error_type
+from transforms.pubsub.client import (
+    PubSubUnavailableError,
+    Subscription,
+    check_installed,
+    checked_name,
+)
+from transforms.pubsub.drain import DrainLimits, PullRound
 from transforms.pubsub.messages import BlockBuilder, Message
-from transforms.pubsub.metrics import PullMeters
+from transforms.pubsub.metrics import PullMetrics
 from transforms.pubsub.pull import Backoff, Puller, PullSettings
 
 _LOGGER = logging.getLogger(__name__)
@@ -38,23 +43,23 @@ _BUNDLE_BYTES = 32 << 20
 
 class _PullRound(beam.DoFn):
     def __init__(
-        self, settings: PullSettings, limits: RoundLimits, lifeline: Lifeline | None
+        self, settings: PullSettings, limits: DrainLimits, lifeline: Lifeline | None
     ) -> None:
         self._settings = settings
         self._limits = limits
         self._lifeline = lifeline
 
     def setup(self) -> None:
-        self._meters = PullMeters(self._lifeline)
+        self._metrics = PullMetrics(self._lifeline)
 
     def process(self, name: str) -> Iterator[RawBlock]:
-        with carried_to_launcher():
+        with preserve_error_type():
             subscription = Subscription(name)
             puller = Puller(subscription, self._settings)
             builder = BlockBuilder(name, self._settings.max_event_bytes)
             try:
                 pulled = PullRound(puller, builder, self._settings, self._limits)
-                yield from pulled.blocks(self._meters.count)
+                yield from pulled.blocks(self._metrics.count)
             finally:
                 puller.close()
                 subscription.close()
@@ -122,7 +127,7 @@ class _PullForever(beam.DoFn):
         self._lifeline = lifeline
 
     def setup(self) -> None:
-        self._meters = PullMeters(self._lifeline)
+        self._metrics = PullMetrics(self._lifeline)
         self._puller: Puller | None = None
         self._backoff = Backoff()
 
@@ -133,7 +138,7 @@ class _PullForever(beam.DoFn):
             return
         self._wait = 0.0
         if not self._settings.is_stopped():
-            with carried_to_launcher():
+            with preserve_error_type():
                 for block in self._blocks(name):
                     yield TimestampedValue(block, _not_before(watermark))
         watermark.set_watermark(_not_before(watermark))
@@ -151,11 +156,11 @@ class _PullForever(beam.DoFn):
         self._room = _BUNDLE_BYTES
         try:
             for messages in self._puller.pull_while(self._has_room):
-                self._meters.count(messages)
+                self._metrics.count(messages)
                 self._room -= sum(len(message.data) for message in messages)
                 yield from builder.add(messages)
             self._backoff.reset()
-        except AwayError as error:
+        except PubSubUnavailableError as error:
             self._wait = self._backoff.next()
             _LOGGER.warning(
                 "Pub/Sub cannot answer now (%s); trying again in %.1f s", error, self._wait
@@ -234,7 +239,7 @@ class ReadPubSub(beam.PTransform):
         *,
         topic: str | None = None,
         settings: PullSettings | None = None,
-        limits: RoundLimits | None = None,
+        limits: DrainLimits | None = None,
         lifeline: Lifeline | None = None,
     ) -> None:
         super().__init__()

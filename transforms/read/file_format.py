@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Literal, NamedTuple
 
-Shape = Literal["lines", "document"]
+FileFormat = Literal["lines", "document"]
 
 PEEK_BYTES = 1 << 20
 """How many first bytes, after decompression, are looked at."""
@@ -23,7 +23,7 @@ class _Value(NamedTuple):
     end: int = 0
 
 
-def shape_of(peeked: bytes) -> Shape:
+def detect_file_format(peeked: bytes) -> FileFormat:
     """Tells the shape of a file.
 
     A file is one document if its first JSON value runs over more than one line: JSON Lines never

@@ -20,10 +20,10 @@ import apache_beam as beam
 from schemas.errors import JobStatusError
 from transforms.blocks import (
     BLOCK_BYTES,
-    Books,
     Context,
-    InputBooks,
+    InputLedger,
     InputNote,
+    Ledger,
     MessageInfo,
     RawBlock,
     Rejection,
@@ -325,8 +325,8 @@ class _ReadDeadLetters(beam.DoFn):
     def process(self, file: tuple[str, int, int | None]) -> Iterator[Any]:
         found = DeadLetterFile(*file)
         # The commit holds what the reader reports against this.
-        books = Books(inputs={found.path: InputBooks(bytes=found.size, end=found.records)})
-        yield beam.pvalue.TaggedOutput("inputs", books.to_bytes())
+        ledger = Ledger(inputs={found.path: InputLedger(bytes=found.size, end=found.records)})
+        yield beam.pvalue.TaggedOutput("inputs", ledger.to_bytes())
         yield from read_dead_letters(found, self._limits)
         if self._lifeline is not None:
             self._lifeline.tell(Progress(bytes=found.size))

@@ -18,10 +18,10 @@ from typing import Any, BinaryIO, Literal, NamedTuple
 import apache_beam as beam
 
 from schemas.errors import InputError
-from transforms.blocks import BLOCK_BYTES, Books, InputBooks, InputNote, RawBlock, Span
+from transforms.blocks import BLOCK_BYTES, InputLedger, InputNote, Ledger, RawBlock, Span
 from transforms.local import Lifeline, Progress
 from transforms.read.compression import MAGIC_BYTES, DamagedInputError, codec_of, decompress
-from transforms.read.file_format import BYTE_ORDER_MARK, PEEK_BYTES, Shape, shape_of
+from transforms.read.file_format import BYTE_ORDER_MARK, PEEK_BYTES, FileFormat, detect_file_format
 from transforms.read.lines import blocks_of_lines
 from transforms.storage import file_paths, filesystem
 
@@ -68,7 +68,7 @@ class FileRange(NamedTuple):
     start: int
     stop: int
     size: int
-    shape: Shape
+    shape: FileFormat
     codec: str | None = None
     damage: str | None = None
 
@@ -118,7 +118,9 @@ def split_file(
             head = _peek(decompress(file, codec) if codec else _chunks(file, 0, size), PEEK_BYTES)
     except (InputError, DamagedInputError, OSError) as error:
         return [whole._replace(damage=_why(error))]
-    shape: Shape = shape_of(head[:PEEK_BYTES]) if input_format == "auto" else input_format
+    shape: FileFormat = (
+        detect_file_format(head[:PEEK_BYTES]) if input_format == "auto" else input_format
+    )
     whole = whole._replace(shape=shape, codec=codec)
     if whole.whole:
         return [whole]
@@ -303,8 +305,8 @@ class _MatchFiles(beam.DoFn):
     def process(self, patterns: list[str]) -> Iterator[Any]:
         for path, size in match_files(patterns).files:
             # The commit holds what the later steps report against this.
-            books = Books(inputs={path: InputBooks(bytes=size)})
-            yield beam.pvalue.TaggedOutput("inputs", books.to_bytes())
+            ledger = Ledger(inputs={path: InputLedger(bytes=size)})
+            yield beam.pvalue.TaggedOutput("inputs", ledger.to_bytes())
             yield path, size
 
 
@@ -317,8 +319,8 @@ class _SplitFile(beam.DoFn):
         path, size = file
         ranges = split_file(path, size, self._input_format, self._range_bytes)
         if not any(piece.whole for piece in ranges):
-            books = Books(inputs={path: InputBooks(end=size)})
-            yield beam.pvalue.TaggedOutput("inputs", books.to_bytes())
+            ledger = Ledger(inputs={path: InputLedger(end=size)})
+            yield beam.pvalue.TaggedOutput("inputs", ledger.to_bytes())
         yield from ranges
 
 

@@ -20,7 +20,7 @@ from schemas.counts import Counts
 from schemas.errors import InputError, JobStatusError, OutputError
 from schemas.manifest import Input, Manifest, OutputFile, Unmapped
 from schemas.version import PIPELINE_VERSION
-from transforms.blocks import Books, StagedFile
+from transforms.blocks import Ledger, StagedFile
 from transforms.encode import Codec
 from transforms.storage import (
     Intent,
@@ -99,7 +99,7 @@ class CommitSettings:
     keep_damaged: bool = False
     started_at: float = 0.0
     request: str = ""
-    consumes: bool = False
+    is_replay: bool = False
     from_messages: bool = False
 
     def place(self, name: RecordName) -> Place:
@@ -120,7 +120,7 @@ class CommitSettings:
         return sorted({place.root for place in self.places()})
 
 
-def commit(settings: CommitSettings, books: Books) -> str:
+def commit(settings: CommitSettings, ledger: Ledger) -> str:
     """Commits a run.
 
     Args:
@@ -143,10 +143,10 @@ def commit(settings: CommitSettings, books: Books) -> str:
     if intent is None:
         if filesystem.exists(path):
             return path
-        _check(settings, books)
-        if not settings.from_messages and not books.written:
-            books.files.append(_empty_file(settings))
-        intent = _intent(settings, books)
+        _check(settings, ledger)
+        if not settings.from_messages and not ledger.written:
+            ledger.files.append(_empty_file(settings))
+        intent = _intent(settings, ledger)
         filesystem.write(pending, msgspec.json.encode(intent))
     finish(settings, intent)
     return path
@@ -162,8 +162,8 @@ def _empty_file(settings: CommitSettings) -> StagedFile:
     ).close()
 
 
-def _check(settings: CommitSettings, books: Books) -> None:
-    damaged = {path: each.damage for path, each in sorted(books.inputs.items()) if each.damage}
+def _check(settings: CommitSettings, ledger: Ledger) -> None:
+    damaged = {path: each.damage for path, each in sorted(ledger.inputs.items()) if each.damage}
     if damaged and not settings.keep_damaged:
         named = [f"{path}: {damage}" for path, damage in list(damaged.items())[:_MOST_NAMED]]
         more = len(damaged) - len(named)
@@ -173,7 +173,7 @@ def _check(settings: CommitSettings, books: Books) -> None:
             + (f"; and {more} more" if more else ""),
             "mend or leave out the file, or use --on_damaged_input keep to take what can be read",
         )
-    faults = books.faults()
+    faults = ledger.faults()
     if faults:
         raise JobStatusError(
             "the books do not close, nothing was committed: " + "; ".join(faults[:_MOST_NAMED]),
@@ -184,19 +184,19 @@ def _check(settings: CommitSettings, books: Books) -> None:
             f"another run was committed to {settings.output} meanwhile; nothing was committed",
             "choose another --output, or --write_mode append or overwrite",
         )
-    again = consumed_before(settings.output) if settings.consumes else set()
-    if again := again.intersection(books.inputs):
+    again = consumed_before(settings.output) if settings.is_replay else set()
+    if again := again.intersection(ledger.inputs):
         raise OutputError(
             f"another run has replayed {min(again)} meanwhile; nothing was committed",
             "replay again: what is left to do is done, and what was done is skipped",
         )
-    _check_staged(settings, books)
+    _check_staged(settings, ledger)
 
 
-def _check_staged(settings: CommitSettings, books: Books) -> None:
+def _check_staged(settings: CommitSettings, ledger: Ledger) -> None:
     """What is missing now is found before anything is visible, and leaves nothing half-way."""
-    sizes = _sizes(file.path for file in books.files)
-    for file in books.files:
+    sizes = _sizes(file.path for file in ledger.files)
+    for file in ledger.files:
         if sizes.get(file.path) != file.bytes:
             raise OutputError(
                 f"{file.path} is not there as it was staged; nothing was committed",
@@ -221,12 +221,12 @@ def _sizes(paths: Iterable[str]) -> dict[str, int]:
     }
 
 
-def _intent(settings: CommitSettings, books: Books) -> Intent:
+def _intent(settings: CommitSettings, ledger: Ledger) -> Intent:
     renames: list[tuple[str, str]] = []
     files: list[OutputFile] = []
     for name in _RECORDS:
         place = settings.place(name)
-        staged = sorted((each for each in books.files if each.output == name), key=_by_path)
+        staged = sorted((each for each in ledger.files if each.output == name), key=_by_path)
         for number, file in enumerate(staged):
             base = f"{place.name}-{settings.run_id}-{number:05d}-of-{len(staged):05d}.avro"
             final = file_paths.join(place.files, base)
@@ -237,7 +237,7 @@ def _intent(settings: CommitSettings, books: Books) -> Intent:
     if settings.write_mode == "overwrite":
         replaces = manifests_to_replace(settings.output, settings.roots)
         replaces = [within(settings.output, path) for path in replaces]
-    manifest = _manifest(settings, books, files, replaces)
+    manifest = _manifest(settings, ledger, files, replaces)
     staging = {place.staging(settings.run_id) for place in settings.places()}
     return Intent(
         renames=renames,
@@ -252,51 +252,51 @@ def _by_path(file: StagedFile) -> str:
 
 
 def _manifest(
-    settings: CommitSettings, books: Books, files: list[OutputFile], replaces: list[str]
+    settings: CommitSettings, ledger: Ledger, files: list[OutputFile], replaces: list[str]
 ) -> Manifest:
     schema = record_schema("job_status_event")
     duration = max(time.time() - settings.started_at, 0.001) if settings.started_at else 0.0
     return Manifest(
         run_id=settings.run_id,
-        read=books.read,
-        written=books.written,
-        dead_lettered=books.dead_lettered,
-        ignored=books.ignored,
-        conserved=not books.faults(),
-        by_value=_sorted(books.by_value),
-        by_source_value_type=_sorted(books.by_source_value_type),
-        by_derivation=_sorted(books.by_derivation),
-        by_provider=_sorted_table(books.by_provider),
-        by_day=dict(sorted(books.by_day.items())),
-        by_error_code=_sorted(books.by_error_code),
-        ignored_by_type=_sorted(books.ignored_by_type),
+        read=ledger.read,
+        written=ledger.written,
+        dead_lettered=ledger.dead_lettered,
+        ignored=ledger.ignored,
+        conserved=not ledger.faults(),
+        by_value=_sorted(ledger.by_value),
+        by_source_value_type=_sorted(ledger.by_source_value_type),
+        by_derivation=_sorted(ledger.by_derivation),
+        by_provider=_sorted_table(ledger.by_provider),
+        by_day=dict(sorted(ledger.by_day.items())),
+        by_error_code=_sorted(ledger.by_error_code),
+        ignored_by_type=_sorted(ledger.ignored_by_type),
         unmapped=[
             Unmapped(row.provider, row.source_value, row.count)
-            for row in books.unmapped.top(_MOST_UNMAPPED)
+            for row in ledger.unmapped.top(_MOST_UNMAPPED)
         ],
-        unreadable_timestamps=books.unreadable_timestamps,
+        unreadable_timestamps=ledger.unreadable_timestamps,
         inputs=[
             Input(path, each.bytes, each.damage is not None)
-            for path, each in sorted(books.inputs.items())
+            for path, each in sorted(ledger.inputs.items())
         ],
         files=files,
         duration_seconds=round(duration, 3),
-        events_per_second=round(books.read / duration) if duration else 0,
+        events_per_second=round(ledger.read / duration) if duration else 0,
         pipeline_version=PIPELINE_VERSION,
         schema_version=schema.version,
         schema_fingerprint=schema.fingerprint,
         mapping_fingerprint=settings.mapping_fingerprint,
         committed_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         replaces=replaces,
-        consumed=[within(settings.output, path) for path in _consumed(settings, books)],
+        consumed=[within(settings.output, path) for path in _consumed(settings, ledger)],
     )
 
 
-def _consumed(settings: CommitSettings, books: Books) -> list[str]:
+def _consumed(settings: CommitSettings, ledger: Ledger) -> list[str]:
     """The inputs that are done with; of a damaged one there may be a whole copy somewhere."""
-    if not settings.consumes:
+    if not settings.is_replay:
         return []
-    return sorted(path for path, each in books.inputs.items() if each.damage is None)
+    return sorted(path for path, each in ledger.inputs.items() if each.damage is None)
 
 
 def _sorted(counts: dict[str, int]) -> dict[str, int]:

@@ -6,7 +6,7 @@ import hashlib
 import uuid
 
 from schemas.avro import RecordName
-from transforms.blocks import Books
+from transforms.blocks import Ledger
 from transforms.encode import AvroBlock, EncodedBlock
 from transforms.storage import file_paths
 from transforms.write.avro_file import AvroFile
@@ -27,7 +27,7 @@ class Stager:
         self._repeatable = repeatable
         self._count = 0
         self._open: dict[RecordName, AvroFile] = {}
-        self._books = Books()
+        self._books = Ledger()
 
     def add(self, block: EncodedBlock) -> None:
         """Appends what a block holds to the staged files, and its books to those kept here.
@@ -35,11 +35,11 @@ class Stager:
         Raises:
             OutputError: A file cannot be written.
         """
-        self._books.merge(block.books)
+        self._books.merge(block.ledger)
         self._books.written += self._append("job_status_event", block.records)
         self._books.dead_lettered += self._append("dead_letter", block.dead_letters)
 
-    def finish(self) -> Books:
+    def finish(self) -> Ledger:
         """Closes the files and gives the books of all blocks."""
         for name in list(self._open):
             self._close(name)

@@ -14,10 +14,10 @@ from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
-from transforms.blocks import Books
+from transforms.blocks import Ledger
 from transforms.encode import EncodedBlock
-from transforms.local import Lifeline, carried_to_launcher
-from transforms.pubsub import EventMeters
+from transforms.local import Lifeline, preserve_error_type
+from transforms.pubsub import EventMetrics
 from transforms.write.commit import CommitSettings, commit
 from transforms.write.stager import Stager
 
@@ -28,7 +28,7 @@ class _Stage(beam.DoFn):
         self._lifeline = lifeline
 
     def setup(self) -> None:
-        self._meters = EventMeters()
+        self._metrics = EventMetrics()
         if self._lifeline is not None:
             self._lifeline.watch()
 
@@ -39,15 +39,15 @@ class _Stage(beam.DoFn):
         if self._lifeline is not None:
             self._lifeline.check()
             self._lifeline.tell(block.progress)
-        with carried_to_launcher():
+        with preserve_error_type():
             self._stager.add(block)
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
-        with carried_to_launcher():
-            books = self._stager.finish()
-        self._meters.count(books)
+        with preserve_error_type():
+            ledger = self._stager.finish()
+        self._metrics.count(ledger)
         window = GlobalWindow()
-        yield WindowedValue(books.to_bytes(), window.start, (window,))
+        yield WindowedValue(ledger.to_bytes(), window.start, (window,))
 
 
 class _Commit(beam.DoFn):
@@ -56,16 +56,16 @@ class _Commit(beam.DoFn):
         self._lifeline = lifeline
 
     def process(self, grouped: tuple[None, Iterable[bytes]]) -> Iterator[Any]:
-        books = Books.merged(grouped[1])
-        if self._settings.from_messages and not books.receipts:
+        ledger = Ledger.merged(grouped[1])
+        if self._settings.from_messages and not ledger.receipts:
             return
         if self._lifeline is not None:
             # Whoever stopped the run may be removing what it staged.
             self._lifeline.check()
-        with carried_to_launcher():
-            yield commit(self._settings, books)
-        for receipt in books.receipts:
-            yield TaggedOutput("receipts", receipt)
+        with preserve_error_type():
+            yield commit(self._settings, ledger)
+        for pending_acks in ledger.receipts:
+            yield TaggedOutput("receipts", pending_acks)
 
 
 class WriteAvro(beam.PTransform):
@@ -96,14 +96,14 @@ class WriteAvro(beam.PTransform):
     def expand(self, blocks: beam.PCollection) -> beam.pvalue.DoOutputsTuple:
         bundles = blocks | "Stage" >> beam.ParDo(_Stage(self._settings, self._lifeline))
         # Without an element of its own, the commit would not run where nothing was read.
-        nothing = blocks.pipeline | "Nothing" >> beam.Create([Books().to_bytes()], reshuffle=False)
+        nothing = blocks.pipeline | "Nothing" >> beam.Create([Ledger().to_bytes()], reshuffle=False)
         collections: Any = tuple(
             each for each in (bundles, self._inputs, nothing) if each is not None
         )
         return (
             collections
             | beam.Flatten()
-            | "Together" >> beam.Map(lambda books: (None, books))
+            | "Together" >> beam.Map(lambda ledger: (None, ledger))
             | beam.GroupByKey()
             | "Commit"
             >> beam.ParDo(_Commit(self._settings, self._lifeline)).with_outputs(

@@ -20,10 +20,10 @@ from apache_beam.transforms.window import FixedWindows, GlobalWindows, IntervalW
 from apache_beam.utils.windowed_value import PaneInfo
 
 from schemas.errors import JobStatusError
-from transforms.blocks import Receipt, packed, unpacked
+from transforms.blocks import PendingAcks, packed, unpacked
 from transforms.encode import EncodedBlock
-from transforms.local import Lifeline, carried_to_launcher
-from transforms.pubsub import EventMeters
+from transforms.local import Lifeline, preserve_error_type
+from transforms.pubsub import EventMetrics
 from transforms.storage import filesystem, manifest_path, pending_path, read_intent
 from transforms.write.commit import CommitSettings, commit
 from transforms.write.recovery import clear_staging
@@ -73,9 +73,9 @@ def pane_id(window: Any, pane: PaneInfo, shard: int, run_id: str, elements: list
 def commit_pane(
     settings: CommitSettings,
     elements: list[bytes],
-    meters: EventMeters,
+    metrics: EventMetrics,
     lifeline: Lifeline | None = None,
-) -> list[Receipt]:
+) -> list[PendingAcks]:
     """Stages and commits a pane; one that is committed, or about to be, is not staged again.
 
     Args:
@@ -96,26 +96,26 @@ def commit_pane(
     is_begun = filesystem.exists(manifest_path(output, run_id)) or (
         read_intent(pending_path(output, run_id)) is not None
     )
-    receipts: list[Receipt] = []
+    receipts: list[PendingAcks] = []
     # Two tries at the same time commit the same files, whichever of them is ahead.
     stager = Stager(settings, repeatable=True)
     try:
         for element in sorted(elements):
             for block in unpacked(element, list[EncodedBlock]):
-                receipts += block.books.receipts
+                receipts += block.ledger.receipts
                 if is_begun:
                     continue
                 if lifeline is not None:
                     lifeline.check()
                 stager.add(block)
-        books = stager.finish()
+        ledger = stager.finish()
         if lifeline is not None:
             lifeline.check()
-        commit(settings, books)
+        commit(settings, ledger)
     finally:
         # Of a try that failed, or that another try of the same pane was ahead of.
         clear_staging(settings)
-    meters.count(books)
+    metrics.count(ledger)
     return receipts
 
 
@@ -136,14 +136,14 @@ class _Pack(beam.DoFn):
         if self._lifeline is not None:
             self._lifeline.tell(block.progress)
         self._parts.append(block)
-        if block.books.receipts:
+        if block.ledger.receipts:
             self._shard = (self._shard + 1) % self._shards
             yield self._shard, packed(self._parts)
             self._parts = []
 
     def finish_bundle(self) -> None:
         if self._parts:
-            with carried_to_launcher():
+            with preserve_error_type():
                 raise JobStatusError(
                     "the engine tore a block of messages apart; nothing of it was acknowledged",
                     "this is a fault of job-status or of its engine; please report it",
@@ -156,7 +156,7 @@ class _CommitPane(beam.DoFn):
         self._lifeline = lifeline
 
     def setup(self) -> None:
-        self._meters = EventMeters()
+        self._metrics = EventMetrics()
         if self._lifeline is not None:
             self._lifeline.watch()
 
@@ -165,14 +165,14 @@ class _CommitPane(beam.DoFn):
         grouped: tuple[int, Iterable[bytes]],
         window: Any = beam.DoFn.WindowParam,
         pane: Any = beam.DoFn.PaneInfoParam,
-    ) -> Iterator[Receipt]:
+    ) -> Iterator[PendingAcks]:
         shard, elements = grouped[0], list(grouped[1])
         if not elements:
             return
         run_id = pane_id(window, pane, shard, self._settings.run_id, elements)
-        with carried_to_launcher():
+        with preserve_error_type():
             settings = replace(self._settings, run_id=run_id)
-            receipts = commit_pane(settings, elements, self._meters, self._lifeline)
+            receipts = commit_pane(settings, elements, self._metrics, self._lifeline)
         yield from receipts
 
 

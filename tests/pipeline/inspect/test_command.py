@@ -222,9 +222,9 @@ def test_what_a_terminal_would_obey_is_written_out(tmp_path: Path) -> None:
 
 def test_a_run_that_was_interrupted_while_committing_is_told(output: Path) -> None:
     second = settings(str(output), "second", write_mode="append")
-    books = stage(second, lines(100, 5))
+    ledger = stage(second, lines(100, 5))
     with failing(4), pytest.raises(Killed):
-        commit(second, books)
+        commit(second, ledger)
     said = job_status("inspect", output, "--json")
     assert said.code == 1
     (problem,) = _told(said)["problems"]
@@ -233,12 +233,12 @@ def test_a_run_that_was_interrupted_while_committing_is_told(output: Path) -> No
 
 def test_while_older_runs_are_replaced_only_the_new_one_counts(output: Path) -> None:
     second = settings(str(output), "second", write_mode="overwrite")
-    books = stage(second, lines(100, 5))
+    ledger = stage(second, lines(100, 5))
     steps = 0
     while not (output / "_manifest" / "second.json").exists():
         steps += 1
         with failing(steps), pytest.raises(Killed):
-            commit(second, books)
+            commit(second, ledger)
     said = job_status("inspect", output, "--json")
     told = _told(said)
     assert [each["run_id"] for each in told["runs"]] == ["second"]

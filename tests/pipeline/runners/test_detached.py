@@ -19,7 +19,7 @@ from apache_beam.runners.runner import PipelineState
 from rich.console import Console
 
 from pipeline.commands.run import run as run_job
-from pipeline.runners.choose import beam_options, is_left_alone
+from pipeline.runners.choose import beam_options, is_detached
 from schemas.errors import StoppedBySignal, UsageError
 from tests.pipeline.command import Said, job_status, run, visible, write_events
 from transforms.pubsub import client as pubsub_client
@@ -197,8 +197,8 @@ def test_an_engine_that_ends_with_the_command_is_waited_for(engine: list[str]) -
     ],
 )
 def test_an_engine_that_goes_on_by_itself_may_be_left_alone(engine: list[str]) -> None:
-    assert not is_left_alone(beam_options(engine))
-    assert is_left_alone(beam_options([*engine, "--no_wait_until_finish"]))
+    assert not is_detached(beam_options(engine))
+    assert is_detached(beam_options([*engine, "--no_wait_until_finish"]))
 
 
 @pytest.mark.parametrize("state", [PipelineState.DRAINED, PipelineState.UPDATED])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from schemas.mapping.normalise import (
     MAX_LABEL,
     OVERLONG,
-    norm,
+    normalise_label,
     provider_key,
     spellings,
     without_accents,
@@ -57,18 +57,18 @@ words = st.text(max_size=60)
     ],
 )
 def test_norm(text: str, normalised: str) -> None:
-    assert norm(text) == normalised
+    assert normalise_label(text) == normalised
 
 
 def test_a_text_of_256_characters_is_looked_up_and_a_longer_one_is_not() -> None:
-    assert norm("x" * MAX_LABEL) == "x" * MAX_LABEL
-    assert norm("x" * MAX_LABEL + "x") == OVERLONG
-    assert norm("x" * MAX_LABEL + " " * 10_000) == "x" * MAX_LABEL
+    assert normalise_label("x" * MAX_LABEL) == "x" * MAX_LABEL
+    assert normalise_label("x" * MAX_LABEL + "x") == OVERLONG
+    assert normalise_label("x" * MAX_LABEL + " " * 10_000) == "x" * MAX_LABEL
     assert spellings("x" * 300) == (OVERLONG,) * 4
 
 
 def test_what_stands_for_a_long_text_is_no_text() -> None:
-    assert norm(OVERLONG) == ""
+    assert normalise_label(OVERLONG) == ""
 
 
 @pytest.mark.parametrize(
@@ -116,8 +116,8 @@ def test_a_name_without_letters_and_digits_has_no_key() -> None:
 
 @given(words)
 def test_norm_is_idempotent(text: str) -> None:
-    assume(norm(text) != OVERLONG)
-    assert norm(norm(text)) == norm(text)
+    assume(normalise_label(text) != OVERLONG)
+    assert normalise_label(normalise_label(text)) == normalise_label(text)
 
 
 @given(words, st.sampled_from(["NFC", "NFD", "NFKC", "NFKD"]))
@@ -134,12 +134,12 @@ def test_spellings_do_not_depend_on_the_normalisation_form(text: str, form: str)
 @example("ẞ")
 def test_norm_does_not_depend_on_case(text: str) -> None:
     assume(not _GREEK_IOTA & set(unicodedata.normalize("NFD", text) + text))
-    assert norm(text.upper()) == norm(text.lower()) == norm(text)
+    assert normalise_label(text.upper()) == normalise_label(text.lower()) == normalise_label(text)
 
 
 @given(words)
 def test_a_text_holds_no_separator_and_no_edge_space_once_normalised(text: str) -> None:
-    normalised = norm(text)
+    normalised = normalise_label(text)
     assume(normalised != OVERLONG)
     assert not set("_-./\t\n") & set(normalised)
     assert normalised == normalised.strip()
@@ -149,7 +149,7 @@ def test_a_text_holds_no_separator_and_no_edge_space_once_normalised(text: str) 
 
 @given(words, st.sampled_from([" ", "\u200b", "…", "\u0307 ", "_\u00ad"]), st.integers(0, 30_000))
 def test_what_goes_may_be_as_long_as_it_likes(text: str, filler: str, times: int) -> None:
-    assert norm(filler * times + " " + text) == norm(text)
+    assert normalise_label(filler * times + " " + text) == normalise_label(text)
 
 
 @pytest.mark.parametrize(
@@ -168,8 +168,8 @@ def test_what_goes_may_be_as_long_as_it_likes(text: str, filler: str, times: int
 def test_megabytes_of_anything_take_seconds_at_most(character: str, says: bool) -> None:
     text = character * (2_000_000 // len(character.encode()))
     start = time.process_time()
-    assert (norm(text) == OVERLONG) is says
-    assert (norm(text) == "") is not says
+    assert (normalise_label(text) == OVERLONG) is says
+    assert (normalise_label(text) == "") is not says
     # A square would take hours.
     assert time.process_time() - start < 60
 
@@ -183,8 +183,8 @@ def test_many_short_runs_of_marks_do_not_add_up_to_hours() -> None:
             work()
         return time.process_time() - start
 
-    assert norm(text) == OVERLONG
+    assert normalise_label(text) == OVERLONG
     # Putting the marks into canonical order takes 150 times as long.
-    assert seconds(200, lambda: norm(text)) < seconds(
+    assert seconds(200, lambda: normalise_label(text)) < seconds(
         20, lambda: unicodedata.normalize("NFKC", text)
     )

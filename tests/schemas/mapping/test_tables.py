@@ -9,7 +9,7 @@ from importlib import resources
 import pytest
 from apache_beam.internal.cloudpickle import cloudpickle
 
-from schemas.mapping.normalise import norm, spellings
+from schemas.mapping.normalise import normalise_label, spellings
 from schemas.mapping.tables import Mapping, MappingError, built_in_file, load_mapping
 
 
@@ -197,4 +197,4 @@ def test_a_mapping_cannot_be_changed() -> None:
 def test_the_built_in_labels_for_everybody_leave_out_what_is_ambiguous() -> None:
     labels = load_mapping().global_tables[0].labels
     ambiguous = ["approved", "new", "template", "unknown", "other", "n/a", "none", "null", "error"]
-    assert not {norm(word) for word in ambiguous} & set(labels)
+    assert not {normalise_label(word) for word in ambiguous} & set(labels)

@@ -50,4 +50,4 @@ def test_an_engine_that_has_to_encode_blocks_gets_them_back() -> None:
     again = BlockCoder().decode(BlockCoder().encode(encoded))
     assert isinstance(again, EncodedBlock)
     assert (again.records, again.dead_letters) == (encoded.records, encoded.dead_letters)
-    assert again.books.to_bytes() == encoded.books.to_bytes()
+    assert again.ledger.to_bytes() == encoded.ledger.to_bytes()

@@ -12,22 +12,22 @@ from hypothesis import strategies as st
 
 from schemas.counts import MAX_DAYS, MAX_IGNORED_TYPES, MAX_PROVIDERS, OTHER, Counts
 from transforms.blocks.block import InputNote, Span
-from transforms.blocks.ledger import Books, InputBooks, StagedFile
+from transforms.blocks.ledger import InputLedger, Ledger, StagedFile
 
 
-def _books_of(spans: list[Span], source: str = "a") -> Books:
-    books = Books()
+def _books_of(spans: list[Span], source: str = "a") -> Ledger:
+    ledger = Ledger()
     for span in spans:
-        books.account_for(source, span, None)
-    return books
+        ledger.account_for(source, span, None)
+    return ledger
 
 
 def _file(output: str, records: int) -> StagedFile:
     return StagedFile(output, f"{output}.avro", records, 1, "")
 
 
-def _closed_books() -> Books:
-    return Books(
+def _closed_books() -> Ledger:
+    return Ledger(
         read=6,
         written=3,
         dead_lettered=2,
@@ -38,7 +38,7 @@ def _closed_books() -> Books:
         by_provider={"lever": {"open": 2}, "null": {"null": 1}},
         by_day={"2025-05-01": 2, "null": 1},
         by_error_code={"INVALID_JSON": 2},
-        inputs={"a": InputBooks(10, 10, None, [(0, 4), (4, 10)])},
+        inputs={"a": InputLedger(10, 10, None, [(0, 4), (4, 10)])},
         files=[_file("job_status_event", 2), _file("job_status_event", 1), _file("dead_letter", 2)],
     )
 
@@ -60,9 +60,9 @@ def _fault(spans: list[Span], end: int, rng: random.Random) -> str | None:
     bundles = [spans[start:stop] for start, stop in _tiles([0, *cuts, len(spans)])]
     records = [_books_of(bundle).to_bytes() for bundle in bundles]
     records.insert(
-        rng.randrange(len(records)), Books(inputs={"a": InputBooks(end, end)}).to_bytes()
+        rng.randrange(len(records)), Ledger(inputs={"a": InputLedger(end, end)}).to_bytes()
     )
-    return Books.merged(records).inputs["a"].fault()
+    return Ledger.merged(records).inputs["a"].fault()
 
 
 @given(tilings, randoms)
@@ -109,8 +109,8 @@ def test_bytes_beyond_what_was_read_are_found(
 
 
 def test_spans_that_join_take_no_room() -> None:
-    books = _books_of([Span(number, number + 1) for number in range(10_000)])
-    assert books.inputs["a"].spans == [(0, 10_000)]
+    ledger = _books_of([Span(number, number + 1) for number in range(10_000)])
+    assert ledger.inputs["a"].spans == [(0, 10_000)]
 
 
 def test_an_input_whose_reader_did_not_come_to_its_end_is_found() -> None:
@@ -118,93 +118,99 @@ def test_an_input_whose_reader_did_not_come_to_its_end_is_found() -> None:
 
 
 def test_the_note_of_a_reader_tells_the_end_and_the_damage() -> None:
-    books = Books()
-    books.account_for("a.gz", Span(0, 5), InputNote("a.gz", 5, "cut off"))
-    whole = Books(inputs={"a.gz": InputBooks(3)})
-    whole.merge(books)
-    assert whole.inputs["a.gz"] == InputBooks(3, 5, "cut off", [(0, 5)])
+    ledger = Ledger()
+    ledger.account_for("a.gz", Span(0, 5), InputNote("a.gz", 5, "cut off"))
+    whole = Ledger(inputs={"a.gz": InputLedger(3)})
+    whole.merge(ledger)
+    assert whole.inputs["a.gz"] == InputLedger(3, 5, "cut off", [(0, 5)])
     assert whole.inputs["a.gz"].fault() is None
 
 
 @given(st.permutations([10, 5, 7, None]))
 def test_of_several_ends_the_least_counts_in_any_order(ends: list[int | None]) -> None:
-    books = Books.merged(Books(inputs={"a": InputBooks(end=end)}).to_bytes() for end in ends)
-    assert books.inputs["a"].end == 5
+    ledger = Ledger.merged(Ledger(inputs={"a": InputLedger(end=end)}).to_bytes() for end in ends)
+    assert ledger.inputs["a"].end == 5
 
 
 def test_closed_books_have_no_faults() -> None:
     assert _closed_books().faults() == []
-    assert Books().faults() == []
+    assert Ledger().faults() == []
 
 
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (lambda books: setattr(books, "read", 7), "7 events were read, but 3 written, 2 dead"),
-        (lambda books: setattr(books, "ignored_by_type", {}), "6 events were read"),
-        (lambda books: books.files.pop(0), "job_status_event: 3 records were made, but 1 are in"),
-        (lambda books: books.files.append(books.files[2]), "dead_letter: 2 records were made"),
-        (lambda books: books.by_value.clear(), "job_status_event: 3 records were made, but 0 cou"),
-        (lambda books: books.by_source_value_type.update(array=1), "but 4 counted"),
-        (lambda books: books.by_derivation.update(given=2), "but 2 counted"),
-        (lambda books: books.by_provider["lever"].update(open=3), "but 4 counted"),
-        (lambda books: books.by_day.pop("null"), "but 2 counted"),
-        (lambda books: books.by_error_code.update(INTERNAL=1), "dead_letter: 2 records were made"),
-        (lambda books: books.inputs.update(b=InputBooks(1, 1)), "b: bytes 0 to 1 were not read"),
+        (lambda ledger: setattr(ledger, "read", 7), "7 events were read, but 3 written, 2 dead"),
+        (lambda ledger: setattr(ledger, "ignored_by_type", {}), "6 events were read"),
+        (lambda ledger: ledger.files.pop(0), "job_status_event: 3 records were made, but 1 are in"),
+        (lambda ledger: ledger.files.append(ledger.files[2]), "dead_letter: 2 records were made"),
+        (
+            lambda ledger: ledger.by_value.clear(),
+            "job_status_event: 3 records were made, but 0 cou",
+        ),
+        (lambda ledger: ledger.by_source_value_type.update(array=1), "but 4 counted"),
+        (lambda ledger: ledger.by_derivation.update(given=2), "but 2 counted"),
+        (lambda ledger: ledger.by_provider["lever"].update(open=3), "but 4 counted"),
+        (lambda ledger: ledger.by_day.pop("null"), "but 2 counted"),
+        (
+            lambda ledger: ledger.by_error_code.update(INTERNAL=1),
+            "dead_letter: 2 records were made",
+        ),
+        (lambda ledger: ledger.inputs.update(b=InputLedger(1, 1)), "b: bytes 0 to 1 were not read"),
     ],
 )
-def test_what_does_not_add_up_is_a_fault(change: Callable[[Books], object], told: str) -> None:
-    books = _closed_books()
-    change(books)
-    assert any(told in fault for fault in books.faults())
+def test_what_does_not_add_up_is_a_fault(change: Callable[[Ledger], object], told: str) -> None:
+    ledger = _closed_books()
+    change(ledger)
+    assert any(told in fault for fault in ledger.faults())
 
 
 def test_merging_adds_everything() -> None:
-    books = _closed_books()
-    books.unmapped.add("lever", "?")
-    books.unreadable_timestamps = 3
-    books.merge(Books.from_bytes(books.to_bytes()))
-    assert (books.read, books.written, books.dead_lettered, books.ignored) == (12, 6, 4, 2)
-    assert books.by_value == {"open": 4, "null": 2}
-    assert books.by_source_value_type == {"string": 6}
-    assert books.by_derivation == {"given": 6}
-    assert books.by_provider == {"lever": {"open": 4}, "null": {"null": 2}}
-    assert books.by_day == {"2025-05-01": 4, "null": 2}
-    assert books.by_error_code == {"INVALID_JSON": 4}
-    assert books.unreadable_timestamps == 6
-    assert [(row.source_value, row.count) for row in books.unmapped.top()] == [("?", 2)]
-    assert len(books.files) == 6
+    ledger = _closed_books()
+    ledger.unmapped.add("lever", "?")
+    ledger.unreadable_timestamps = 3
+    ledger.merge(Ledger.from_bytes(ledger.to_bytes()))
+    assert (ledger.read, ledger.written, ledger.dead_lettered, ledger.ignored) == (12, 6, 4, 2)
+    assert ledger.by_value == {"open": 4, "null": 2}
+    assert ledger.by_source_value_type == {"string": 6}
+    assert ledger.by_derivation == {"given": 6}
+    assert ledger.by_provider == {"lever": {"open": 4}, "null": {"null": 2}}
+    assert ledger.by_day == {"2025-05-01": 4, "null": 2}
+    assert ledger.by_error_code == {"INVALID_JSON": 4}
+    assert ledger.unreadable_timestamps == 6
+    assert [(row.source_value, row.count) for row in ledger.unmapped.top()] == [("?", 2)]
+    assert len(ledger.files) == 6
 
 
 def test_books_are_the_same_after_their_way_as_bytes() -> None:
-    books = _closed_books()
-    books.unmapped.add(None, "?", 2)
-    books.unmapped.add("lever", "é")
-    again = Books.from_bytes(books.to_bytes())
-    assert again.unmapped.state() == books.unmapped.state()
-    again.unmapped = books.unmapped
-    assert again == books
+    ledger = _closed_books()
+    ledger.unmapped.add(None, "?", 2)
+    ledger.unmapped.add("lever", "é")
+    again = Ledger.from_bytes(ledger.to_bytes())
+    assert again.unmapped.state() == ledger.unmapped.state()
+    again.unmapped = ledger.unmapped
+    assert again == ledger
 
 
 def test_many_types_of_ignored_events_are_counted_together() -> None:
-    books = Books()
+    ledger = Ledger()
     for bundle in range(10):
         types = {f"type {bundle} {number}": 1 for number in range(MAX_IGNORED_TYPES)}
-        books.merge(Books(ignored_by_type=types | {OTHER: 5}))
-    assert books.ignored == 10 * (MAX_IGNORED_TYPES + 5)
-    assert len(books.ignored_by_type) == MAX_IGNORED_TYPES + 1
-    assert books.ignored_by_type["type 0 0"] == 1
+        ledger.merge(Ledger(ignored_by_type=types | {OTHER: 5}))
+    assert ledger.ignored == 10 * (MAX_IGNORED_TYPES + 5)
+    assert len(ledger.ignored_by_type) == MAX_IGNORED_TYPES + 1
+    assert ledger.ignored_by_type["type 0 0"] == 1
 
 
 def test_many_providers_are_counted_together() -> None:
-    books = Books()
+    ledger = Ledger()
     for bundle in range(10):
         names = [f"provider {bundle} {number}" for number in range(MAX_PROVIDERS)]
         table: dict[str, Counts] = {name: {"open": 1, "closed": 2} for name in names}
-        books.merge(Books(by_provider=table | {OTHER: {"draft": 5}}))
-    assert len(books.by_provider) == MAX_PROVIDERS + 1
-    assert books.by_provider["provider 0 0"] == {"open": 1, "closed": 2}
-    assert books.by_provider[OTHER] == {
+        ledger.merge(Ledger(by_provider=table | {OTHER: {"draft": 5}}))
+    assert len(ledger.by_provider) == MAX_PROVIDERS + 1
+    assert ledger.by_provider["provider 0 0"] == {"open": 1, "closed": 2}
+    assert ledger.by_provider[OTHER] == {
         "draft": 50,
         "open": 9 * MAX_PROVIDERS,
         "closed": 18 * MAX_PROVIDERS,
@@ -212,8 +218,8 @@ def test_many_providers_are_counted_together() -> None:
 
 
 def test_many_days_are_counted_together() -> None:
-    books = Books()
+    ledger = Ledger()
     for bundle in range(3):
-        books.merge(Books(by_day={f"day {bundle} {number}": 1 for number in range(MAX_DAYS)}))
-    assert len(books.by_day) == MAX_DAYS + 1
-    assert books.by_day[OTHER] == 2 * MAX_DAYS
+        ledger.merge(Ledger(by_day={f"day {bundle} {number}": 1 for number in range(MAX_DAYS)}))
+    assert len(ledger.by_day) == MAX_DAYS + 1
+    assert ledger.by_day[OTHER] == 2 * MAX_DAYS

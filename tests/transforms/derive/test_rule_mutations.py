@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from schemas.mapping.file import Entry
-from schemas.mapping.normalise import Spellings, norm
+from schemas.mapping.normalise import Spellings, normalise_label
 from schemas.mapping.tables import Mapping, Rule, Table, built_in_file
 from tests.transforms.derive_cases import CASES, difference, differences
 from transforms.derive import lookup as status_search
 from transforms.derive import source_value
-from transforms.derive.lookup import Hit, Scope, Search
+from transforms.derive.lookup import Hit, RuleLookup, Scope
 from transforms.derive.rules import Deriver
 from transforms.derive.source_value import Part, Parts, number_code, parts
 
@@ -56,20 +56,20 @@ def test_dropping_any_rule_is_noticed() -> None:
 
 
 def _global_tables_first(patch: pytest.MonkeyPatch) -> None:
-    original = Search.__init__
+    original = RuleLookup.__init__
 
-    def swapped(self: Search, mapping: Mapping, provider: str | None) -> None:
+    def swapped(self: RuleLookup, mapping: Mapping, provider: str | None) -> None:
         original(self, mapping, provider)
         self._own, self._shared = self._shared, self._own
 
-    patch.setattr(Search, "__init__", swapped)
+    patch.setattr(RuleLookup, "__init__", swapped)
 
 
 def _boolean_as_number(patch: pytest.MonkeyPatch) -> None:
-    def as_number(self: Search, text: str, where: str) -> Hit | None:
+    def as_number(self: RuleLookup, text: str, where: str) -> Hit | None:
         return self._number("1" if text == "true" else "0", where)
 
-    patch.setattr(Search, "_boolean", as_number)
+    patch.setattr(RuleLookup, "_boolean", as_number)
 
 
 def _boolean_as_text(patch: pytest.MonkeyPatch) -> None:
@@ -83,16 +83,16 @@ def _code_by(change: Callable[[str], str]) -> Patch:
     def code(self: Table, code: str) -> Rule | None:
         return self.codes.get(change(code))
 
-    original = Search.__init__
+    original = RuleLookup.__init__
 
-    def knows_everything(self: Search, *arguments: Any) -> None:
+    def knows_everything(self: RuleLookup, *arguments: Any) -> None:
         original(self, *arguments)
         # A changed code need not be among those that the tables say they know.
         self._keys = _Everything()
 
     def mutate(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(Table, "code", code)
-        patch.setattr(Search, "__init__", knows_everything)
+        patch.setattr(RuleLookup, "__init__", knows_everything)
 
     return mutate
 
@@ -123,36 +123,40 @@ def _changed_parts(change: Callable[[Parts], Parts]) -> Patch:
 
 
 def _one_element_is_enough(patch: pytest.MonkeyPatch) -> None:
-    def any_element(self: Search, json: bytes, where: str, depth: int, scope: Scope) -> Hit | None:
+    def any_element(
+        self: RuleLookup, json: bytes, where: str, depth: int, scope: Scope
+    ) -> Hit | None:
         hits = (self.source(e.json, where, depth + 1) for e in source_value.speaking(json))
         return next((hit for hit in hits if hit), None)
 
-    patch.setattr(Search, "_array", any_element)
+    patch.setattr(RuleLookup, "_array", any_element)
 
 
 def _no_ids(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Search, "_ids", lambda *args: None)
+    patch.setattr(RuleLookup, "_ids", lambda *args: None)
 
 
 def _ids_first(patch: pytest.MonkeyPatch) -> None:
-    original = Search._object
+    original = RuleLookup._object
 
-    def ids_first(self: Search, json: bytes, where: str, depth: int, scope: Scope) -> Hit | None:
+    def ids_first(
+        self: RuleLookup, json: bytes, where: str, depth: int, scope: Scope
+    ) -> Hit | None:
         hit = self._ids(parts(json).ids, where, depth, json)
         return hit or original(self, json, where, depth, scope)
 
-    patch.setattr(Search, "_object", ids_first)
+    patch.setattr(RuleLookup, "_object", ids_first)
 
 
 def _ids_last(patch: pytest.MonkeyPatch) -> None:
-    original, ids = Search._object, Search._ids
+    original, ids = RuleLookup._object, RuleLookup._ids
 
-    def ids_last(self: Search, json: bytes, where: str, depth: int, scope: Scope) -> Hit | None:
+    def ids_last(self: RuleLookup, json: bytes, where: str, depth: int, scope: Scope) -> Hit | None:
         hit = original(self, json, where, depth, scope)
         return hit or ids(self, parts(json).ids, where, depth, json)
 
-    patch.setattr(Search, "_object", ids_last)
-    patch.setattr(Search, "_ids", lambda *args: None)
+    patch.setattr(RuleLookup, "_object", ids_last)
+    patch.setattr(RuleLookup, "_ids", lambda *args: None)
 
 
 def _without_leading_zeros(code: str) -> str:
@@ -189,7 +193,7 @@ MUTATIONS: dict[str, Patch] = {
     "the tables for everybody before the provider's": _global_tables_first,
     "a boolean is the number 0 or 1": _boolean_as_number,
     "a boolean has a code": _boolean_as_text,
-    "codes are normalised": _code_by(norm),
+    "codes are normalised": _code_by(normalise_label),
     "codes lose leading zeros": _code_by(_without_leading_zeros),
     "codes are padded": _code_by(lambda code: code.zfill(3)),
     "no spelling split at boundaries": _spellings("plain", "bare"),

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from schemas.mapping.normalise import norm, spellings
+from schemas.mapping.normalise import normalise_label, spellings
 from schemas.mapping.tables import VALUES, load_mapping
 from tests.transforms.derive.test_rules import Inputs, inputs
 from tests.transforms.derive_cases import CASES
@@ -208,7 +208,7 @@ def test_a_text_that_is_no_label_is_never_guessed(text: str, provider: str | Non
     known: set[str] = set()
     for table in (*MAPPING.provider_tables(provider), *MAPPING.global_tables):
         known |= {*table.labels, *table.bare_labels, *table.codes}
-    assume(norm(text) and not {*spellings(text), text.strip()} & known)
+    assume(normalise_label(text) and not {*spellings(text), text.strip()} & known)
     assert outcome(text, provider) == ("unmapped_value", "source_value", "unmapped")
 
 

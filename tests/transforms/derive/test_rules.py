@@ -12,7 +12,7 @@ from apache_beam.internal.cloudpickle import cloudpickle
 from schemas.mapping.tables import load_mapping
 from tests.transforms.derive_cases import CASES, Case, difference
 from transforms.derive import rules as derive_module
-from transforms.derive.lookup import Hit, Search
+from transforms.derive.lookup import Hit, RuleLookup
 from transforms.derive.rules import Derived, Deriver, derive, explain, unmapped_key
 from transforms.json.text import kind_of
 
@@ -316,13 +316,13 @@ def test_a_deriver_remembers_and_forgets_within_its_bounds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     looked_up: list[bytes] = []
-    original = Search.source
+    original = RuleLookup.source
 
-    def counted(self: Search, json: bytes, where: str) -> Hit | None:
+    def counted(self: RuleLookup, json: bytes, where: str) -> Hit | None:
         looked_up.append(json)
         return original(self, json, where)
 
-    monkeypatch.setattr(Search, "source", counted)
+    monkeypatch.setattr(RuleLookup, "source", counted)
     monkeypatch.setattr(derive_module, "_MAX_ENTRIES", 3)
     deriver = Deriver(MAPPING)
     for name in ("1", "2", "3", "2"):
@@ -337,9 +337,9 @@ def test_one_source_value_with_many_events_is_looked_up_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     looked_up: list[str] = []
-    original = Search.text
+    original = RuleLookup.text
     monkeypatch.setattr(
-        Search,
+        RuleLookup,
         "text",
         lambda self, text, where, scope: (
             looked_up.append(text) or original(self, text, where, scope)  # type: ignore[func-returns-value]

@@ -14,10 +14,10 @@ from transforms.derive.source_value import (
     Element,
     Part,
     compact,
+    has_content,
     is_looked_into,
     number_code,
     parts,
-    says_something,
     speaking,
     text_of,
 )
@@ -93,7 +93,7 @@ def test_a_numbers_code_is_its_integer(number: str) -> None:
     ],
 )
 def test_says_something(json: bytes, says: bool) -> None:
-    assert says_something(json) is says
+    assert has_content(json) is says
 
 
 # A plain second way to say it: nothing that has a value anywhere.
@@ -118,7 +118,7 @@ def _says(value: object) -> bool:
     )
 )
 def test_says_something_equals_a_plain_walk(value: object) -> None:
-    assert says_something(msgspec.json.encode(value)) is _says(value)
+    assert has_content(msgspec.json.encode(value)) is _says(value)
 
 
 def test_the_usual_spelling_of_a_key_comes_first_then_the_others_by_code_point() -> None:

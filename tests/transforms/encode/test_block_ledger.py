@@ -16,7 +16,7 @@ from transforms.blocks.block import EventBlock
 from transforms.blocks.unmapped import MAX_LENGTH
 from transforms.derive.derive_job_status import derive_batch
 from transforms.derive.rules import Deriver
-from transforms.encode.block_ledger import books_of
+from transforms.encode.block_ledger import ledger_of
 from transforms.parse.timestamps import TIMESTAMP
 
 _START = datetime(1, 1, 1, tzinfo=timezone.utc)
@@ -62,22 +62,22 @@ def test_providers_are_counted_with_their_values(rows: list[Row]) -> None:
         name = "null" if provider is None else provider
         name = name if len(name) <= MAX_LENGTH else name[: MAX_LENGTH - 1] + "…"
         expected[name][value or "null"] += 1
-    assert books_of(_block(rows)).by_provider == expected
+    assert ledger_of(_block(rows)).by_provider == expected
 
 
 @given(_rows)
 def test_days_are_those_of_the_event_times_in_utc(rows: list[Row]) -> None:
     days = Counter("null" if at is None else at.date().isoformat() for *_, at in rows)
-    assert books_of(_block(rows)).by_day == days
+    assert ledger_of(_block(rows)).by_day == days
 
 
 @given(_rows)
 def test_values_are_counted_by_themselves_as_by_provider(rows: list[Row]) -> None:
-    books = books_of(_block(rows))
+    ledger = ledger_of(_block(rows))
     counted: Counter[str] = Counter()
-    for counts in books.by_provider.values():
+    for counts in ledger.by_provider.values():
         counted.update(counts)
-    assert books.by_value == counted
+    assert ledger.by_value == counted
 
 
 def test_only_what_no_rule_maps_counts_as_unmapped() -> None:
@@ -90,9 +90,9 @@ def test_only_what_no_rule_maps_counts_as_unmapped() -> None:
         b'{"id":4}',
     )
     events = derive_batch(block.events, Deriver(load_mapping()))
-    books = books_of(replace(block, events=events))
-    assert books.by_value == {"unmapped_value": 2, "open": 1, "null": 1}
+    ledger = ledger_of(replace(block, events=events))
+    assert ledger.by_value == {"unmapped_value": 2, "open": 1, "null": 1}
     # A rule says that a template has no value: none is missing for it.
-    assert [(row.provider, row.source_value, row.count) for row in books.unmapped.top()] == [
+    assert [(row.provider, row.source_value, row.count) for row in ledger.unmapped.top()] == [
         ("acme", "Zonk", 1)
     ]

@@ -119,7 +119,7 @@ def test_any_payloads_are_encoded_and_read_back(lines: list[bytes]) -> None:
     letters = _dead_letters(encoded)
     assert [letter["payload"] for letter in letters] == [each.payload for each in block.rejections]
     assert {letter["error_code"] for letter in letters}.isdisjoint({"INTERNAL", "SCHEMA_VIOLATION"})
-    assert len(block.payloads) + len(letters) + encoded.books.ignored == encoded.books.read
+    assert len(block.payloads) + len(letters) + encoded.ledger.ignored == encoded.ledger.read
 
 
 @settings(max_examples=100)
@@ -158,7 +158,7 @@ def test_value_outside_the_schema_costs_only_its_row(field: str, value: str | No
     assert (letter["payload"], letter["source_offset"]) == (lines[1], len(lines[0]) + 1)
     assert f"job_status.{field}" in letter["error_message"]
     assert not value or value not in letter["error_message"]
-    assert encoded.books.read == 3 and encoded.books.by_error_code == {"SCHEMA_VIOLATION": 1}
+    assert encoded.ledger.read == 3 and encoded.ledger.by_error_code == {"SCHEMA_VIOLATION": 1}
 
 
 def test_rows_that_break_different_fields_are_each_rejected_for_their_own() -> None:
@@ -178,7 +178,7 @@ def test_rows_that_break_different_fields_are_each_rejected_for_their_own() -> N
     assert "derivation" in messages[lines[0]]
     assert "job_status.value" in messages[lines[2]] and "job_status.value" in messages[lines[5]]
     assert "source_value_type" in messages[lines[4]]
-    assert encoded.books.by_value == {"unmapped_value": 2}
+    assert encoded.ledger.by_value == {"unmapped_value": 2}
 
 
 def test_row_that_breaks_two_fields_is_rejected_once() -> None:
@@ -253,9 +253,9 @@ def test_bug_costs_only_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(letters) == {"INTERNAL", "INVALID_JSON"}
     assert letters["INTERNAL"]["payload"] == lines[1]
     assert letters["INTERNAL"]["error_message"] == "ZeroDivisionError"
-    assert sum(each.books.read for each in blocks) == 5
-    assert sum(each.books.ignored for each in blocks) == 1
-    assert sum(len(books.spans) for each in blocks for books in each.books.inputs.values()) == 1
+    assert sum(each.ledger.read for each in blocks) == 5
+    assert sum(each.ledger.ignored for each in blocks) == 1
+    assert sum(len(ledger.spans) for each in blocks for ledger in each.ledger.inputs.values()) == 1
 
 
 # Books
@@ -276,19 +276,19 @@ def test_books_say_what_was_read_and_what_it_says() -> None:
         {},
         {"value": None, "derivation": "absent", "derived_from": "nothing"},
     )
-    books = _encode(block).books
-    assert (books.read, books.written, books.dead_lettered) == (6, 0, 0)
-    assert books.ignored_by_type == {"hris.x": 1}
-    assert books.by_value == {"open": 1, "unmapped_value": 1, "null": 1}
-    assert books.by_source_value_type == {"string": 2, "missing": 1}
-    assert books.by_derivation == {"given": 1, "unmapped": 1, "absent": 1}
-    assert books.by_provider == {"null": {"open": 1, "unmapped_value": 1, "null": 1}}
-    assert books.by_day == {"null": 3}
-    assert books.by_error_code == {"INVALID_JSON": 1, "NOT_AN_EVENT": 1}
-    assert books.unreadable_timestamps == 1
-    assert books.inputs["/in/events.jsonl"].spans == [(0, 99)]
-    assert books.inputs["/in/events.jsonl"].end == 99
-    assert books.unmapped.total() == 1
+    ledger = _encode(block).ledger
+    assert (ledger.read, ledger.written, ledger.dead_lettered) == (6, 0, 0)
+    assert ledger.ignored_by_type == {"hris.x": 1}
+    assert ledger.by_value == {"open": 1, "unmapped_value": 1, "null": 1}
+    assert ledger.by_source_value_type == {"string": 2, "missing": 1}
+    assert ledger.by_derivation == {"given": 1, "unmapped": 1, "absent": 1}
+    assert ledger.by_provider == {"null": {"open": 1, "unmapped_value": 1, "null": 1}}
+    assert ledger.by_day == {"null": 3}
+    assert ledger.by_error_code == {"INVALID_JSON": 1, "NOT_AN_EVENT": 1}
+    assert ledger.unreadable_timestamps == 1
+    assert ledger.inputs["/in/events.jsonl"].spans == [(0, 99)]
+    assert ledger.inputs["/in/events.jsonl"].end == 99
+    assert ledger.unmapped.total() == 1
 
 
 # In a pipeline
@@ -307,7 +307,7 @@ def _derive(block: EventBlock) -> EventBlock:
 def _outcomes(block: EncodedBlock) -> Iterator[tuple[str, int]]:
     counts = Counter(letter["error_code"] for letter in _dead_letters(block))
     counts["written"] = len(_records(block.records))
-    counts["ignored"] = block.books.ignored
+    counts["ignored"] = block.ledger.ignored
     yield from counts.items()
 
 

@@ -14,11 +14,11 @@ from msgspec import Raw
 from tests.transforms.event_cases import JSON, LONE
 from transforms.json import text as json_text
 from transforms.json.text import (
-    covering_depth,
-    covering_invalid_utf8,
-    covering_lone_surrogates,
     depth,
     kind_of,
+    mask_depth,
+    mask_invalid_utf8,
+    mask_lone_surrogates,
     spans_of,
 )
 
@@ -85,32 +85,32 @@ def test_depth_counts_only_brackets_outside_strings(text: bytes, expected: int) 
 @settings(max_examples=200)
 @given(_PIECES, st.integers(1, 7))
 def test_depth_does_not_depend_on_where_a_text_is_cut(text: bytes, chunk: int) -> None:
-    whole, covered = depth(text), covering_depth(text, 2)
+    whole, covered = depth(text), mask_depth(text, 2)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(json_text, "_CHUNK_BYTES", chunk)
         assert depth(text) == whole
-        assert covering_depth(text, 2) == covered
+        assert mask_depth(text, 2) == covered
 
 
 @settings(max_examples=200)
 @given(_PIECES, st.integers(0, 4))
 def test_what_is_covered_up_keeps_its_length_and_is_covered_once(text: bytes, limit: int) -> None:
     covers = (
-        covering_invalid_utf8,
-        covering_lone_surrogates,
-        lambda each: covering_depth(each, limit),
+        mask_invalid_utf8,
+        mask_lone_surrogates,
+        lambda each: mask_depth(each, limit),
     )
     for cover in covers:
         covered = cover(text)
         assert len(covered) == len(text)
         assert cover(covered) == covered
-    assert depth(covering_depth(text, limit)) <= limit
-    covering_invalid_utf8(text).decode()
+    assert depth(mask_depth(text, limit)) <= limit
+    mask_invalid_utf8(text).decode()
 
 
 @given(JSON, st.integers(0, 3))
 def test_covering_what_is_too_deep_leaves_json(text: str, limit: int) -> None:
-    covered = covering_depth(text.encode(), limit)
+    covered = mask_depth(text.encode(), limit)
     assert _depth(json.loads(covered)) <= limit
     if depth(text.encode()) <= limit:
         assert covered == text.encode()
@@ -119,7 +119,7 @@ def test_covering_what_is_too_deep_leaves_json(text: str, limit: int) -> None:
 @pytest.mark.parametrize("lone", LONE)
 def test_lone_surrogates_are_covered_up_and_pairs_are_not(lone: str) -> None:
     text = rf'[{lone},"\ud83d\ude00","\\ud800"]'.encode()
-    covered = covering_lone_surrogates(text)
+    covered = mask_lone_surrogates(text)
     assert covered != text
     assert msgspec.json.decode(covered)[1:] == ["😀", "\\ud800"]
 

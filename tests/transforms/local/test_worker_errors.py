@@ -14,14 +14,14 @@ from schemas.errors import (
     OutputError,
     UsageError,
 )
-from transforms.local.worker_errors import WorkerError, carried_error, carried_to_launcher
+from transforms.local.worker_errors import WorkerError, preserve_error_type, preserved_error
 
 KINDS = [JobStatusError, InputError, OutputError, ForeignPathError, UsageError]
 
 
 def _raised(error: Exception) -> BaseException:
     try:
-        with carried_to_launcher():
+        with preserve_error_type():
             raise error
     except Exception as carried:
         return carried
@@ -33,7 +33,7 @@ def _raised(error: Exception) -> BaseException:
 def test_kind_message_and_hint_arrive(
     kind: type[JobStatusError], message: str, hint: str | None
 ) -> None:
-    told = carried_error(str(_raised(kind(message, hint))))
+    told = preserved_error(str(_raised(kind(message, hint))))
     assert type(told) is kind
     assert told is not None
     assert (told.message, told.hint, told.exit_code) == (message, hint, kind.exit_code)
@@ -42,14 +42,14 @@ def test_kind_message_and_hint_arrive(
 def test_they_arrive_in_the_text_of_a_traceback_and_through_a_pickle() -> None:
     error = pickle.loads(pickle.dumps(_raised(OutputError("disk full", "make room"))))
     wrapped = RuntimeError(f"bundle failed: {''.join(traceback.format_exception(error))} [while]")
-    told = carried_error(str(wrapped))
+    told = preserved_error(str(wrapped))
     assert told is not None
     assert (type(told), told.message, told.hint) == (OutputError, "disk full", "make room")
 
 
 def test_the_last_of_several_counts() -> None:
     texts = [str(_raised(kind(kind.__name__))) for kind in KINDS]
-    told = carried_error("\n".join(texts))
+    told = preserved_error("\n".join(texts))
     assert told is not None
     assert told.message == KINDS[-1].__name__
 
@@ -59,7 +59,7 @@ def test_the_message_can_be_read_in_the_text_itself() -> None:
 
 
 def test_the_text_of_another_error_carries_nothing() -> None:
-    assert carried_error("ValueError: [job-status is no mark]") is None
+    assert preserved_error("ValueError: [job-status is no mark]") is None
 
 
 def test_other_exceptions_pass_as_they_are() -> None:

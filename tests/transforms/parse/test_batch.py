@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.transforms.event_cases import PAYLOADS, broken
 from transforms.blocks.block import NO_CONTEXT, Context
-from transforms.parse.batch import add_ordinary
+from transforms.parse.batch import add_batch
 from transforms.parse.one_by_one import EventFinder, Rows
 from transforms.parse.parse_events import EventTypes, columns_of
 
@@ -25,7 +25,7 @@ def _one_by_one(payloads: list[bytes], context: Context) -> Rows:
 def _at_once(payloads: list[bytes], context: Context) -> tuple[Rows, list[int]]:
     rows = Rows()
     count = len(payloads)
-    others = add_ordinary(payloads, list(range(count)), [context] * count, _TYPES, rows)
+    others = add_batch(payloads, list(range(count)), [context] * count, _TYPES, rows)
     return rows, others
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from schemas.errors import InputError
 from tests.pubsub import Line, Published, Server
-from transforms.blocks.block import Receipt
+from transforms.blocks.block import PendingAcks
 from transforms.pubsub.acknowledge import acknowledge
 from transforms.pubsub.client import Subscription
 from transforms.pubsub.messages import Message
@@ -28,8 +28,8 @@ def pulled(server: Server, published: Published, count: int) -> list[Message]:
     return messages
 
 
-def receipt(published: Published, messages: list[Message]) -> Receipt:
-    return Receipt(published.subscription, [each.ack_id for each in messages], 0)
+def pending_acks(published: Published, messages: list[Message]) -> PendingAcks:
+    return PendingAcks(published.subscription, [each.ack_id for each in messages], 0)
 
 
 def left_after_lease(server: Server, published: Published, messages: list[Message]) -> int:

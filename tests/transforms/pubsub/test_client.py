@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 from schemas.errors import InputError, UsageError
 from tests.pubsub import Line, Published, Server, wait_for
 from transforms.local.install_hint import install_beam_extra
-from transforms.pubsub.client import AwayError, Subscription, batches, check_installed, checked_name
+from transforms.pubsub.client import (
+    PubSubUnavailableError,
+    Subscription,
+    batches,
+    check_installed,
+    checked_name,
+)
 
 SECONDS_TO_COME = 60
 
@@ -108,7 +114,7 @@ def test_a_server_that_is_away_is_back_later(
         lambda: subscription.extend(["x"], 10),
         lambda: subscription.acknowledge(["x"]),
     ):
-        with pytest.raises(AwayError):
+        with pytest.raises(PubSubUnavailableError):
             call()
     server.publish(published.topic, [b"1"])
     line.mend()
@@ -116,7 +122,7 @@ def test_a_server_that_is_away_is_back_later(
     def pulls() -> bool:
         try:
             return bool(subscription.pull(1, 1))
-        except AwayError:
+        except PubSubUnavailableError:
             return False
 
     assert wait_for(pulls, SECONDS_TO_COME)

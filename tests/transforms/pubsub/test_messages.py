@@ -62,8 +62,8 @@ def test_contexts_that_say_the_same_are_equal_whatever_message_they_are_of() -> 
 def test_a_message_without_a_payload_is_acknowledged_all_the_same() -> None:
     (block,) = blocks_of([message(b"", 1), message(b" \r\n\t", 2), message(b"\xef\xbb\xbf", 3)])
     assert block.payloads == []
-    assert block.receipt is not None
-    assert block.receipt.ack_ids == ["ack-1", "ack-2", "ack-3"]
+    assert block.pending_acks is not None
+    assert block.pending_acks.ack_ids == ["ack-1", "ack-2", "ack-3"]
 
 
 def test_a_message_over_the_limit_is_rejected_with_its_head_and_its_whole_size() -> None:
@@ -77,8 +77,8 @@ def test_a_message_over_the_limit_is_rejected_with_its_head_and_its_whole_size()
     assert rejection.full_size == len(data)
     assert rejection.full_sha256 == hashlib.sha256(data).hexdigest()
     assert rejection.context.provider == "ashby"
-    assert block.receipt is not None
-    assert block.receipt.ack_ids == ["ack-1", "ack-2"]
+    assert block.pending_acks is not None
+    assert block.pending_acks.ack_ids == ["ack-1", "ack-2"]
 
 
 def test_a_message_of_exactly_the_limit_is_kept() -> None:
@@ -116,14 +116,14 @@ def test_many_messages_without_a_payload_do_not_gather_for_ever() -> None:
 def test_of_what_beam_acknowledges_nothing_is_to_be_acknowledged() -> None:
     builder = BlockBuilder(SUBSCRIPTION, 10_000_000, acknowledges=False)
     (block,) = [*builder.add([message(b"{}")]), *builder.rest()]
-    assert block.receipt is not None
-    assert block.receipt.ack_ids == []
+    assert block.pending_acks is not None
+    assert block.pending_acks.ack_ids == []
 
 
 def test_a_receipt_knows_the_oldest_message() -> None:
     (block,) = blocks_of([message(b"{}", 5), message(b"{}", 3), message(b"{}", 9)])
-    assert block.receipt is not None
-    assert block.receipt.oldest == 1_700_000_000_000_003
+    assert block.pending_acks is not None
+    assert block.pending_acks.oldest == 1_700_000_000_000_003
 
 
 @given(st.binary(max_size=60))
@@ -143,6 +143,8 @@ def test_payloads_are_pieces_of_the_message_in_their_order(data: bytes) -> None:
 @given(st.lists(st.sampled_from([b"", b"{}", b"[]", b"x" * 50, b"{}\n{}\n"]), max_size=40))
 def test_every_ack_id_is_in_exactly_one_receipt(payloads: list[bytes]) -> None:
     pulled = [message(data, number) for number, data in enumerate(payloads)]
-    receipts = [block.receipt for block in blocks_of(pulled, limit=20)]
-    ack_ids = [ack_id for receipt in receipts if receipt for ack_id in receipt.ack_ids]
+    receipts = [block.pending_acks for block in blocks_of(pulled, limit=20)]
+    ack_ids = [
+        ack_id for pending_acks in receipts if pending_acks for ack_id in pending_acks.ack_ids
+    ]
     assert ack_ids == [each.ack_id for each in pulled]

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from schemas.errors import InputError
 from tests.pubsub import wait_for
 from transforms.blocks.block import MessageInfo
-from transforms.pubsub.client import MAX_MESSAGES, AwayError
+from transforms.pubsub.client import MAX_MESSAGES, PubSubUnavailableError
 from transforms.pubsub.messages import Message
-from transforms.pubsub.pull import Appetite, Backoff, Patience, Puller, PullSettings
+from transforms.pubsub.pull import Backoff, Puller, PullSettings, PullSize, PullTimeout
 
 SECONDS_TO_COME = 60
 
@@ -110,9 +110,9 @@ def test_nothing_is_pulled_ahead_of_a_consumer_that_does_not_take_it() -> None:
 
 def test_messages_whose_lease_could_not_be_extended_are_dropped() -> None:
     store = Store(count=100)
-    store.fails = lambda call: AwayError("x") if call == "extend" else None
+    store.fails = lambda call: PubSubUnavailableError("x") if call == "extend" else None
     pulled = []
-    with pytest.raises(AwayError):
+    with pytest.raises(PubSubUnavailableError):
         for some in Puller(store, PullSettings(pullers=1)).pull_while(lambda: True):
             pulled += some
     assert not pulled
@@ -185,41 +185,41 @@ def test_waits_get_longer_up_to_half_a_minute_and_begin_again() -> None:
 def test_what_is_asked_for_fits_if_nothing_is_larger_than_before(
     limit: int, pulls: list[list[int]]
 ) -> None:
-    appetite = Appetite(limit)
+    pull_size = PullSize(limit)
     for sizes in pulls:
-        assert 1 <= appetite.count() <= MAX_MESSAGES
-        appetite.learn(sizes)
+        assert 1 <= pull_size.count() <= MAX_MESSAGES
+        pull_size.learn(sizes)
         if sizes:
-            assert appetite.count() == 1 or appetite.count() * max(sizes) <= limit
+            assert pull_size.count() == 1 or pull_size.count() * max(sizes) <= limit
 
 
 def test_a_large_message_is_forgotten_after_a_while() -> None:
-    appetite = Appetite(32 << 20)
-    appetite.learn([9_000_000])
-    assert appetite.count() == 3
+    pull_size = PullSize(32 << 20)
+    pull_size.learn([9_000_000])
+    assert pull_size.count() == 3
     for _ in range(12):
-        appetite.learn([400])
-    assert appetite.count() == MAX_MESSAGES
+        pull_size.learn([400])
+    assert pull_size.count() == MAX_MESSAGES
 
 
 def test_an_idle_server_is_given_ever_more_time() -> None:
-    patience = Patience()
+    pull_timeout = PullTimeout()
     for _ in range(9):
-        patience.learn(patience.seconds, brought_messages=False)
-    assert patience.seconds == 16
-    patience.learn(0.1, brought_messages=True)
-    assert patience.seconds == 2
+        pull_timeout.learn(pull_timeout.seconds, brought_messages=False)
+    assert pull_timeout.seconds == 16
+    pull_timeout.learn(0.1, brought_messages=True)
+    assert pull_timeout.seconds == 2
 
 
 def test_a_server_that_answers_at_once_that_there_is_nothing_is_given_no_more_time() -> None:
-    patience = Patience()
-    patience.learn(0.5, brought_messages=False)
-    assert patience.seconds == 2
+    pull_timeout = PullTimeout()
+    pull_timeout.learn(0.5, brought_messages=False)
+    assert pull_timeout.seconds == 2
 
 
 def test_a_slow_server_is_given_more_time_than_it_took() -> None:
-    patience = Patience()
-    patience.learn(3, brought_messages=True)
-    assert patience.seconds == 9
-    patience.learn(8, brought_messages=True)
-    assert patience.seconds == 16
+    pull_timeout = PullTimeout()
+    pull_timeout.learn(3, brought_messages=True)
+    assert pull_timeout.seconds == 9
+    pull_timeout.learn(8, brought_messages=True)
+    assert pull_timeout.seconds == 16

@@ -25,17 +25,17 @@ from pipeline.runners.prism import PrismEngine
 from schemas.errors import InputError, UsageError
 from tests.components import component_path
 from tests.pubsub import Line, Published, Server, wait_for
-from transforms.blocks.block import RawBlock, Receipt
+from transforms.blocks.block import PendingAcks, RawBlock
 from transforms.pubsub import drain as pull_round
 from transforms.pubsub.acknowledge import Acknowledge, acknowledge
 from transforms.pubsub.client import Subscription
-from transforms.pubsub.drain import PullRound, RoundLimits
+from transforms.pubsub.drain import DrainLimits, PullRound
 from transforms.pubsub.messages import BlockBuilder, Message
 from transforms.pubsub.pull import Puller, PullSettings
 from transforms.pubsub.read_pubsub import BlocksOfMessages, ReadPubSub
 
 NAME = "projects/some-project/subscriptions/jobs"
-QUICK = RoundLimits(idle_seconds=1.0)
+QUICK = DrainLimits(idle_seconds=1.0)
 SECONDS_TO_COME = 120
 
 needs_server = pytest.mark.needs("pubsub_emulator")
@@ -45,7 +45,7 @@ needs_client = pytest.mark.needs("pubsub_client")
 def round_of(
     published: Published,
     settings: PullSettings | None = None,
-    limits: RoundLimits = QUICK,
+    limits: DrainLimits = QUICK,
     count: Callable[[list[Message]], None] = lambda _: None,
 ) -> Iterator[RawBlock]:
     settings = settings or PullSettings()
@@ -67,9 +67,9 @@ def at_message(number: int, act: Callable[[], None]) -> Callable[[list[Message]]
     return count
 
 
-def receipt_of(block: RawBlock) -> Receipt:
-    assert block.receipt is not None
-    return block.receipt
+def receipt_of(block: RawBlock) -> PendingAcks:
+    assert block.pending_acks is not None
+    return block.pending_acks
 
 
 @needs_server
@@ -100,7 +100,7 @@ def test_what_was_not_acknowledged_comes_again_when_its_lease_ends(
 @needs_server
 def test_a_round_ends_at_its_number_of_messages(server: Server, published: Published) -> None:
     server.publish(published.topic, [b"{}"] * 10_000)
-    limits = RoundLimits(messages=3000, idle_seconds=1)
+    limits = DrainLimits(messages=3000, idle_seconds=1)
     rounds = []
     while blocks := list(round_of(published, limits=limits)):
         rounds.append(sum(len(block.payloads) for block in blocks))
@@ -112,7 +112,7 @@ def test_a_round_ends_at_its_number_of_messages(server: Server, published: Publi
 @needs_server
 def test_a_round_ends_at_its_bytes(server: Server, published: Published) -> None:
     server.publish(published.topic, [b"x" * 10_000] * 1000)
-    limits = RoundLimits(bytes=1_000_000, idle_seconds=1)
+    limits = DrainLimits(bytes=1_000_000, idle_seconds=1)
     settings = PullSettings(puller_bytes=500_000)
     first = list(round_of(published, settings, limits))
     assert 1_000_000 <= sum(len(each) for block in first for each in block.payloads) <= 2_000_000
@@ -134,7 +134,7 @@ def test_a_round_waits_for_its_first_message(
     published_late: list[str] = []
     monkeypatch.setattr(f"{__name__}.Subscription", Late)
     settings = PullSettings(pullers=1)
-    limits = RoundLimits(idle_seconds=SECONDS_TO_COME)
+    limits = DrainLimits(idle_seconds=SECONDS_TO_COME)
     assert [block.payloads for block in round_of(published, settings, limits)] == [[b"{}"]]
     assert published_late
 
@@ -185,7 +185,7 @@ def test_a_stop_file_ends_a_round_with_what_it_has(
     settings = PullSettings(stop_file=str(stop))
     # Nothing else ends it in the time that a test has.
     monkeypatch.setattr(pull_round, "_QUIET_SECONDS", 3600.0)
-    limits = RoundLimits(idle_seconds=3600)
+    limits = DrainLimits(idle_seconds=3600)
     stopped = round_of(published, settings, limits, at_message(10, stop.touch))
     assert sum(len(block.payloads) for block in stopped) == 10
     assert list(round_of(published, settings, limits)) == []
@@ -212,7 +212,7 @@ class _Collect(beam.DoFn):
         grouped: tuple[int, list[RawBlock]],
         window: object = beam.DoFn.WindowParam,
         pane: Any = beam.DoFn.PaneInfoParam,
-    ) -> Iterator[Receipt]:
+    ) -> Iterator[PendingAcks]:
         for block in grouped[1]:
             _committed(self._name).append(_Committed(str(window), pane.timing, block))
             yield receipt_of(block)

@@ -11,7 +11,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from transforms.read import file_format as shape
-from transforms.read.file_format import PEEK_BYTES, shape_of
+from transforms.read.file_format import PEEK_BYTES, detect_file_format
 
 _SCALARS = st.one_of(
     st.none(),
@@ -47,7 +47,7 @@ def test_a_pretty_printed_document_is_a_document(
 ) -> None:
     text = json.dumps(data, indent=indent, ensure_ascii=ascii_only)
     assume("\n" in text)
-    assert shape_of(before + _with_ends(text, end) + behind) == "document"
+    assert detect_file_format(before + _with_ends(text, end) + behind) == "document"
 
 
 @given(data=_CONTAINERS, indent=_INDENTS, fraction=st.floats(0, 1))
@@ -58,7 +58,7 @@ def test_a_document_that_is_longer_than_the_peek_is_a_document(
     assume(b"\n" in text)
     peek = max(text.index(b"\n") + 2, int(len(text) * fraction))
     with patch.object(shape, "PEEK_BYTES", peek):
-        assert shape_of(text[:peek]) in _shapes_of_a_cut(text[:peek])
+        assert detect_file_format(text[:peek]) in _shapes_of_a_cut(text[:peek])
 
 
 def _shapes_of_a_cut(peeked: bytes) -> set[str]:
@@ -84,8 +84,8 @@ def _shapes_of_a_cut(peeked: bytes) -> set[str]:
     ],
 )
 def test_a_document_of_any_style_is_a_document(text: str) -> None:
-    assert shape_of(text.encode()) == "document"
-    assert shape_of(text.replace("\n", "\r\n").encode()) == "document"
+    assert detect_file_format(text.encode()) == "document"
+    assert detect_file_format(text.replace("\n", "\r\n").encode()) == "document"
 
 
 def test_a_large_document_is_a_document() -> None:
@@ -93,40 +93,40 @@ def test_a_large_document_is_a_document() -> None:
     for indent in (1, "\t"):
         text = json.dumps(page, indent=indent, ensure_ascii=False).encode()
         assert len(text) > PEEK_BYTES
-        assert shape_of(text[:PEEK_BYTES]) == "document"
+        assert detect_file_format(text[:PEEK_BYTES]) == "document"
         with patch.object(shape, "PEEK_BYTES", 1000):
             for cut in range(1000, 1300):
-                assert shape_of(text[:cut]) == "document"
+                assert detect_file_format(text[:cut]) == "document"
 
 
 def test_a_large_array_of_an_element_a_line_is_a_document() -> None:
     line = '{"id":"%d","label":"Open"}'
     for begin in ("[", "[\n"):
         text = begin + ",\n".join(line % i for i in range(50_000)) + "]"
-        assert shape_of(text.encode()[:PEEK_BYTES]) == "document"
+        assert detect_file_format(text.encode()[:PEEK_BYTES]) == "document"
 
 
 def test_a_torn_document_is_a_document() -> None:
     text = json.dumps({"data": [{"id": 1, "title": "a b"}] * 3}, indent=2).encode()
     for line_end in (place for place, byte in enumerate(text) if byte == 10):
         if text[:line_end].count(b"\n"):
-            assert shape_of(text[: line_end + 1]) == "document"
+            assert detect_file_format(text[: line_end + 1]) == "document"
 
 
 def test_a_document_that_is_nested_too_deeply_is_one_bad_document() -> None:
-    assert shape_of(b"[\n" * 100_000) == "document"
-    assert shape_of(b'{"a":\n' * 50_000) == "document"
+    assert detect_file_format(b"[\n" * 100_000) == "document"
+    assert detect_file_format(b'{"a":\n' * 50_000) == "document"
 
 
 def test_a_line_that_is_nested_too_deeply_is_a_bad_line() -> None:
-    assert shape_of(b"[" * 100_000 + b'\n{"a":1}\n') == "lines"
+    assert detect_file_format(b"[" * 100_000 + b'\n{"a":1}\n') == "lines"
     deep = b"[" * 5000 + b"]" * 5000 + b"\n"
-    assert shape_of(deep + b'{"a":1}\n') == "lines"
-    assert shape_of((deep + b'{"a":1}\n' * 200_000)[:PEEK_BYTES]) == "lines"
+    assert detect_file_format(deep + b'{"a":1}\n') == "lines"
+    assert detect_file_format((deep + b'{"a":1}\n' * 200_000)[:PEEK_BYTES]) == "lines"
 
 
 def test_pretty_printed_documents_behind_each_other_are_one_bad_document() -> None:
-    assert shape_of(b'{\n "a": 1\n}\n{\n "a": 2\n}\n') == "document"
+    assert detect_file_format(b'{\n "a": 1\n}\n{\n "a": 2\n}\n') == "document"
 
 
 _LINES = st.lists(_CONTAINERS, min_size=1, max_size=5)
@@ -143,7 +143,7 @@ def test_json_lines_are_lines(
     rows: list[Any], ascii_only: bool, end: bytes, last_end: bool, mark: bytes
 ) -> None:
     lines = [json.dumps(row, ensure_ascii=ascii_only).encode() for row in rows]
-    assert shape_of(mark + end.join(lines) + end * last_end) == "lines"
+    assert detect_file_format(mark + end.join(lines) + end * last_end) == "lines"
 
 
 @given(
@@ -165,7 +165,7 @@ def test_json_lines_with_a_wrong_byte_are_lines(
     lines = (json.dumps(row, separators=separators).encode() for row in rows)
     text = bytearray(mark + end.join(lines) + end)
     text[int(place * len(text))] = wrong
-    assert shape_of(bytes(text)) == "lines"
+    assert detect_file_format(bytes(text)) == "lines"
 
 
 @pytest.mark.parametrize(
@@ -185,13 +185,13 @@ def test_every_wrong_byte_at_every_place_leaves_lines(rows: list[Any]) -> None:
         for wrong in range(256):
             broken = bytearray(text)
             broken[place] = wrong
-            assert shape_of(bytes(broken)) == "lines", bytes(broken)
+            assert detect_file_format(bytes(broken)) == "lines", bytes(broken)
 
 
 def test_a_long_file_of_lines_with_a_wrong_first_line_is_lines() -> None:
     rest = b'{"id":1,"title":"x"}\n' * 100_000
     for first in (b'{"id":1', b'{"id":1,', b'["id",', b'{"id":"1}', b'{"id":\n1}', b"[[1\n,[2]]"):
-        assert shape_of((first + b"\n" + rest)[:PEEK_BYTES]) == "lines"
+        assert detect_file_format((first + b"\n" + rest)[:PEEK_BYTES]) == "lines"
 
 
 @pytest.mark.parametrize(
@@ -213,10 +213,10 @@ def test_a_long_file_of_lines_with_a_wrong_first_line_is_lines() -> None:
     ],
 )
 def test_what_is_no_document_is_lines(text: bytes) -> None:
-    assert shape_of(text) == "lines"
+    assert detect_file_format(text) == "lines"
 
 
 @given(st.binary(max_size=200), st.integers(1, 50))
 def test_any_bytes_have_a_shape(text: bytes, peek: int) -> None:
     with patch.object(shape, "PEEK_BYTES", peek):
-        assert shape_of(text) in ("lines", "document")
+        assert detect_file_format(text) in ("lines", "document")

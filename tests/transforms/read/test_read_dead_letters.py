@@ -33,7 +33,7 @@ from transforms.blocks.block import (
     Rejection,
     Span,
 )
-from transforms.blocks.ledger import Books
+from transforms.blocks.ledger import Ledger
 from transforms.encode.dead_letters import PayloadPolicy, dead_letters
 from transforms.parse.parse_events import EventParser, EventTypes
 from transforms.read import read_dead_letters as module
@@ -108,12 +108,12 @@ def _replayed(file: DeadLetterFile, limit: int = 10_000_000) -> list[EventBlock]
 
 
 def _assert_books_close(blocks: list[EventBlock], file: DeadLetterFile) -> None:
-    books = Books()
+    ledger = Ledger()
     for block in blocks:
-        books.account_for(block.input or block.source, block.span, block.note)
-    assert list(books.inputs) == [file.path]
-    assert books.inputs[file.path].fault() is None
-    assert books.inputs[file.path].end == file.records
+        ledger.account_for(block.input or block.source, block.span, block.note)
+    assert list(ledger.inputs) == [file.path]
+    assert ledger.inputs[file.path].fault() is None
+    assert ledger.inputs[file.path].end == file.records
 
 
 # What a replay gives

@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 
 from schemas.errors import InputError
 from transforms.blocks.block import BLOCK_BYTES, PAYLOAD_HEAD_BYTES, InputNote, RawBlock, Rejection
-from transforms.blocks.ledger import Books
+from transforms.blocks.ledger import Ledger
 from transforms.read import compression, read_files
 from transforms.read.read_files import (
     FileRange,
@@ -522,9 +522,9 @@ class _Flatten(beam.DoFn):
             yield "payload", block.source, (offset, payload)
         for each in block.rejections:
             yield "too large", block.source, (each.offset, each.full_size)
-        books = Books()
-        books.account_for(block.source, block.span, block.note)
-        yield "books", block.source, books.to_bytes()
+        ledger = Ledger()
+        ledger.account_for(block.source, block.span, block.note)
+        yield "books", block.source, ledger.to_bytes()
 
 
 def _run(runner: str, path: Path, patterns: list[str], **options: Any) -> list[tuple[Any, ...]]:
@@ -539,14 +539,14 @@ def _run(runner: str, path: Path, patterns: list[str], **options: Any) -> list[t
     with beam.Pipeline(options=PipelineOptions(arguments)) as root:
         read = root | ReadFiles(patterns, **options)
         rows = read["blocks"] | beam.ParDo(_Flatten())
-        inputs = read["inputs"] | beam.Map(lambda books: ("books", "", books))
+        inputs = read["inputs"] | beam.Map(lambda ledger: ("books", "", ledger))
         _ = (rows, inputs) | beam.Flatten() | beam.combiners.ToList() | beam.Map(keep)
     found: list[tuple[Any, ...]] = pickle.loads((out / "rows").read_bytes())
     return found
 
 
-def _books(rows: list[tuple[Any, ...]]) -> Books:
-    return Books.merged(record for kind, _, record in rows if kind == "books")
+def _books(rows: list[tuple[Any, ...]]) -> Ledger:
+    return Ledger.merged(record for kind, _, record in rows if kind == "books")
 
 
 @pytest.mark.parametrize("runner", _RUNNERS)
@@ -587,12 +587,12 @@ def test_a_pipeline_reads_what_is_in_the_files(runner: str, tmp_path: Path) -> N
     assert too_large[1] == f"{data}/long.jsonl"
     assert too_large[2] == (first, 300)
 
-    books = _books(rows)
-    assert books.faults() == []
-    assert {path: each.end for path, each in books.inputs.items()} == {
+    ledger = _books(rows)
+    assert ledger.faults() == []
+    assert {path: each.end for path, each in ledger.inputs.items()} == {
         f"{data}/{name}": len(content) for name, content in contents.items()
     }
-    for path, each in books.inputs.items():
+    for path, each in ledger.inputs.items():
         assert each.bytes == os.stat(path).st_size
         assert each.damage is None
 
@@ -607,8 +607,8 @@ def test_a_pipeline_tells_which_files_are_damaged_and_reads_the_others(
     cut = _file(data, "cut.jsonl.gz", gzip.compress(_LINES)[:-1])
     misnamed = _file(data, "misnamed.jsonl.zst", _LINES)
     rows = _run(runner, tmp_path, [f"{data}/*"], range_bytes=5000)
-    books = _books(rows)
-    assert {path: each.damage for path, each in books.inputs.items()} == {
+    ledger = _books(rows)
+    assert {path: each.damage for path, each in ledger.inputs.items()} == {
         whole: None,
         cut: "the gzip data is cut off",
         misnamed: "the name says zstandard, but the content does not begin like it",

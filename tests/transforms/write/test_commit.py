@@ -29,7 +29,7 @@ from tests.conftest import ReadRecords
 from tests.transforms.faults import Killed, failing
 from tests.transforms.memory_filesystem import MemoryFileSystem
 from tests.transforms.runs import SOURCE, lines, run_once, settings, stage
-from transforms.blocks.ledger import Books
+from transforms.blocks.ledger import Ledger
 from transforms.storage import filesystem
 from transforms.storage.manifests import manifest_path, manifests, pending_path, read_intent
 from transforms.write.commit import commit, finish
@@ -253,9 +253,9 @@ def test_while_older_runs_are_replaced_a_manifest_says_so(tmp_path: Path) -> Non
 
 def test_an_intent_cut_at_any_byte_is_none(tmp_path: Path) -> None:
     scene = Scene(tmp_path, "error", False)
-    books = stage(scene.run, NEW)
+    ledger = stage(scene.run, NEW)
     with failing(1), pytest.raises(Killed):
-        commit(scene.run, books)
+        commit(scene.run, ledger)
     text = pending_path_of(scene).read_bytes()
     assert read_intent(str(pending_path_of(scene))) is not None
     cut = tmp_path / "cut"
@@ -272,10 +272,10 @@ def test_an_intent_cut_at_any_byte_is_none(tmp_path: Path) -> None:
 
 def test_a_retry_of_a_cut_off_intent_writes_it_anew(tmp_path: Path) -> None:
     scene = Scene(tmp_path, "error", False)
-    books = stage(scene.run, NEW)
+    ledger = stage(scene.run, NEW)
     pending_path_of(scene).parent.mkdir(parents=True)
     pending_path_of(scene).write_bytes(b'{"renames":[')
-    commit(scene.run, books)
+    commit(scene.run, ledger)
     scene.check_done()
 
 
@@ -290,10 +290,10 @@ def test_an_intent_of_another_version_is_refused_and_kept(tmp_path: Path) -> Non
 
 def test_a_commit_that_is_retried_is_a_success(tmp_path: Path) -> None:
     scene = Scene(tmp_path, "overwrite", False)
-    books = stage(scene.run, NEW).to_bytes()
-    first = commit(scene.run, Books.from_bytes(books))
+    ledger = stage(scene.run, NEW).to_bytes()
+    first = commit(scene.run, Ledger.from_bytes(ledger))
     files = {path: path.stat().st_mtime_ns for path in scene.output.rglob("*")}
-    assert commit(scene.run, Books.from_bytes(books)) == first
+    assert commit(scene.run, Ledger.from_bytes(ledger)) == first
     assert {path: path.stat().st_mtime_ns for path in scene.output.rglob("*")} == files
     scene.check_done()
 
@@ -301,9 +301,9 @@ def test_a_commit_that_is_retried_is_a_success(tmp_path: Path) -> None:
 def test_two_that_complete_the_same_commit_do_not_disturb_each_other(tmp_path: Path) -> None:
     run = settings(str(tmp_path), "run", target_file_bytes=1)
     payloads = lines(0, 60)
-    books = stage(run, payloads)
+    ledger = stage(run, payloads)
     with failing(1), pytest.raises(Killed):
-        commit(run, books)
+        commit(run, ledger)
     intent = read_intent(pending_path(run.output, "run"))
     assert intent is not None
     renamed = len(intent.renames) // 2
@@ -379,7 +379,7 @@ def test_a_run_of_no_events_leaves_a_file_that_can_be_read(
     tmp_path: Path, read_records: ReadRecords
 ) -> None:
     run = settings(str(tmp_path), "empty")
-    commit(run, Books())
+    commit(run, Ledger())
     (file,) = (tmp_path / "job_status").iterdir()
     with file.open("rb") as stream:
         reader = fastavro.reader(stream)
@@ -401,29 +401,29 @@ def test_a_run_of_dead_letters_alone_leaves_an_empty_file_beside_them(
     assert len(read_records(tmp_path, "dead_letter")) == 3
 
 
-def _lost_records(books: Books) -> None:
-    books.files.pop()
+def _lost_records(ledger: Ledger) -> None:
+    ledger.files.pop()
 
 
-def _lost_block(books: Books) -> None:
-    del books.inputs[SOURCE].spans[0]
+def _lost_block(ledger: Ledger) -> None:
+    del ledger.inputs[SOURCE].spans[0]
 
 
-def _block_twice(books: Books) -> None:
-    books.inputs[SOURCE].spans.append(books.inputs[SOURCE].spans[0])
+def _block_twice(ledger: Ledger) -> None:
+    ledger.inputs[SOURCE].spans.append(ledger.inputs[SOURCE].spans[0])
 
 
-def _lost_event(books: Books) -> None:
-    books.read += 1
+def _lost_event(ledger: Ledger) -> None:
+    ledger.read += 1
 
 
-def _unread_file(books: Books) -> None:
-    books.merge(Books.from_bytes(Books().to_bytes()))
-    books.inputs["another.jsonl"] = type(books.inputs[SOURCE])(bytes=7, end=7)
+def _unread_file(ledger: Ledger) -> None:
+    ledger.merge(Ledger.from_bytes(Ledger().to_bytes()))
+    ledger.inputs["another.jsonl"] = type(ledger.inputs[SOURCE])(bytes=7, end=7)
 
 
-def _unfinished_file(books: Books) -> None:
-    books.inputs[SOURCE].end = None
+def _unfinished_file(ledger: Ledger) -> None:
+    ledger.inputs[SOURCE].end = None
 
 
 @pytest.mark.parametrize(
@@ -431,13 +431,13 @@ def _unfinished_file(books: Books) -> None:
     [_lost_records, _lost_block, _block_twice, _lost_event, _unread_file, _unfinished_file],
 )
 def test_books_that_do_not_close_stop_the_commit(
-    tmp_path: Path, fault: Callable[[Books], None]
+    tmp_path: Path, fault: Callable[[Ledger], None]
 ) -> None:
     run = settings(str(tmp_path), "run")
-    books = stage(run, NEW)
-    fault(books)
+    ledger = stage(run, NEW)
+    fault(ledger)
     with pytest.raises(JobStatusError, match="books do not close") as caught:
-        commit(run, books)
+        commit(run, ledger)
     assert caught.value.exit_code == 1
     assert "200" not in caught.value.message.replace(str(tmp_path), "")
     clear_staging(run)
@@ -447,23 +447,23 @@ def test_books_that_do_not_close_stop_the_commit(
 @pytest.mark.parametrize("change", ["lost", "cut"])
 def test_a_staged_file_that_is_not_whole_stops_the_commit(tmp_path: Path, change: str) -> None:
     run = settings(str(tmp_path), "run")
-    books = stage(run, NEW)
-    staged = Path(books.files[0].path)
+    ledger = stage(run, NEW)
+    staged = Path(ledger.files[0].path)
     if change == "lost":
         staged.unlink()
     else:
         staged.write_bytes(staged.read_bytes()[:-1])
     with pytest.raises(OutputError, match="nothing was committed"):
-        commit(run, books)
+        commit(run, ledger)
     clear_staging(run)
     assert [path.name for path in tmp_path.rglob("*")] == []
 
 
 def test_a_file_that_is_cut_before_the_manifest_is_there_is_found(tmp_path: Path) -> None:
     run = settings(str(tmp_path), "run")
-    books = stage(run, NEW)
-    with failing(1 + len(books.files)), pytest.raises(Killed):
-        commit(run, books)
+    ledger = stage(run, NEW)
+    with failing(1 + len(ledger.files)), pytest.raises(Killed):
+        commit(run, ledger)
     file = next((tmp_path / "job_status").iterdir())
     file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(OutputError, match="cannot be completed"):
@@ -473,24 +473,24 @@ def test_a_file_that_is_cut_before_the_manifest_is_there_is_found(tmp_path: Path
 
 def test_a_damaged_input_stops_the_commit_unless_damage_is_accepted(tmp_path: Path) -> None:
     run = settings(str(tmp_path), "run")
-    books = stage(run, NEW)
+    ledger = stage(run, NEW)
     for number in range(5):
-        books.inputs[f"{number}.gz"] = type(books.inputs[SOURCE])(end=0, damage="cut off")
+        ledger.inputs[f"{number}.gz"] = type(ledger.inputs[SOURCE])(end=0, damage="cut off")
     with pytest.raises(InputError, match=r"0\.gz: cut off; .*; and 2 more") as caught:
-        commit(run, Books.from_bytes(books.to_bytes()))
+        commit(run, Ledger.from_bytes(ledger.to_bytes()))
     assert caught.value.exit_code == 3
     assert not (tmp_path / "_manifest").exists()
-    kept = Path(commit(replace(run, keep_damaged=True), books))
+    kept = Path(commit(replace(run, keep_damaged=True), ledger))
     damaged = [each.path for each in Manifest.from_json(kept.read_bytes()).inputs if each.damaged]
     assert damaged == [f"{number}.gz" for number in range(5)]
 
 
 def test_a_run_that_was_to_be_the_only_one_is_refused_when_it_is_not(tmp_path: Path) -> None:
     late = settings(str(tmp_path), "late", write_mode="error")
-    books = stage(late, NEW)
-    commit(settings(str(tmp_path), "first", write_mode="append"), Books())
+    ledger = stage(late, NEW)
+    commit(settings(str(tmp_path), "first", write_mode="append"), Ledger())
     with pytest.raises(OutputError, match="another run was committed"):
-        commit(late, books)
+        commit(late, ledger)
     assert _content(tmp_path) == Counter()
 
 
@@ -503,7 +503,7 @@ def test_something_else_among_the_manifests_is_named(tmp_path: Path) -> None:
 
 def test_a_manifest_that_cannot_be_opened_is_an_error_of_the_output(tmp_path: Path) -> None:
     (tmp_path / "_manifest").mkdir()
-    commit(settings(str(tmp_path), "run"), Books())
+    commit(settings(str(tmp_path), "run"), Ledger())
     real_open = filesystem.open_for_reading
 
     def refuse(path: str) -> object:
@@ -618,10 +618,10 @@ def test_on_an_object_store_nothing_outside_the_output_is_deleted(
     manifest.files.append(replace_struct(manifest.files[0], path=path))
     objects[manifest_path(old.output, "old")] = manifest.to_json()
     new = replace(old, run_id="new", write_mode="overwrite")
-    books = stage(new, NEW)
+    ledger = stage(new, NEW)
     before = dict(objects)
     with pytest.raises(ForeignPathError, match=re.escape(repr(path))):
-        commit(new, books)
+        commit(new, ledger)
     assert objects == before
 
 
@@ -631,9 +631,9 @@ def test_a_commit_into_another_directory_is_completed_by_a_run_that_has_it_too(
 ) -> None:
     letters = str(tmp_path / "letters")
     run = settings(str(tmp_path / "out"), "run", dead_letter_output=letters)
-    books = stage(run, lines(0, 3, bad=bad))
+    ledger = stage(run, lines(0, 3, bad=bad))
     with failing(1), pytest.raises(Killed):
-        commit(run, books)
+        commit(run, ledger)
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(ForeignPathError) as caught:
         recover(replace(run, run_id="next", dead_letter_output=None))
@@ -645,11 +645,11 @@ def test_a_commit_into_another_directory_is_completed_by_a_run_that_has_it_too(
 
 def test_a_link_that_comes_while_a_run_works_stops_its_commit(tmp_path: Path) -> None:
     run = settings(str(tmp_path / "out"), "run")
-    books = stage(run, NEW)
+    ledger = stage(run, NEW)
     (tmp_path / "theirs").mkdir()
     (tmp_path / "out" / "job_status").symlink_to(tmp_path / "theirs")
     with pytest.raises(ForeignPathError, match="symbolic link"):
-        commit(run, books)
+        commit(run, ledger)
     assert list((tmp_path / "theirs").iterdir()) == []
 
 
@@ -671,20 +671,25 @@ def test_the_time_of_a_commit_grows_with_its_files_and_not_with_their_square(
     def seconds(files: int) -> float:
         output = tmp_path / str(files)
         run = settings(str(output), "run")
-        books = stage(run, lines(0, 1, bad=0), bundles=1)
-        (file,) = books.files
+        ledger = stage(run, lines(0, 1, bad=0), bundles=1)
+        (file,) = ledger.files
         data = Path(file.path).read_bytes()
         for number in range(1, files):
             path = f"{file.path}-{number}"
             Path(path).write_bytes(data)
-            books.files.append(replace_struct(file, path=path))
-        counters = (books.by_value, books.by_source_value_type, books.by_derivation, books.by_day)
-        for counter in (*counters, *books.by_provider.values()):
+            ledger.files.append(replace_struct(file, path=path))
+        counters = (
+            ledger.by_value,
+            ledger.by_source_value_type,
+            ledger.by_derivation,
+            ledger.by_day,
+        )
+        for counter in (*counters, *ledger.by_provider.values()):
             counter.update(dict.fromkeys(counter, files))
-        books.read = books.written = files
+        ledger.read = ledger.written = files
         # Of the processor: what else the machine does does not count.
         start = time.process_time()
-        path = commit(run, books)
+        path = commit(run, ledger)
         took = time.process_time() - start
         assert len(Manifest.from_json(Path(path).read_bytes()).files) == files
         assert len(list((output / "job_status").iterdir())) == files
@@ -699,10 +704,10 @@ def test_on_an_object_store_staging_goes_with_all_that_nobody_renamed(
     objects: dict[str, bytes],
 ) -> None:
     run = settings("mem://bucket/out", "run")
-    books = stage(run, NEW)
+    ledger = stage(run, NEW)
     # Of an attempt at a bundle that the engine repeated.
     objects[f"{run.place('job_status_event').staging('run')}/lost.avro"] = b"half"
-    commit(run, books)
+    commit(run, ledger)
     assert [path for path in objects if "_staging" in path] == []
 
 
@@ -712,7 +717,7 @@ def test_a_commit_does_not_go_through_the_files_of_other_runs(
     run = settings("mem://bucket/out", "run", write_mode="append")
     others = {f"mem://bucket/out/job_status/job_status-{n}-00000-of-00001.avro" for n in range(9)}
     objects.update(dict.fromkeys(others, b""))
-    books = stage(run, NEW)
+    ledger = stage(run, NEW)
     listed: list[str] = []
 
     def look(filesystem: MemoryFileSystem, prefix: str) -> Iterator[FileMetadata]:
@@ -722,6 +727,6 @@ def test_a_commit_does_not_go_through_the_files_of_other_runs(
 
     own_look = MemoryFileSystem._list
     monkeypatch.setattr(MemoryFileSystem, "_list", look)
-    commit(run, books)
+    commit(run, ledger)
     assert others.isdisjoint(listed)
     assert _records_in(objects, "mem://bucket/out/job_status/job_status-run-") == 6

@@ -77,9 +77,9 @@ def test_one_young_file_keeps_the_staging_of_a_run_that_writes_for_days(
 
 @pytest.mark.parametrize("write_mode", ["error", "append", "overwrite"])
 def test_a_pending_commit_is_completed(dead: CommitSettings, write_mode: WriteMode) -> None:
-    books = stage(replace(dead, run_id="pending"), lines(0, 4))
+    ledger = stage(replace(dead, run_id="pending"), lines(0, 4))
     with failing(1), pytest.raises(Killed):
-        commit(replace(dead, run_id="pending"), books)
+        commit(replace(dead, run_id="pending"), ledger)
     completed = recover(replace(dead, run_id="next", write_mode=write_mode))
     assert completed == ["pending"]
     manifest = Manifest.from_json(Path(manifest_path(dead.output, "pending")).read_bytes())
@@ -140,9 +140,9 @@ def test_clearing_removes_the_staging_of_this_run_only(dead: CommitSettings) -> 
 
 
 def test_clearing_keeps_what_a_commit_under_way_needs(dead: CommitSettings) -> None:
-    books = stage(dead, lines(0, 4))
+    ledger = stage(dead, lines(0, 4))
     with failing(1), pytest.raises(Killed):
-        commit(dead, books)
+        commit(dead, ledger)
     before = set(_everything(Path(dead.output)))
     clear_staging(dead)
     assert set(_everything(Path(dead.output))) == before

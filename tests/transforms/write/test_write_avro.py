@@ -13,8 +13,8 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from schemas.manifest import Manifest
 from tests.conftest import ReadRecords
 from tests.transforms.runs import SOURCE, encoded, lines, message_block, settings
-from transforms.blocks.block import Receipt
-from transforms.blocks.ledger import Books, InputBooks
+from transforms.blocks.block import PendingAcks
+from transforms.blocks.ledger import InputLedger, Ledger
 from transforms.encode.encode_avro import EncodedBlock
 from transforms.storage.manifests import manifest_path
 from transforms.write.commit import CommitSettings
@@ -35,29 +35,29 @@ def test_a_bundle_appends_its_blocks_to_one_file_of_each_kind(run: CommitSetting
     stager = Stager(run)
     for block in encoded(PAYLOADS):
         stager.add(block)
-    books = stager.finish()
-    assert [(file.output, file.records) for file in books.files] == [
+    ledger = stager.finish()
+    assert [(file.output, file.records) for file in ledger.files] == [
         ("job_status_event", 6),
         ("dead_letter", 2),
     ]
-    assert (books.read, books.written, books.dead_lettered) == (8, 6, 2)
-    assert books.inputs == {SOURCE: InputBooks(spans=[(0, BYTES)])}
+    assert (ledger.read, ledger.written, ledger.dead_lettered) == (8, 6, 2)
+    assert ledger.inputs == {SOURCE: InputLedger(spans=[(0, BYTES)])}
 
 
 def test_a_bundle_of_nothing_has_empty_books_and_no_file(
     run: CommitSettings, tmp_path: Path
 ) -> None:
-    assert Stager(run).finish().to_bytes() == Books().to_bytes()
+    assert Stager(run).finish().to_bytes() == Ledger().to_bytes()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_block_of_no_records_still_accounts_for_its_bytes(run: CommitSettings) -> None:
-    block = EncodedBlock(None, None, Books(inputs={"a": InputBooks(spans=[(0, 3)])}))
+    block = EncodedBlock(None, None, Ledger(inputs={"a": InputLedger(spans=[(0, 3)])}))
     stager = Stager(run)
     stager.add(block)
-    books = stager.finish()
-    assert books.inputs == {"a": InputBooks(spans=[(0, 3)])}
-    assert books.files == []
+    ledger = stager.finish()
+    assert ledger.inputs == {"a": InputLedger(spans=[(0, 3)])}
+    assert ledger.files == []
 
 
 def test_bundles_never_meet(run: CommitSettings) -> None:
@@ -90,7 +90,7 @@ def _run(run: CommitSettings, payloads: tuple[bytes, ...]) -> list[str]:
     """Runs the sink on an engine; gives the elements of its output."""
     paths: list[str] = []
     size = sum(len(payload) + 1 for payload in payloads)
-    inputs = Books(inputs={SOURCE: InputBooks(size, size)} if payloads else {})
+    inputs = Ledger(inputs={SOURCE: InputLedger(size, size)} if payloads else {})
     options = PipelineOptions(["--runner=FnApiRunner"])
     with beam.Pipeline(options=options) as pipeline:
         blocks = (
@@ -98,8 +98,8 @@ def _run(run: CommitSettings, payloads: tuple[bytes, ...]) -> list[str]:
             | "Numbers" >> beam.Create(range(len(encoded(payloads))))
             | "Blocks" >> beam.Map(lambda number: encoded(payloads)[number])
         )
-        books = pipeline | "Inputs" >> beam.Create([inputs.to_bytes()])
-        written = blocks | WriteAvro(run, books)
+        ledger = pipeline | "Inputs" >> beam.Create([inputs.to_bytes()])
+        written = blocks | WriteAvro(run, ledger)
         written.manifest | beam.Map(lambda path: _note(run, path))
     note = Path(run.output, "path.txt")
     paths = note.read_text().splitlines() if note.exists() else []
@@ -135,14 +135,16 @@ def _messages(run: CommitSettings, blocks: list[EncodedBlock]) -> list[str]:
     with beam.Pipeline("FnApiRunner") as pipeline:
         created = pipeline | beam.Create(range(len(blocks))) | beam.Map(lambda i: blocks[i])
         written = created | WriteAvro(replace(run, from_messages=True), None)
-        written.receipts | beam.Map(lambda receipt: _note_receipt(run, str(note), receipt))
+        written.receipts | beam.Map(
+            lambda pending_acks: _note_receipt(run, str(note), pending_acks)
+        )
     return note.read_text().split() if note.exists() else []
 
 
-def _note_receipt(run: CommitSettings, note: str, receipt: Receipt) -> None:
+def _note_receipt(run: CommitSettings, note: str, pending_acks: PendingAcks) -> None:
     assert Path(manifest_path(run.output, run.run_id)).exists(), "acknowledged before the commit"
     with open(note, "a") as file:
-        file.write(" ".join([*receipt.ack_ids, ""]))
+        file.write(" ".join([*pending_acks.ack_ids, ""]))
 
 
 def test_messages_are_acknowledged_after_the_commit(

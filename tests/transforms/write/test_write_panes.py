@@ -26,11 +26,11 @@ from apache_beam.utils.windowed_value import PaneInfo, PaneInfoTiming
 from schemas.errors import OutputError
 from tests.conftest import records_of
 from tests.transforms.runs import message_block, settings
-from transforms.blocks.block import Receipt
-from transforms.blocks.ledger import Books, packed
+from transforms.blocks.block import PendingAcks
+from transforms.blocks.ledger import Ledger, packed
 from transforms.encode.encode_avro import EncodedBlock
 from transforms.local.lifeline import Lifeline, StoppedError
-from transforms.pubsub.metrics import EventMeters
+from transforms.pubsub.metrics import EventMetrics
 from transforms.storage.manifests import manifests, pending_path
 from transforms.write.commit import CommitSettings
 from transforms.write.write_panes import PaneSettings, WriteAvroPanes, commit_pane, pane_id
@@ -51,11 +51,11 @@ def events_of(output: str) -> Counter[str]:
     return Counter(record["job_id"] for record in records_of(output))
 
 
-def _note(path: str, receipt: Receipt) -> None:
+def _note(path: str, pending_acks: PendingAcks) -> None:
     # Whoever acknowledges now must find everything committed.
     files = len(list(Path(path).parent.glob("out/_manifest/*.json")))
     with open(path, "a") as file:
-        file.write(f"{files} {' '.join(receipt.ack_ids)}\n")
+        file.write(f"{files} {' '.join(pending_acks.ack_ids)}\n")
 
 
 class Streamed:
@@ -206,9 +206,9 @@ def test_dead_letters_alone_are_committed_and_acknowledged(run: CommitSettings) 
 
 def without_receipt(number: int) -> EncodedBlock:
     """A part that is not the last of what a block became."""
-    books = Books.from_bytes(message_block(number).books.to_bytes())
-    books.receipts.clear()
-    return replace(message_block(number), books=books)
+    ledger = Ledger.from_bytes(message_block(number).ledger.to_bytes())
+    ledger.receipts.clear()
+    return replace(message_block(number), ledger=ledger)
 
 
 def test_what_a_block_became_stays_together(run: CommitSettings) -> None:
@@ -252,7 +252,7 @@ def _elements(*numbers: int) -> list[bytes]:
 
 def test_a_pane_that_is_tried_again_changes_nothing(run: CommitSettings) -> None:
     for _ in range(3):
-        commit_pane(run, _elements(1, 2), EventMeters())
+        commit_pane(run, _elements(1, 2), EventMetrics())
     assert len(manifests(run.output)) == 1
     assert sum(events_of(run.output).values()) == 6
     assert not Path(run.output, "_staging").exists()
@@ -268,17 +268,17 @@ def test_a_pane_that_fails_half_way_is_whole_after_the_next_try(
     with monkeypatch.context() as patch:
         patch.setattr(f"transforms.write.commit.storage.{step}", fail)
         with pytest.raises(OutputError):
-            commit_pane(run, _elements(1, 2), EventMeters())
+            commit_pane(run, _elements(1, 2), EventMetrics())
     is_pending = Path(pending_path(run.output, run.run_id)).exists()
     assert is_pending == Path(run.output, "_staging").exists()
-    commit_pane(run, _elements(1, 2), EventMeters())
+    commit_pane(run, _elements(1, 2), EventMetrics())
     assert sum(events_of(run.output).values()) == 6
     assert not Path(run.output, "_staging").exists()
 
 
 def test_a_large_pane_is_several_files(run: CommitSettings) -> None:
     small = replace(run, target_file_bytes=1)
-    commit_pane(small, _elements(*range(4)), EventMeters())
+    commit_pane(small, _elements(*range(4)), EventMetrics())
     (manifest,) = [each for _, each in manifests(run.output)]
     assert len(manifest.files) == 4
     assert sum(events_of(run.output).values()) == 12
@@ -290,6 +290,6 @@ def test_a_pane_of_a_run_that_is_stopped_leaves_nothing(
     stop = tmp_path / "stop"
     stop.touch()
     with pytest.raises(StoppedError):
-        commit_pane(run, _elements(1), EventMeters(), Lifeline(str(stop), os.getpid()))
+        commit_pane(run, _elements(1), EventMetrics(), Lifeline(str(stop), os.getpid()))
     assert not manifests(run.output)
     assert not Path(run.output, "_staging").exists()
