@@ -14,7 +14,7 @@ from schemas.avro import RecordName, record_schema
 from schemas.compatibility import RECORD_NAMES, Break, breaks_of, released
 from tests.pipeline.command import job_status
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[3] / "docs"
 
 
 @pytest.fixture(autouse=True)

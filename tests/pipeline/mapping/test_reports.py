@@ -176,7 +176,7 @@ def test_lint_lists_every_problem_with_its_line_and_hint() -> None:
 
 
 def test_the_built_in_file_is_fine() -> None:
-    text = resources.files("schemas").joinpath("job_status.yaml").read_text("utf-8")
+    text = resources.files("schemas.mapping").joinpath("job_status.yaml").read_text("utf-8")
     assert len(lint_text(text, "built-in").text.splitlines()) == 1
 
 
@@ -321,7 +321,7 @@ def test_any_suggestion_lints_once_it_is_filled_in(rows: list[tuple[str | None, 
     yaml.safe_load(text)
 
 
-DOCS = (Path(__file__).parents[2] / "docs" / "mapping.md").read_text("utf-8")
+DOCS = (Path(__file__).parents[3] / "docs" / "mapping.md").read_text("utf-8")
 
 
 def _cell(rules: list[Rule]) -> str:
@@ -354,7 +354,7 @@ def test_the_example_mapping_of_the_docs_is_fine() -> None:
 
 
 def test_the_example_in_the_built_in_file_is_fine() -> None:
-    text = resources.files("schemas").joinpath("job_status.yaml").read_text("utf-8")
+    text = resources.files("schemas.mapping").joinpath("job_status.yaml").read_text("utf-8")
     example = re.findall(r"^#     (.*)$", text, re.MULTILINE)
     assert lint_text("\n".join(example), "example.yaml").problems == 0
     assert len(parse_mapping("\n".join(example), "").entries) == 8

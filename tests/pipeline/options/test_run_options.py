@@ -21,7 +21,7 @@ from scripts.option_docs import markdown, template
 from tests.pipeline.command import job_status
 from transforms.pubsub.client import checked_name
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 NAMES = [each.name for each in fields(RunOptions)]
 PATTERNS = {each.name: each.metadata["pattern"] for each in fields(RunOptions)}
 USUAL = ["--input", "x", "--output", "y"]

@@ -32,7 +32,7 @@ def test_the_format_is_known_before_anything_is_said(arguments: list[str], wante
 def _run(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     code = "import sys; from pipeline.cli import main; sys.exit(main())"
     command = [sys.executable, "-c", code, "run", "--input", str(path), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    return subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[3])
 
 
 def test_as_json_every_line_is_a_record_with_severity_step_and_run(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ Log("text", {debug})
 warnings.warn("this Python is old", FutureWarning)
 """
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[3])
     assert ("this Python is old" in done.stderr) == debug
 
 

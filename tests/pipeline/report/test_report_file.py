@@ -67,7 +67,7 @@ def test_an_unknown_scheme_is_refused_before_anything_is_done(
     assert not (tmp_path / "out").exists()
 
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 GUIDE = (ROOT / "docs" / "report.md").read_text("utf-8")
 
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are f
 _BEGIN = """
 import os, sys, threading, time
 from pathlib import Path
-from pipeline import worker_template
+from pipeline.runners import worker_pool
 from pipeline.runners.worker_pool import WorkerTemplate, make_template, taken_template
 """
 
@@ -41,7 +41,7 @@ def _said(body: str, *arguments: str | Path) -> tuple[str, str]:
 def test_a_worker_has_the_variables_that_it_was_given(tmp_path: Path) -> None:
     body = """
         told = Path(sys.argv[1])
-        worker_template.work = lambda launcher: told.write_text(f"{launcher} {os.environ['GIVEN']}")
+        worker_pool.work = lambda launcher: told.write_text(f"{launcher} {os.environ['GIVEN']}")
         template = WorkerTemplate()
         template.start(False, {"GIVEN": "these"})()
         template.dismiss()
@@ -56,7 +56,7 @@ def test_a_worker_has_the_variables_that_it_was_given(tmp_path: Path) -> None:
 @pytest.mark.parametrize("debug", [False, True])
 def test_a_worker_writes_to_the_terminal_where_that_is_wanted_only(debug: bool) -> None:
     body = """
-        worker_template.work = lambda launcher: os.write(2, b"said")
+        worker_pool.work = lambda launcher: os.write(2, b"said")
         template = WorkerTemplate()
         template.start(sys.argv[1] == "True", {})()
         template.dismiss()
@@ -70,7 +70,7 @@ def test_workers_are_waited_for_one_by_one(tmp_path: Path) -> None:
         def work(launcher):
             while os.environ["WAITS"] == "yes" and not stop.exists():
                 time.sleep(0.01)
-        worker_template.work = work
+        worker_pool.work = work
         template = WorkerTemplate()
         slow = template.start(False, {"WAITS": "yes"})
         template.start(False, {"WAITS": "no"})()
@@ -100,7 +100,7 @@ def test_a_template_ends_with_a_launcher_that_is_killed() -> None:
 def test_a_template_that_is_not_wanted_is_gone_at_once() -> None:
     body = """
         make_template()
-        (template,) = worker_template._templates
+        (template,) = worker_pool._templates
         with taken_template(wanted=False) as taken:
             print(taken, Path(f"/proc/{template.process}").exists())
     """

@@ -65,7 +65,7 @@ def test_a_rule_knows_its_place() -> None:
 
 
 def test_every_built_in_rule_stands_on_the_line_that_it_names() -> None:
-    text = resources.files("schemas").joinpath("job_status.yaml").read_text("utf-8")
+    text = resources.files("schemas.mapping").joinpath("job_status.yaml").read_text("utf-8")
     lines = text.splitlines()
     entries = built_in_file().entries
     assert len(entries) > 200

@@ -11,7 +11,7 @@ from schemas.mapping.file import Entry
 from schemas.mapping.normalise import Spellings, normalise_label
 from schemas.mapping.tables import Mapping, Rule, Table, built_in_file
 from tests.transforms.derive_cases import CASES, difference, differences
-from transforms.derive import lookup as status_search
+from transforms.derive import lookup
 from transforms.derive import source_value
 from transforms.derive.lookup import Hit, RuleLookup, Scope
 from transforms.derive.rules import Deriver
@@ -115,11 +115,11 @@ def _spellings(*names: str) -> Patch:
 
 
 def _number_codes_by(code: Callable[[str], str | None]) -> Patch:
-    return lambda patch: patch.setattr(status_search, "number_code", code)
+    return lambda patch: patch.setattr(lookup, "number_code", code)
 
 
 def _changed_parts(change: Callable[[Parts], Parts]) -> Patch:
-    return lambda patch: patch.setattr(status_search, "parts", lambda json: change(parts(json)))
+    return lambda patch: patch.setattr(lookup, "parts", lambda json: change(parts(json)))
 
 
 def _one_element_is_enough(patch: pytest.MonkeyPatch) -> None:
@@ -211,7 +211,7 @@ MUTATIONS: dict[str, Patch] = {
     "the last label comes first": _changed_parts(_labels_first_to_last),
     "ids are labels": _changed_parts(_ids_as_labels),
     "containers are not looked into": lambda patch: patch.setattr(
-        status_search, "labels_of", lambda members: _no_containers(members.labels)
+        lookup, "labels_of", lambda members: _no_containers(members.labels)
     ),
     "pairs are objects as any": _changed_parts(_no_pairs),
     "a Workday id is an element": lambda patch: patch.setattr(
@@ -220,7 +220,7 @@ MUTATIONS: dict[str, Patch] = {
     "less deep": lambda patch: patch.setattr(source_value, "MAX_DEPTH", 3),
     "deeper": lambda patch: patch.setattr(source_value, "MAX_DEPTH", 5),
     "everything says something": lambda patch: patch.setattr(
-        "transforms.derive.rules.says_something", lambda json: True
+        "transforms.derive.rules.has_content", lambda json: True
     ),
     "a rule that says unmapped_value is none": _unmapped_rules_ignored,
 }

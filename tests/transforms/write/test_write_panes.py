@@ -266,7 +266,7 @@ def test_a_pane_that_fails_half_way_is_whole_after_the_next_try(
         raise OutputError("the disk is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(f"transforms.write.commit.storage.{step}", fail)
+        patch.setattr(f"transforms.write.commit.filesystem.{step}", fail)
         with pytest.raises(OutputError):
             commit_pane(run, _elements(1, 2), EventMetrics())
     is_pending = Path(pending_path(run.output, run.run_id)).exists()
