@@ -23,10 +23,11 @@ from isal import isal_zlib
 from pipeline.runners.gc_tuning import collect_less_often, freeze_loaded_objects
 from pipeline.sample.write import write_samples
 from schemas.mapping.tables import load_mapping
-from transforms.blocks.block import BLOCK_BYTES, NO_CONTEXT, RawBlock
+from transforms.blocks.block import BLOCK_BYTES, AvroBlock, RawBlock
+from transforms.blocks.context import NO_CONTEXT
 from transforms.derive.derive_job_status import derive_batch
 from transforms.derive.rules import Deriver
-from transforms.encode.encode_avro import AvroBlock, BlockEncoder
+from transforms.encode.encode_avro import BlockEncoder
 from transforms.parse.parse_events import EventParser, EventTypes
 from transforms.read.read_files import ReadLimits, read_range, split_file
 from transforms.write.commit import CommitSettings

@@ -27,7 +27,8 @@ from apache_beam.transforms import trigger
 from apache_beam.transforms.window import FixedWindows, TimestampedValue
 
 from schemas.mapping.tables import load_mapping
-from transforms.blocks.block import PendingAcks, RawBlock
+from transforms.blocks.block import RawBlock
+from transforms.blocks.origin import PendingAcks
 from transforms.derive.derive_job_status import DeriveJobStatus
 from transforms.encode.encode_avro import EncodeAvro
 from transforms.parse.parse_events import ParseEvents

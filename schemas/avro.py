@@ -53,3 +53,20 @@ def listed_values(field: dict[str, Any]) -> list[str] | None:
     """
     values: list[str] | None = field.get("values")
     return values
+
+
+Codec = Literal["deflate", "null"]
+
+
+def zigzag_varint(number: int) -> bytes:
+    """Encodes one long as Avro does.
+
+    Source: Avro specification, binary encoding of int and long.
+    """
+    rest = (number << 1) ^ (number >> 63)
+    out = bytearray()
+    while rest > 0x7F:
+        out.append(rest & 0x7F | 0x80)
+        rest >>= 7
+    out.append(rest)
+    return bytes(out)

@@ -1,7 +1,11 @@
-"""The version of the project, from its packaging, where it is said once."""
+"""The version of the project, and the name of its metrics."""
 
 from __future__ import annotations
 
 from importlib.metadata import version
+from typing import Final
 
 PIPELINE_VERSION: str = version("job-status")
+
+METRICS_NAMESPACE: Final = "job_status"
+"""Beam's namespace for the metrics of all steps."""

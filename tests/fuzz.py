@@ -22,10 +22,11 @@ from pipeline.sample.write import write_samples
 from schemas.avro import record_schema
 from schemas.mapping.tables import load_mapping
 from tests.transforms.event_cases import expected_outcomes
-from transforms.blocks.block import NO_CONTEXT, RawBlock
+from transforms.blocks.block import AvroBlock, EncodedBlock, RawBlock
+from transforms.blocks.context import NO_CONTEXT
 from transforms.derive.derive_job_status import derive_batch
 from transforms.derive.rules import Deriver
-from transforms.encode.encode_avro import AvroBlock, BlockEncoder, EncodedBlock
+from transforms.encode.encode_avro import BlockEncoder
 from transforms.json.text import depth
 from transforms.parse.parse_events import EventParser, EventTypes
 

@@ -1,4 +1,6 @@
 from .file import FILL_IN as FILL_IN
+from .file import NORMALISED_UNMAPPED as NORMALISED_UNMAPPED
+from .file import UNMAPPED as UNMAPPED
 from .file import Kind as Kind
 from .file import is_number_like as is_number_like
 from .file import needs_provider as needs_provider

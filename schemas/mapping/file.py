@@ -30,6 +30,9 @@ VALUES: Final = (
 )
 """The members of a job status. A rule that says `unmapped_value` ends the search for one."""
 
+UNMAPPED: Final = "unmapped_value"
+NORMALISED_UNMAPPED: Final = normalise_label(UNMAPPED)
+
 FILL_IN: Final = "FILL_IN"
 """Stands where a person has to write a value before a suggested file can be used."""
 

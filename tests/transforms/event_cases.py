@@ -11,7 +11,9 @@ from typing import Any, NoReturn
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from transforms.blocks.block import NO_CONTEXT, Context, EventBlock, RawBlock, Rejection
+from transforms.blocks.block import EventBlock, RawBlock
+from transforms.blocks.context import NO_CONTEXT, Context
+from transforms.blocks.rejection import Rejection
 from transforms.parse.fields import KNOWN_FIELDS
 from transforms.parse.one_by_one import EventFinder, Rows
 from transforms.parse.parse_events import EventParser, EventTypes, columns_of

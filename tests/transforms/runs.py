@@ -6,12 +6,15 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
+from schemas.avro import Codec
 from schemas.mapping.tables import load_mapping
-from transforms.blocks.block import NO_CONTEXT, PendingAcks, RawBlock
+from transforms.blocks.block import EncodedBlock, RawBlock
+from transforms.blocks.context import NO_CONTEXT
 from transforms.blocks.ledger import InputLedger, Ledger
+from transforms.blocks.origin import PendingAcks
 from transforms.derive.derive_job_status import derive_batch
 from transforms.derive.rules import Deriver
-from transforms.encode.encode_avro import BlockEncoder, Codec, EncodedBlock
+from transforms.encode.encode_avro import BlockEncoder
 from transforms.parse.parse_events import EventParser, EventTypes
 from transforms.read.lines import blocks_of_lines
 from transforms.storage import filesystem

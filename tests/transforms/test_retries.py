@@ -14,11 +14,11 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from schemas.errors import OutputError
 from tests.conftest import records_of
 from tests.transforms.runs import SOURCE, encoded, lines, message_block, settings
+from transforms.blocks.block import EncodedBlock
 from transforms.blocks.ledger import InputLedger, Ledger, packed
-from transforms.encode.encode_avro import EncodedBlock
-from transforms.pubsub.metrics import EventMetrics
 from transforms.storage.manifests import manifests, pending_path
 from transforms.write.commit import CommitSettings, commit
+from transforms.write.metrics import EventMetrics
 from transforms.write.stager import Stager
 from transforms.write.write_avro import WriteAvro
 from transforms.write.write_panes import commit_pane

@@ -7,127 +7,23 @@ crosses a GroupByKey is made of bytes and of small records.
 
 from __future__ import annotations
 
-import logging
-import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import compress
-from typing import NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
 
 from transforms.blocks.coder import with_block_coder
-
-Result = TypeVar("Result")
-
-_LOGGER = logging.getLogger(__name__)
+from transforms.blocks.context import Context
+from transforms.blocks.ledger import Ledger
+from transforms.blocks.origin import InputNote, PendingAcks, Span
+from transforms.blocks.rejection import Rejection
+from transforms.local import Progress
 
 BLOCK_BYTES = 4 << 20
 """Size of a block, in bytes of payload. Measured: 2 MiB costs a tenth more an event, as fewer rows
 share what a call of Arrow costs by itself; 8 MiB saves a twentieth, and takes twice the memory."""
-
-PAYLOAD_HEAD_BYTES = 64 << 10
-"""How much is kept of a payload that is over the limit, in bytes."""
-
-
-class Span(NamedTuple):
-    """The bytes [start, end) of a source, counted after decompression."""
-
-    start: int
-    end: int
-
-
-class MessageInfo(NamedTuple):
-    """Which Pub/Sub message a payload came in.
-
-    Attributes:
-        message_id: Given by the server.
-        publish_time: Microseconds since 1970, UTC.
-        attributes: As they were published.
-    """
-
-    message_id: str
-    publish_time: int
-    attributes: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What is known of a payload beside its own text; what the text says wins over it.
-
-    Attributes:
-        message: The message it came in. Two contexts are equal that say the same of payloads.
-        attempt: How often it was replayed.
-    """
-
-    event_type: str | None = None
-    event_date: str | None = None
-    project_id: str | None = None
-    account_id: str | None = None
-    provider: str | None = None
-    message: MessageInfo | None = field(default=None, compare=False)
-    attempt: int = field(default=0, compare=False)
-
-
-NO_CONTEXT = Context()
-
-
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    """Why a payload became a dead letter: a value, not an exception.
-
-    Attributes:
-        code: One of the error codes of the dead letter schema.
-        step: The transform that rejected it.
-        path: JSON path within `payload`, or None.
-        message: What is wrong, for people. Never holds a value of the data.
-        payload: The smallest text that can be replayed by itself; a head of it where it was cut.
-        offset: Of the payload in its source, in bytes, or None.
-        context: What the payload does not say itself.
-        full_size: Bytes of the whole payload where `payload` is a head of it, else None.
-        full_sha256: Hex digest of the whole payload where `payload` is a head of it, else None.
-    """
-
-    code: str
-    step: str
-    path: str | None
-    message: str
-    payload: bytes
-    offset: int | None
-    context: Context = NO_CONTEXT
-    full_size: int | None = None
-    full_sha256: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class InputNote:
-    """What a reader learned of a whole input when it came to its end.
-
-    Attributes:
-        path: The input.
-        end: Its length in bytes after decompression, as far as it could be read.
-        damage: What is wrong with it, or None.
-    """
-
-    path: str
-    end: int
-    damage: str | None = None
-
-
-class PendingAcks(NamedTuple):
-    """What acknowledges the messages of a block, once what became of them is committed.
-
-    Attributes:
-        subscription: Where they were pulled from.
-        ack_ids: One for each message, those without a payload or an event included; none where
-            the engine acknowledges by itself.
-        oldest: When the oldest of them was published, in microseconds since 1970.
-    """
-
-    subscription: str
-    ack_ids: list[str]
-    oldest: int
 
 
 @with_block_coder
@@ -233,40 +129,41 @@ class EventBlock:
         )
 
 
-def log_bug(step: str, error: Exception) -> None:
-    """Logs where a bug is; what the exception says may hold a value of the data."""
-    kind = type(error).__name__
-    said = {"step": step}
-    _LOGGER.error("%s on a block in %s; trying its rows one by one", kind, step, extra=said)
-    _LOGGER.debug("%s", "".join(traceback.format_tb(error.__traceback__)), extra=said)
+@dataclass(frozen=True, slots=True)
+class AvroBlock:
+    """A block of an Avro file.
 
-
-def isolating(
-    step: str, work: Callable[[EventBlock], Result], block: EventBlock
-) -> Iterator[Result]:
-    """Does the work of a step; should a bug in it meet a row, only that row is lost to INTERNAL.
-
-    Args:
-        step: The name of the step.
-        work: Works on a block; raises only where there is a bug.
-        block: What to work on.
-
-    Yields:
-        The result for the block, or one for each of its rows, and last one for what belongs to
-        it as a whole, where the work failed on it whole.
+    Attributes:
+        count: How many records are in it.
+        data: Their encoding, compressed by the codec.
     """
-    try:
-        result = work(block)
-    except Exception as error:
-        log_bug(step, error)
-    else:
-        yield result
-        return
-    *rows, whole = block.one_by_one()
-    for row in rows:
-        try:
-            result = work(row)
-        except Exception as error:
-            result = work(row.reject([0], "INTERNAL", step, type(error).__name__))
-        yield result
-    yield work(whole)
+
+    count: int
+    data: bytes
+
+
+@with_block_coder
+@dataclass(frozen=True, slots=True)
+class EncodedBlock:
+    """What a block has become.
+
+    Attributes:
+        records: The job status events, or None.
+        dead_letters: The dead letters, or None.
+        books: What the block accounts for; records are counted as written by the sink alone.
+    """
+
+    records: AvroBlock | None
+    dead_letters: AvroBlock | None
+    ledger: Ledger
+
+    @property
+    def size(self) -> int:
+        """Bytes of the encoded records and dead letters."""
+        return sum(len(each.data) for each in (self.records, self.dead_letters) if each)
+
+    @property
+    def progress(self) -> Progress:
+        """What it adds to what was done."""
+        dead_letters = 0 if self.dead_letters is None else self.dead_letters.count
+        return Progress(events=self.ledger.read, dead_letters=dead_letters)

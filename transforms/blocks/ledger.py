@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct, field
 
 from schemas.counts import Counts, add_tallies, total
-from transforms.blocks.block import InputNote, PendingAcks, Span
+from transforms.blocks.origin import InputNote, PendingAcks, Span
 from transforms.blocks.unmapped import UnmappedState, UnmappedTally
 
 Value = TypeVar("Value")

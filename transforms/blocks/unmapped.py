@@ -8,6 +8,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from schemas.mapping import NORMALISED_UNMAPPED, normalise_label
+
 MAX_TEXTS: Final = 10_000
 """Distinct texts that are counted one by one; what comes after them is counted together."""
 
@@ -125,3 +127,24 @@ def _rows(ranked: Iterable[tuple[_Key, int]]) -> list[UnmappedRow]:
 def cut(text: str) -> str:
     """Returns a text, or the head of a long one with an ellipsis."""
     return text if len(text) <= MAX_LENGTH else text[: MAX_LENGTH - 1] + "…"
+
+
+def unmapped_key(
+    derived_from: str,
+    source_value: str | None,
+    given_value: str | None,
+    provider: str | None,
+    legacy_status: str | None,
+) -> tuple[str | None, str] | None:
+    """Returns what a record needs a rule for whose derivation is `unmapped`: provider and text.
+
+    The provider is None where only a rule for everybody would help: for a `value` and a `status`,
+    which are not the provider's words. None for a bare `unmapped_value`, which leaves nothing to
+    write a rule about.
+    """
+    if derived_from == "source_value":
+        return provider, source_value or ""
+    text = given_value if derived_from == "value" else legacy_status
+    if text is None or (derived_from == "value" and normalise_label(text) == NORMALISED_UNMAPPED):
+        return None
+    return None, text

@@ -1,7 +1,6 @@
 from .derive_job_status import DeriveJobStatus as DeriveJobStatus
 from .rules import Step as Step
 from .rules import derive as derive
-from .rules import unmapped_key as unmapped_key
 from .source_value import MAX_CODE_DIGITS as MAX_CODE_DIGITS
 from .source_value import number_code as number_code
 from .source_value import parts as parts

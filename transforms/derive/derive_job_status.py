@@ -13,9 +13,8 @@ import numpy as np
 import pyarrow as pa
 
 from schemas.mapping import Mapping
-from transforms.blocks import EventBlock, isolating
+from transforms.blocks import STATUS_TEXT, EventBlock, constant, isolating, strings
 from transforms.derive.rules import Derived, Deriver
-from transforms.parse import STATUS_TEXT, constant, strings
 
 STEP = "DeriveJobStatus"
 

@@ -8,7 +8,17 @@ from __future__ import annotations
 
 from typing import Final, Literal, NamedTuple
 
-from schemas.mapping import OVERLONG, VALUES, Mapping, Rule, Table, normalise_label, spellings
+from schemas.mapping import (
+    NORMALISED_UNMAPPED,
+    OVERLONG,
+    UNMAPPED,
+    VALUES,
+    Mapping,
+    Rule,
+    Table,
+    normalise_label,
+    spellings,
+)
 from transforms.derive.source_value import (
     Part,
     Parts,
@@ -24,8 +34,6 @@ from transforms.derive.source_value import (
 )
 from transforms.json import kind_of
 
-UNMAPPED: Final = "unmapped_value"
-NORMALISED_UNMAPPED: Final = normalise_label(UNMAPPED)
 MEMBERS: Final = {normalise_label(value): value for value in VALUES if value != UNMAPPED}
 """The members that a `value` can give, by their normalised text."""
 

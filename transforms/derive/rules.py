@@ -9,8 +9,8 @@ from __future__ import annotations
 from sys import getsizeof
 from typing import Final, Generic, NamedTuple, TypeVar
 
-from schemas.mapping import Mapping, normalise_label, spellings
-from transforms.derive.lookup import MEMBERS, NORMALISED_UNMAPPED, UNMAPPED, Hit, RuleLookup, Step
+from schemas.mapping import NORMALISED_UNMAPPED, UNMAPPED, Mapping, normalise_label, spellings
+from transforms.derive.lookup import MEMBERS, Hit, RuleLookup, Step
 from transforms.derive.source_value import (
     MAX_TEXT,
     compact,
@@ -21,7 +21,7 @@ from transforms.derive.source_value import (
 )
 from transforms.json import kind_of
 
-__all__ = ["Derived", "Deriver", "Step", "derive", "explain", "unmapped_key"]
+__all__ = ["Derived", "Deriver", "Step", "derive", "explain"]
 
 _MAX_ENTRIES: Final = 32_768
 _MAX_ENTRY_BYTES: Final = 8_192
@@ -168,27 +168,6 @@ def explain(mapping: Mapping, provider: str | None, json_text: str) -> list[Step
         trace=steps,
     )
     return steps
-
-
-def unmapped_key(
-    derived_from: str,
-    source_value: str | None,
-    given_value: str | None,
-    provider: str | None,
-    legacy_status: str | None,
-) -> tuple[str | None, str] | None:
-    """Returns what a record needs a rule for whose derivation is `unmapped`: provider and text.
-
-    The provider is None where only a rule for everybody would help: for a `value` and a `status`,
-    which are not the provider's words. None for a bare `unmapped_value`, which leaves nothing to
-    write a rule about.
-    """
-    if derived_from == "source_value":
-        return provider, source_value or ""
-    text = given_value if derived_from == "value" else legacy_status
-    if text is None or (derived_from == "value" and normalise_label(text) == NORMALISED_UNMAPPED):
-        return None
-    return None, text
 
 
 _T = TypeVar("_T")

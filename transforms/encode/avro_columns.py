@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from schemas.avro import zigzag_varint
 from transforms.blocks import Framing, Part, framed, joined
 
 AvroType = dict[str, Any] | list[Any] | str
@@ -47,20 +48,6 @@ def encode_records(schema: dict[str, Any], batch: pa.RecordBatch) -> Encoded:
     bounds = np.frombuffer(ends, np.int32)
     start, stop = bounds[records.offset], bounds[records.offset + len(records)]
     return Encoded(data.slice(int(start), int(stop - start)), len(records))
-
-
-def zigzag_varint(number: int) -> bytes:
-    """Encodes one long as Avro does.
-
-    Source: Avro specification, binary encoding of int and long.
-    """
-    rest = (number << 1) ^ (number >> 63)
-    out = bytearray()
-    while rest > 0x7F:
-        out.append(rest & 0x7F | 0x80)
-        rest >>= 7
-    out.append(rest)
-    return bytes(out)
 
 
 _PLAIN = Framing.of(null=None, prefix=zigzag_varint)

@@ -10,8 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.counts import Counts, add_counts
-from transforms.blocks import EventBlock, Ledger, cut
-from transforms.derive import unmapped_key
+from transforms.blocks import EventBlock, Ledger, cut, unmapped_key
 
 _MICROSECONDS_OF_DAY = 24 * 3600 * 1_000_000
 

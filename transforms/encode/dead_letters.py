@@ -14,9 +14,8 @@ import pyarrow as pa
 
 from schemas.avro import record_schema
 from schemas.version import PIPELINE_VERSION
-from transforms.blocks import PAYLOAD_HEAD_BYTES, MessageInfo, Rejection
+from transforms.blocks import PAYLOAD_HEAD_BYTES, MessageInfo, Rejection, context_beside
 from transforms.encode.avro_columns import encode_records
-from transforms.parse import context_beside
 
 PayloadPolicy = Literal["full", "hash", "none"]
 """What is kept of a rejected payload: it may hold names and e-mail addresses."""

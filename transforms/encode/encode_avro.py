@@ -7,8 +7,7 @@ good: a value that breaks a writer half-way leaves the whole file unreadable.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 import numpy as np
@@ -16,58 +15,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from isal import isal_zlib
 
-from schemas.avro import listed_values, record_schema
-from transforms.blocks import EventBlock, Ledger, isolating, with_block_coder
+from schemas.avro import Codec, listed_values, record_schema
+from transforms.blocks import (
+    AvroBlock,
+    EncodedBlock,
+    EventBlock,
+    isolating,
+)
 from transforms.encode.avro_columns import encode_records
 from transforms.encode.block_ledger import ledger_of
 from transforms.encode.dead_letters import PayloadPolicy, dead_letters, encoded_dead_letters
-from transforms.local import Progress
 
 STEP = "EncodeAvro"
 
-Codec = Literal["deflate", "null"]
 
 _RAW_DEFLATE = -15
-
-
-@dataclass(frozen=True, slots=True)
-class AvroBlock:
-    """A block of an Avro file.
-
-    Attributes:
-        count: How many records are in it.
-        data: Their encoding, compressed by the codec.
-    """
-
-    count: int
-    data: bytes
-
-
-@with_block_coder
-@dataclass(frozen=True, slots=True)
-class EncodedBlock:
-    """What a block has become.
-
-    Attributes:
-        records: The job status events, or None.
-        dead_letters: The dead letters, or None.
-        books: What the block accounts for; records are counted as written by the sink alone.
-    """
-
-    records: AvroBlock | None
-    dead_letters: AvroBlock | None
-    ledger: Ledger
-
-    @property
-    def size(self) -> int:
-        """Bytes of the encoded records and dead letters."""
-        return sum(len(each.data) for each in (self.records, self.dead_letters) if each)
-
-    @property
-    def progress(self) -> Progress:
-        """What it adds to what was done."""
-        dead_letters = 0 if self.dead_letters is None else self.dead_letters.count
-        return Progress(events=self.ledger.read, dead_letters=dead_letters)
 
 
 class BlockEncoder:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from transforms.blocks import NO_CONTEXT, Context
+from transforms.blocks import Context
 from transforms.json import kind_of
 from transforms.parse.raw_status import WrongTypeError, status_text
 
@@ -55,14 +54,6 @@ _JOB_FIELDS = """
 """
 KNOWN_FIELDS = frozenset(f"{_ENVELOPE_FIELDS} {_PAGE_FIELDS} {_JOB_FIELDS}".split())
 """The fields of envelopes, pages and jobs; an object without any of them is none of these."""
-
-_CONTEXT_KEYS = {
-    "event_type": "event",
-    "event_date": "event_date",
-    "project_id": "project_id",
-    "account_id": "account_id",
-    "provider": "provider",
-}
 
 _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_string = msgspec.json.Decoder(str).decode
@@ -174,19 +165,3 @@ def filled(context: Context, other: Context) -> Context:
         context.message or other.message,
         context.attempt or other.attempt,
     )
-
-
-def context_beside(payload: bytes, context: Context) -> Context:
-    """That part of a context which a payload, whatever it is, does not hold itself."""
-    if context == NO_CONTEXT:
-        return context
-    try:
-        fields = _decode_object(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return context
-    held: dict[str, Any] = {
-        name: None
-        for name, key in _CONTEXT_KEYS.items()
-        if key in fields and kind_of(fields[key]) != "null"
-    }
-    return replace(context, **held) if held else context

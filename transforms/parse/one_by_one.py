@@ -17,14 +17,13 @@ import msgspec
 from msgspec import Raw
 
 from schemas.counts import MAX_IGNORED_TYPES, OTHER
-from transforms.blocks import Context, Rejection
+from transforms.blocks import Context, Rejection, context_beside, too_large
 from transforms.json import kind_of, spans_of
 from transforms.parse.fields import (
     KNOWN_FIELDS,
     NO_JOB_FIELDS,
     Job,
     Payload,
-    context_beside,
     context_within,
     envelope_of,
     job_itself,
@@ -34,7 +33,6 @@ from transforms.parse.fields import (
 from transforms.parse.masking import LONE_SURROGATE, Fault, Mask, fault_of
 from transforms.parse.raw_status import StatusText, WrongTypeError, status_text
 from transforms.parse.text_columns import TextColumns
-from transforms.read import too_large
 
 STEP = "ParseEvents"
 

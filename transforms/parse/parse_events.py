@@ -12,53 +12,31 @@ from fnmatch import fnmatchcase
 from functools import partial
 
 import apache_beam as beam
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from transforms.blocks import BLOCK_BYTES, NO_CONTEXT, Context, EventBlock, RawBlock, log_bug
+from transforms.blocks import (
+    BLOCK_BYTES,
+    NO_CONTEXT,
+    PARSED,
+    SHARED_TEXT,
+    STATUS_TEXT,
+    TIMESTAMP,
+    Context,
+    EventBlock,
+    RawBlock,
+    constant,
+    log_bug,
+    strings,
+)
 from transforms.parse.batch import add_batch
 from transforms.parse.event_id import event_ids
 from transforms.parse.fields import filled
 from transforms.parse.one_by_one import STEP, EventFinder, Rows
-from transforms.parse.text_columns import strings
-from transforms.parse.timestamps import TIMESTAMP, parse_timestamps
+from transforms.parse.timestamps import parse_timestamps
 
 DEFAULT_EVENT_TYPES = ("ats_jobs.*",)
 
-STATUS_TEXT = pa.struct(
-    [
-        ("given_value", pa.string()),
-        ("source_value_json", pa.string()),
-        ("source_value_type", pa.string()),
-    ]
-)
-"""What was sent of a status. In a block it is a dictionary: few statuses are distinct."""
-
-_SHARED = pa.dictionary(pa.int32(), pa.string())
-"""Text that many events of a block have in common; a null is one of the dictionary's values."""
-
-PARSED = pa.schema(
-    [
-        ("event_id", pa.string()),
-        ("event_type", _SHARED),
-        ("event_time", TIMESTAMP),
-        ("project_id", _SHARED),
-        ("account_id", _SHARED),
-        ("provider", _SHARED),
-        ("job_id", pa.string()),
-        ("remote_job_id", pa.string()),
-        ("job_created_at", TIMESTAMP),
-        ("job_updated_at", TIMESTAMP),
-        ("legacy_status", _SHARED),
-        ("job_status", pa.dictionary(pa.int32(), STATUS_TEXT)),
-        ("source", _SHARED),
-        ("source_offset", pa.int64()),
-        ("message_id", pa.string()),
-        ("publish_time", TIMESTAMP),
-    ]
-)
-"""The columns that ParseEvents makes."""
 
 _CONTEXT_FIELDS = ("event_type", "event_date", "project_id", "account_id", "provider")
 
@@ -229,7 +207,7 @@ def columns_of(source: str, rows: Rows) -> tuple[pa.RecordBatch, int]:
     for name in _CONTEXT_FIELDS:
         columns[name] = _with_context(columns[name], rows.contexts, name)
     for field in PARSED:
-        if field.type == _SHARED and field.name in columns:
+        if field.type == SHARED_TEXT and field.name in columns:
             columns[field.name] = columns[field.name].dictionary_encode(null_encoding="encode")
     indices = pa.array(rows.status_indices, pa.int32())
     texts = rows.status_texts
@@ -265,12 +243,6 @@ def columns_of(source: str, rows: Rows) -> tuple[pa.RecordBatch, int]:
     columns |= _messages(rows.contexts)
     batch = pa.RecordBatch.from_arrays([columns[name] for name in PARSED.names], schema=PARSED)
     return batch, unreadable
-
-
-def constant(value: str, count: int) -> pa.DictionaryArray:
-    """A column that holds one value in every row."""
-    zeros = pa.array(np.zeros(count, np.int32))
-    return pa.DictionaryArray.from_arrays(zeros, pa.array([value], pa.string()))
 
 
 def _with_context(column: pa.StringArray, contexts: list[Context], name: str) -> pa.StringArray:

@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from transforms.blocks import strings
 from transforms.parse.fields import Job, Payload
 
 
@@ -68,11 +69,6 @@ def _columns(envelopes: Sequence[Payload], jobs: Sequence[Job]) -> pa.RecordBatc
         others = _ids([each.record_remote_id for each in envelopes])
         columns["remote_job_id"] = pc.coalesce(columns["remote_job_id"], others)
     return pa.RecordBatch.from_pydict(columns)
-
-
-def strings(values: Sequence[str | None]) -> pa.StringArray:
-    """A column of text."""
-    return pa.array(values, pa.string())
 
 
 def _ids(values: Sequence[Any]) -> pa.StringArray:

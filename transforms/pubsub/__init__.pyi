@@ -4,7 +4,6 @@ from .client import Subscription as Subscription
 from .client import check_installed as check_installed
 from .client import checked_name as checked_name
 from .drain import DrainLimits as DrainLimits
-from .metrics import EventMetrics as EventMetrics
 from .pull import PullSettings as PullSettings
 from .read_pubsub import ReadPubSub as ReadPubSub
 from .read_pubsub import reads_by_itself as reads_by_itself

@@ -7,8 +7,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
-from transforms.blocks import BLOCK_BYTES, Context, MessageInfo, PendingAcks, RawBlock, Rejection
-from transforms.read import BYTE_ORDER_MARK, PEEK_BYTES, detect_file_format, too_large
+from transforms.blocks import (
+    BLOCK_BYTES,
+    Context,
+    MessageInfo,
+    PendingAcks,
+    RawBlock,
+    Rejection,
+    too_large,
+)
+from transforms.read import BYTE_ORDER_MARK, PEEK_BYTES, detect_file_format
 
 STEP = "ReadPubSub"
 

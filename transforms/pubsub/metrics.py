@@ -6,28 +6,10 @@ import time
 
 from apache_beam.metrics import Metrics
 
-from transforms.blocks import Ledger, PendingAcks
+from schemas.version import METRICS_NAMESPACE
+from transforms.blocks import PendingAcks
 from transforms.local import Lifeline, Progress
 from transforms.pubsub.messages import Message
-
-NAMESPACE = "job_status"
-
-
-class EventMetrics:
-    """Counts events by what became of them, once for a bundle or a pane."""
-
-    def __init__(self) -> None:
-        self._read = Metrics.counter(NAMESPACE, "events_read")
-        self._written = Metrics.counter(NAMESPACE, "events_written")
-        self._dead_lettered = Metrics.counter(NAMESPACE, "events_dead_lettered")
-        self._ignored = Metrics.counter(NAMESPACE, "events_ignored")
-
-    def count(self, ledger: Ledger) -> None:
-        """Adds what books say."""
-        self._read.inc(ledger.read)
-        self._written.inc(ledger.written)
-        self._dead_lettered.inc(ledger.dead_lettered)
-        self._ignored.inc(ledger.ignored)
 
 
 class PullMetrics:
@@ -39,8 +21,8 @@ class PullMetrics:
 
     def __init__(self, lifeline: Lifeline | None) -> None:
         self._lifeline = lifeline
-        self._messages = Metrics.counter(NAMESPACE, "messages_pulled")
-        self._age = Metrics.distribution(NAMESPACE, "message_age_at_pull_ms")
+        self._messages = Metrics.counter(METRICS_NAMESPACE, "messages_pulled")
+        self._age = Metrics.distribution(METRICS_NAMESPACE, "message_age_at_pull_ms")
 
     def count(self, messages: list[Message]) -> None:
         """Counts messages, and takes down the age of the oldest."""
@@ -55,9 +37,9 @@ class AcknowledgeMetrics:
     """Counts messages that are committed, and whether they could be acknowledged."""
 
     def __init__(self) -> None:
-        self._done = Metrics.counter(NAMESPACE, "messages_acknowledged")
-        self._not_done = Metrics.counter(NAMESPACE, "messages_not_acknowledged")
-        self._delay = Metrics.distribution(NAMESPACE, "publish_to_commit_ms")
+        self._done = Metrics.counter(METRICS_NAMESPACE, "messages_acknowledged")
+        self._not_done = Metrics.counter(METRICS_NAMESPACE, "messages_not_acknowledged")
+        self._delay = Metrics.distribution(METRICS_NAMESPACE, "publish_to_commit_ms")
 
     def committed(self, pending_acks: PendingAcks) -> None:
         """Takes down how long the oldest message of a block took from its publishing."""

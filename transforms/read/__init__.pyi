@@ -8,7 +8,6 @@ from .dead_letter_files import replayed as replayed
 from .file_format import BYTE_ORDER_MARK as BYTE_ORDER_MARK
 from .file_format import PEEK_BYTES as PEEK_BYTES
 from .file_format import detect_file_format as detect_file_format
-from .lines import too_large as too_large
 from .read_dead_letters import ReadDeadLetters as ReadDeadLetters
 from .read_files import InputFormat as InputFormat
 from .read_files import ReadFiles as ReadFiles

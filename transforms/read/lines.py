@@ -8,7 +8,7 @@ from itertools import compress
 
 import numpy as np
 
-from transforms.blocks import PAYLOAD_HEAD_BYTES, RawBlock, Rejection, Span
+from transforms.blocks import PAYLOAD_HEAD_BYTES, RawBlock, Span, too_large
 
 BLOCK_LINES = 10_000
 """Most lines of a block: tiny ones would make a block of many times its size in memory."""
@@ -103,22 +103,6 @@ class _LongLine:
     def size_and_digest(self) -> tuple[int, str]:
         """Of the line without a CR at its end."""
         return self._before_cr or (self.size, self._digest.hexdigest())
-
-
-def too_large(
-    payload: bytes, offset: int, limit: int, size: int, sha256: str, path: str | None = None
-) -> Rejection:
-    """A payload over the limit, as a rejection; `payload` is at least its head."""
-    return Rejection(
-        code="TOO_LARGE",
-        step="ReadFiles",
-        path=path,
-        message=f"{size} bytes, over the limit of {limit} (--max_event_bytes)",
-        payload=payload[:PAYLOAD_HEAD_BYTES],
-        offset=offset,
-        full_size=size,
-        full_sha256=sha256,
-    )
 
 
 def _block_of_long_line(source: str, line: _LongLine, span: Span, limit: int) -> RawBlock:

@@ -28,11 +28,11 @@ from transforms.blocks import (
     RawBlock,
     Rejection,
     Span,
+    too_large,
 )
 from transforms.local import Lifeline, Progress
 from transforms.read.compression import MAGIC_BYTES, DamagedInputError, codec_of, decompress
 from transforms.read.dead_letter_files import DeadLetterFile, Letter, letters_of
-from transforms.read.lines import too_large
 from transforms.read.read_files import ReadLimits
 from transforms.storage import filesystem
 

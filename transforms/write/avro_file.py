@@ -8,11 +8,10 @@ import os
 
 import fastavro
 
-from schemas.avro import RecordName, record_schema
+from schemas.avro import Codec, RecordName, record_schema, zigzag_varint
 from schemas.errors import OutputError
 from schemas.version import PIPELINE_VERSION
-from transforms.blocks import StagedFile
-from transforms.encode import AvroBlock, Codec, zigzag_varint
+from transforms.blocks import AvroBlock, StagedFile
 from transforms.storage import filesystem
 
 _SYNC_BYTES = 16

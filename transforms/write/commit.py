@@ -15,13 +15,12 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from schemas.avro import RecordName, record_schema
+from schemas.avro import Codec, RecordName, record_schema
 from schemas.counts import Counts
 from schemas.errors import InputError, JobStatusError, OutputError
 from schemas.manifest import Input, Manifest, OutputFile, Unmapped
 from schemas.version import PIPELINE_VERSION
 from transforms.blocks import Ledger, StagedFile
-from transforms.encode import Codec
 from transforms.storage import (
     Intent,
     consumed_before,

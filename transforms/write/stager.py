@@ -6,8 +6,7 @@ import hashlib
 import uuid
 
 from schemas.avro import RecordName
-from transforms.blocks import Ledger
-from transforms.encode import AvroBlock, EncodedBlock
+from transforms.blocks import AvroBlock, EncodedBlock, Ledger
 from transforms.storage import file_paths
 from transforms.write.avro_file import AvroFile
 from transforms.write.commit import CommitSettings

@@ -14,11 +14,10 @@ from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
-from transforms.blocks import Ledger
-from transforms.encode import EncodedBlock
+from transforms.blocks import EncodedBlock, Ledger
 from transforms.local import Lifeline, preserve_error_type
-from transforms.pubsub import EventMetrics
 from transforms.write.commit import CommitSettings, commit
+from transforms.write.metrics import EventMetrics
 from transforms.write.stager import Stager
 
 

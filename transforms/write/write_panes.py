@@ -20,12 +20,11 @@ from apache_beam.transforms.window import FixedWindows, GlobalWindows, IntervalW
 from apache_beam.utils.windowed_value import PaneInfo
 
 from schemas.errors import JobStatusError
-from transforms.blocks import PendingAcks, packed, unpacked
-from transforms.encode import EncodedBlock
+from transforms.blocks import EncodedBlock, PendingAcks, packed, unpacked
 from transforms.local import Lifeline, preserve_error_type
-from transforms.pubsub import EventMetrics
 from transforms.storage import filesystem, manifest_path, pending_path, read_intent
 from transforms.write.commit import CommitSettings, commit
+from transforms.write.metrics import EventMetrics
 from transforms.write.recovery import clear_staging
 from transforms.write.stager import Stager
 

@@ -27,8 +27,7 @@ from schemas.version import PIPELINE_VERSION
 from tests.conftest import ReadRecords, Records, records_of
 from tests.pipeline.command import Said, as_counter, run, visible, write_events
 from tests.streaming.command import on_prism
-from transforms.blocks.block import RawBlock
-from transforms.encode.encode_avro import EncodedBlock
+from transforms.blocks.block import EncodedBlock, RawBlock
 from transforms.read.read_files import FileRange, ReadFiles, ReadLimits
 from transforms.storage import filesystem
 from transforms.write.stager import Stager

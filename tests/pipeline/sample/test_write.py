@@ -13,9 +13,10 @@ from typing import Any, NoReturn
 
 import pytest
 
-from pipeline.sample.statuses import FORMS, PROVIDERS, UNMAPPED, status_rows
+from pipeline.sample.statuses import FORMS, PROVIDERS, status_rows
 from pipeline.sample.write import SampleCounts, SampleFile, Shapes, write_samples
 from schemas.errors import OutputError, UsageError
+from schemas.mapping.file import UNMAPPED
 
 _JOB = {"id", "remote_id", "status", "job_status", "created_at", "updated_at", "title"}
 _ENVELOPE = {"event", "event_date", "sent_at", "provider", "account_id", "record_id"}

@@ -10,8 +10,8 @@ import pytest
 from tests.pipeline.command import run, write_events
 from tests.transforms.event_cases import parsed, raw_block
 from tests.transforms.runs import encoded_block
+from transforms.blocks.block import EncodedBlock
 from transforms.blocks.coder import BlockCoder
-from transforms.encode.encode_avro import EncodedBlock
 
 _LINES = b'{"id":"1","job_status":"open"}', b'{"id":"2"}', b"no event"
 

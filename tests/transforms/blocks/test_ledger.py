@@ -11,8 +11,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from schemas.counts import MAX_DAYS, MAX_IGNORED_TYPES, MAX_PROVIDERS, OTHER, Counts
-from transforms.blocks.block import InputNote, Span
 from transforms.blocks.ledger import InputLedger, Ledger, StagedFile
+from transforms.blocks.origin import InputNote, Span
 
 
 def _books_of(spans: list[Span], source: str = "a") -> Ledger:

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from schemas.avro import record_schema
 from tests.transforms.runs import deriver
-from transforms.blocks.block import NO_CONTEXT, EventBlock
+from transforms.blocks.block import EventBlock
+from transforms.blocks.columns import PARSED, STATUS_TEXT
+from transforms.blocks.context import NO_CONTEXT
 from transforms.derive.derive_job_status import JOB_STATUS, DeriveJobStatus, derive_batch
 from transforms.derive.rules import Derived, Deriver, derive
 from transforms.json.text import kind_of
-from transforms.parse.parse_events import PARSED, STATUS_TEXT
 
 words = st.sampled_from(
     ["open", "Closed", "onHold", "unmapped_value", "", " ", "?", "1", "é", "a" * 300]

@@ -11,8 +11,7 @@ from schemas.mapping.file import Entry
 from schemas.mapping.normalise import Spellings, normalise_label
 from schemas.mapping.tables import Mapping, Rule, Table, built_in_file
 from tests.transforms.derive_cases import CASES, difference, differences
-from transforms.derive import lookup
-from transforms.derive import source_value
+from transforms.derive import lookup, source_value
 from transforms.derive.lookup import Hit, RuleLookup, Scope
 from transforms.derive.rules import Deriver
 from transforms.derive.source_value import Part, Parts, number_code, parts

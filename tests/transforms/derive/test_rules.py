@@ -11,9 +11,10 @@ from apache_beam.internal.cloudpickle import cloudpickle
 
 from schemas.mapping.tables import load_mapping
 from tests.transforms.derive_cases import CASES, Case, difference
+from transforms.blocks.unmapped import unmapped_key
 from transforms.derive import rules as derive_module
 from transforms.derive.lookup import Hit, RuleLookup
-from transforms.derive.rules import Derived, Deriver, derive, explain, unmapped_key
+from transforms.derive.rules import Derived, Deriver, derive, explain
 from transforms.json.text import kind_of
 
 MAPPING = load_mapping()

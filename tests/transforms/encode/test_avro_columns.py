@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.avro import RecordName, record_schema
-from transforms.encode.avro_columns import encode_records, zigzag_varint
+from schemas.avro import RecordName, record_schema, zigzag_varint
+from transforms.encode.avro_columns import encode_records
 
 _LONGS = st.integers(-(2**63), 2**63 - 1) | st.sampled_from(
     [0, -1, 63, 64, -64, -65, 2**31, -(2**63)]

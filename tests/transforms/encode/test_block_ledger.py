@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from schemas.mapping.tables import load_mapping
 from tests.transforms.event_cases import derived, parsed
 from transforms.blocks.block import EventBlock
+from transforms.blocks.columns import TIMESTAMP
 from transforms.blocks.unmapped import MAX_LENGTH
 from transforms.derive.derive_job_status import derive_batch
 from transforms.derive.rules import Deriver
 from transforms.encode.block_ledger import ledger_of
-from transforms.parse.timestamps import TIMESTAMP
 
 _START = datetime(1, 1, 1, tzinfo=timezone.utc)
 

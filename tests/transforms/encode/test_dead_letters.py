@@ -13,7 +13,8 @@ import pytest
 from schemas.avro import record_schema
 from schemas.version import PIPELINE_VERSION
 from tests.transforms.event_cases import rejection_of
-from transforms.blocks.block import PAYLOAD_HEAD_BYTES, Context, MessageInfo, Rejection
+from transforms.blocks.context import Context, MessageInfo
+from transforms.blocks.rejection import PAYLOAD_HEAD_BYTES, Rejection
 from transforms.encode.dead_letters import PayloadPolicy, dead_letters, encoded_dead_letters
 
 _CONTEXT = Context("ats_jobs.x", "d", "p", "a", "lever")

@@ -20,20 +20,16 @@ from apache_beam.testing.util import assert_that, equal_to
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.avro import RecordName, record_schema
+from schemas.avro import Codec, RecordName, record_schema
 from tests.transforms.event_cases import JSON, PAYLOADS, broken, derived, parsed, raw_block
-from transforms.blocks.block import Context, EventBlock, InputNote, RawBlock, Rejection, Span
+from transforms.blocks.block import AvroBlock, EncodedBlock, EventBlock, RawBlock
+from transforms.blocks.context import Context
+from transforms.blocks.origin import InputNote, Span
+from transforms.blocks.rejection import Rejection
 from transforms.encode import encode_avro
 from transforms.encode.avro_columns import Encoded, encode_records
 from transforms.encode.dead_letters import PayloadPolicy
-from transforms.encode.encode_avro import (
-    AvroBlock,
-    BlockEncoder,
-    Codec,
-    EncodeAvro,
-    EncodedBlock,
-    find_violation,
-)
+from transforms.encode.encode_avro import BlockEncoder, EncodeAvro, find_violation
 from transforms.parse.parse_events import ParseEvents
 
 

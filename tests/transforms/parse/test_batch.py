@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.transforms.event_cases import PAYLOADS, broken
-from transforms.blocks.block import NO_CONTEXT, Context
+from transforms.blocks.context import NO_CONTEXT, Context
 from transforms.parse.batch import add_batch
 from transforms.parse.one_by_one import EventFinder, Rows
 from transforms.parse.parse_events import EventTypes, columns_of

@@ -26,7 +26,8 @@ from tests.transforms.event_cases import (
     rejection_of,
     rows_of,
 )
-from transforms.blocks.block import PAYLOAD_HEAD_BYTES, Context
+from transforms.blocks.context import Context
+from transforms.blocks.rejection import PAYLOAD_HEAD_BYTES
 from transforms.parse.masking import fault_of
 
 _ENVELOPE = {

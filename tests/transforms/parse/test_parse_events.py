@@ -13,20 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.transforms.event_cases import PAYLOADS, broken, outcomes_in, parsed, raw_block
-from transforms.blocks.block import (
-    BLOCK_BYTES,
-    NO_CONTEXT,
-    Context,
-    EventBlock,
-    InputNote,
-    RawBlock,
-    Rejection,
-    Span,
-)
+from transforms.blocks.block import BLOCK_BYTES, EventBlock, RawBlock
+from transforms.blocks.columns import PARSED
+from transforms.blocks.context import NO_CONTEXT, Context
+from transforms.blocks.origin import InputNote, Span
+from transforms.blocks.rejection import Rejection
 from transforms.parse import one_by_one as payloads
 from transforms.parse import parse_events
 from transforms.parse.event_id import event_ids
-from transforms.parse.parse_events import PARSED, EventParser, EventTypes
+from transforms.parse.parse_events import EventParser, EventTypes
 from transforms.parse.raw_status import StatusText, status_text
 
 

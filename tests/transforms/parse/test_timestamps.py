@@ -9,7 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from transforms.parse.timestamps import TIMESTAMP, parse_timestamp, parse_timestamps
+from transforms.blocks.columns import TIMESTAMP
+from transforms.parse.timestamps import parse_timestamp, parse_timestamps
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _FIRST, _LAST = -62_135_596_800_000_000, 253_402_300_799_999_999

@@ -9,7 +9,7 @@ import pytest
 
 from schemas.errors import InputError
 from tests.pubsub import Line, Published, Server
-from transforms.blocks.block import PendingAcks
+from transforms.blocks.origin import PendingAcks
 from transforms.pubsub.acknowledge import acknowledge
 from transforms.pubsub.client import Subscription
 from transforms.pubsub.messages import Message

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transforms.blocks import block as blocks
-from transforms.blocks.block import MessageInfo, RawBlock
+from transforms.blocks.block import RawBlock
+from transforms.blocks.context import MessageInfo
 from transforms.pubsub.messages import BlockBuilder, Message, payloads_of
 
 SUBSCRIPTION = "projects/some-project/subscriptions/jobs"

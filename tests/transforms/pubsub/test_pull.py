@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from schemas.errors import InputError
 from tests.pubsub import wait_for
-from transforms.blocks.block import MessageInfo
+from transforms.blocks.context import MessageInfo
 from transforms.pubsub.client import MAX_MESSAGES, PubSubUnavailableError
 from transforms.pubsub.messages import Message
 from transforms.pubsub.pull import Backoff, Puller, PullSettings, PullSize, PullTimeout

@@ -25,7 +25,8 @@ from pipeline.runners.prism import PrismEngine
 from schemas.errors import InputError, UsageError
 from tests.components import component_path
 from tests.pubsub import Line, Published, Server, wait_for
-from transforms.blocks.block import PendingAcks, RawBlock
+from transforms.blocks.block import RawBlock
+from transforms.blocks.origin import PendingAcks
 from transforms.pubsub import drain as pull_round
 from transforms.pubsub.acknowledge import Acknowledge, acknowledge
 from transforms.pubsub.client import Subscription

@@ -15,7 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.blocks.block import PAYLOAD_HEAD_BYTES, RawBlock, Span
+from transforms.blocks.block import RawBlock
+from transforms.blocks.origin import Span
+from transforms.blocks.rejection import PAYLOAD_HEAD_BYTES
 from transforms.read import lines
 from transforms.read.lines import BLOCK_LINES, blocks_of_lines
 

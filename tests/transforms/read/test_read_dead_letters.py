@@ -24,16 +24,11 @@ from hypothesis import strategies as st
 from schemas.avro import record_schema
 from schemas.errors import InputError
 from tests.transforms.event_cases import PAYLOADS_WITH_LONE_SURROGATES, broken, payloads_of
-from transforms.blocks.block import (
-    NO_CONTEXT,
-    Context,
-    EventBlock,
-    MessageInfo,
-    RawBlock,
-    Rejection,
-    Span,
-)
+from transforms.blocks.block import EventBlock, RawBlock
+from transforms.blocks.context import NO_CONTEXT, Context, MessageInfo
 from transforms.blocks.ledger import Ledger
+from transforms.blocks.origin import Span
+from transforms.blocks.rejection import Rejection
 from transforms.encode.dead_letters import PayloadPolicy, dead_letters
 from transforms.parse.parse_events import EventParser, EventTypes
 from transforms.read import read_dead_letters as module

@@ -25,8 +25,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import InputError
-from transforms.blocks.block import BLOCK_BYTES, PAYLOAD_HEAD_BYTES, InputNote, RawBlock, Rejection
+from transforms.blocks.block import BLOCK_BYTES, RawBlock
 from transforms.blocks.ledger import Ledger
+from transforms.blocks.origin import InputNote
+from transforms.blocks.rejection import PAYLOAD_HEAD_BYTES, Rejection
 from transforms.read import compression, read_files
 from transforms.read.read_files import (
     FileRange,

@@ -14,12 +14,12 @@ import pytest
 from avro.datafile import DataFileReader
 from avro.io import DatumReader
 
-from schemas.avro import RecordName, record_schema
+from schemas.avro import Codec, RecordName, record_schema
 from schemas.errors import OutputError
 from schemas.version import PIPELINE_VERSION
 from tests.transforms.runs import encoded, lines
+from transforms.blocks.block import AvroBlock, EncodedBlock
 from transforms.blocks.ledger import StagedFile
-from transforms.encode.encode_avro import AvroBlock, Codec, EncodedBlock
 from transforms.storage import filesystem
 from transforms.write.avro_file import AvroFile
 

@@ -13,9 +13,9 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from schemas.manifest import Manifest
 from tests.conftest import ReadRecords
 from tests.transforms.runs import SOURCE, encoded, lines, message_block, settings
-from transforms.blocks.block import PendingAcks
+from transforms.blocks.block import EncodedBlock
 from transforms.blocks.ledger import InputLedger, Ledger
-from transforms.encode.encode_avro import EncodedBlock
+from transforms.blocks.origin import PendingAcks
 from transforms.storage.manifests import manifest_path
 from transforms.write.commit import CommitSettings
 from transforms.write.stager import Stager

@@ -26,13 +26,13 @@ from apache_beam.utils.windowed_value import PaneInfo, PaneInfoTiming
 from schemas.errors import OutputError
 from tests.conftest import records_of
 from tests.transforms.runs import message_block, settings
-from transforms.blocks.block import PendingAcks
+from transforms.blocks.block import EncodedBlock
 from transforms.blocks.ledger import Ledger, packed
-from transforms.encode.encode_avro import EncodedBlock
+from transforms.blocks.origin import PendingAcks
 from transforms.local.lifeline import Lifeline, StoppedError
-from transforms.pubsub.metrics import EventMetrics
 from transforms.storage.manifests import manifests, pending_path
 from transforms.write.commit import CommitSettings
+from transforms.write.metrics import EventMetrics
 from transforms.write.write_panes import PaneSettings, WriteAvroPanes, commit_pane, pane_id
 
 pytestmark = pytest.mark.usefixtures("no_sync")

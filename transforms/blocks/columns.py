@@ -1,0 +1,56 @@
+"""The columns of an event block, and helpers that make columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+STATUS_TEXT = pa.struct(
+    [
+        ("given_value", pa.string()),
+        ("source_value_json", pa.string()),
+        ("source_value_type", pa.string()),
+    ]
+)
+"""What was sent of a status. In a block it is a dictionary: few statuses are distinct."""
+
+
+TIMESTAMP = pa.timestamp("us", "UTC")
+SHARED_TEXT = pa.dictionary(pa.int32(), pa.string())
+"""Text that many events of a block have in common; a null is one of the dictionary's values."""
+
+
+PARSED = pa.schema(
+    [
+        ("event_id", pa.string()),
+        ("event_type", SHARED_TEXT),
+        ("event_time", TIMESTAMP),
+        ("project_id", SHARED_TEXT),
+        ("account_id", SHARED_TEXT),
+        ("provider", SHARED_TEXT),
+        ("job_id", pa.string()),
+        ("remote_job_id", pa.string()),
+        ("job_created_at", TIMESTAMP),
+        ("job_updated_at", TIMESTAMP),
+        ("legacy_status", SHARED_TEXT),
+        ("job_status", pa.dictionary(pa.int32(), STATUS_TEXT)),
+        ("source", SHARED_TEXT),
+        ("source_offset", pa.int64()),
+        ("message_id", pa.string()),
+        ("publish_time", TIMESTAMP),
+    ]
+)
+"""The columns that ParseEvents makes."""
+
+
+def constant(value: str, count: int) -> pa.DictionaryArray:
+    """A column that holds one value in every row."""
+    zeros = pa.array(np.zeros(count, np.int32))
+    return pa.DictionaryArray.from_arrays(zeros, pa.array([value], pa.string()))
+
+
+def strings(values: Sequence[str | None]) -> pa.StringArray:
+    """A column of text."""
+    return pa.array(values, pa.string())
