@@ -11,7 +11,7 @@ from schemas.mapping import Mapping
 from transforms.blocks import Context
 from transforms.derive import DeriveJobStatus
 from transforms.encode import EncodeAvro, PayloadPolicy
-from transforms.local import Lifeline
+from transforms.local import REMOTE_RUN, LocalRun
 from transforms.parse import ParseEvents
 from transforms.pubsub import Acknowledge, DrainLimits, PullSettings, ReadPubSub, reads_by_itself
 from transforms.read import DeadLetterFile, InputFormat, ReadDeadLetters, ReadFiles, ReadLimits
@@ -57,14 +57,14 @@ class GraphSettings:
 
 
 def build(
-    root: beam.Pipeline, settings: GraphSettings, lifeline: Lifeline | None = None
+    root: beam.Pipeline, settings: GraphSettings, local_run: LocalRun = REMOTE_RUN
 ) -> beam.PCollection:
     """Builds the graph.
 
     Args:
         root: The pipeline.
         settings: What the graph is made of.
-        lifeline: What ties the workers of a local run to its launcher.
+        local_run: Connects the workers with the launcher of a local run.
 
     Returns:
         A collection of one element: the path of the manifest, once everything is committed. Of
@@ -72,17 +72,18 @@ def build(
     """
     messages, commit = settings.messages, settings.commit
     if messages is None:
-        read = _read(root, settings, lifeline)
+        read = _read(root, settings, local_run)
         blocks = _encoded(read["blocks"], settings)
-        return (blocks | "WriteAvro" >> WriteAvro(commit, read["inputs"], lifeline)).manifest
-    blocks = _encoded(_pull(root, messages, lifeline), settings)
+        return (blocks | "WriteAvro" >> WriteAvro(commit, read["inputs"], local_run)).manifest
+    blocks = _encoded(_pull(root, messages, local_run), settings)
     if messages.round is not None:
-        receipts = (blocks | "WriteAvro" >> WriteAvro(commit, None, lifeline)).receipts
+        receipts = (blocks | "WriteAvro" >> WriteAvro(commit, None, local_run)).receipts
     else:
         panes = replace(messages.panes, by_processing_time=reads_by_itself(root))
-        receipts = blocks | "WriteAvro" >> WriteAvroPanes(commit, panes, lifeline)
-    pull_timeout = messages.pull.lease_seconds
-    return receipts | "Acknowledge" >> Acknowledge(patience_seconds=pull_timeout, lifeline=lifeline)
+        receipts = blocks | "WriteAvro" >> WriteAvroPanes(commit, panes, local_run)
+    return receipts | "Acknowledge" >> Acknowledge(
+        retry_seconds=messages.pull.lease_seconds, local_run=local_run
+    )
 
 
 def _encoded(blocks: beam.PCollection, settings: GraphSettings) -> beam.PCollection:
@@ -103,28 +104,26 @@ def _encoded(blocks: beam.PCollection, settings: GraphSettings) -> beam.PCollect
     )
 
 
-def _pull(
-    root: beam.Pipeline, messages: MessageSettings, lifeline: Lifeline | None
-) -> beam.PCollection:
+def _pull(root: beam.Pipeline, messages: MessageSettings, local_run: LocalRun) -> beam.PCollection:
     return root | "ReadPubSub" >> ReadPubSub(
         messages.subscription,
         topic=messages.topic,
         settings=messages.pull,
         limits=messages.round,
-        lifeline=lifeline,
+        local_run=local_run,
     )
 
 
 def _read(
-    root: beam.Pipeline, settings: GraphSettings, lifeline: Lifeline | None
+    root: beam.Pipeline, settings: GraphSettings, local_run: LocalRun
 ) -> dict[str, beam.PCollection[Any]]:
     if settings.dead_letters is not None:
         return root | "ReadDeadLetters" >> ReadDeadLetters(
-            settings.dead_letters, limits=settings.limits, lifeline=lifeline
+            settings.dead_letters, limits=settings.limits, local_run=local_run
         )
     return root | "ReadFiles" >> ReadFiles(
         settings.patterns,
         input_format=settings.input_format,
         limits=settings.limits,
-        lifeline=lifeline,
+        local_run=local_run,
     )

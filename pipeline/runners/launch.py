@@ -22,7 +22,7 @@ from pipeline.runners.gc_tuning import freeze_loaded_objects
 from pipeline.runners.submitted_jobs import SubmittedJobs
 from pipeline.stop_signals import collected_signals
 from schemas.errors import JobStatusError, StoppedBySignal
-from transforms.local import Lifeline, preserved_error
+from transforms.local import REMOTE_RUN, LocalRun, preserved_error
 
 _STOP_SECONDS = 2.0
 """How long a stopped run may take to come to its end before it is left where it is."""
@@ -69,11 +69,11 @@ def supervise(
         JobStatusError: What a worker refused, or what the engine said last.
     """
     jobs = SubmittedJobs(display)
-    with _lifeline(options) as lifeline, engine(options, debug) as runner:
+    with _local_run(options) as local_run, engine(options, debug) as runner:
 
         def run(settings: GraphSettings) -> None:
             pipeline = beam.Pipeline(runner=runner, options=options)
-            build(pipeline, settings, lifeline)
+            build(pipeline, settings, local_run)
             result = pipeline.run()
             if is_detached(options):
                 return
@@ -85,7 +85,7 @@ def supervise(
             freeze_loaded_objects()
             work(run)
 
-        failure = _in_thread(guarded, lifeline, debug, display, stop)
+        failure = _in_thread(guarded, local_run, debug, display, stop)
         if isinstance(failure, StoppedBySignal) and has_jobs(options):
             if ends_with_command(options):
                 jobs.cancel()
@@ -124,21 +124,21 @@ def _kind_of_failure(failure: BaseException) -> str:
 
 
 @contextmanager
-def _lifeline(options: PipelineOptions) -> Iterator[Lifeline | None]:
-    """Ties local workers to this process; remote ones cannot see it."""
+def _local_run(options: PipelineOptions) -> Iterator[LocalRun]:
+    """Connects local workers with this process."""
     if not is_local(options):
-        yield None
+        yield REMOTE_RUN
         return
     directory = tempfile.mkdtemp(prefix="job-status-")
     try:
-        yield Lifeline(os.path.join(directory, "stop"), os.getpid())
+        yield LocalRun(os.path.join(directory, "stop"), os.getpid())
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
 
 def _in_thread(
     work: Callable[[], None],
-    lifeline: Lifeline | None,
+    local_run: LocalRun,
     debug: bool,
     display: Display,
     stop: Callable[[], None] | None,
@@ -161,13 +161,12 @@ def _in_thread(
         """Waits for the end of the work, or until so many signals came."""
         while thread.is_alive() and len(caught) < signals:
             thread.join(0.1)
-            if lifeline is not None:
-                display.show(lifeline.told())
+            display.show(local_run.progress())
 
     with collected_signals() as caught, display:
         thread.start()
         wait(1)
-        if caught and lifeline is None:
+        if caught and local_run is REMOTE_RUN:
             return StoppedBySignal(caught[0], "the job was cancelled")
         if caught and stop is not None:
             stop()
@@ -175,8 +174,8 @@ def _in_thread(
             if not thread.is_alive():
                 outcome = "what was pulled is committed and acknowledged"
                 return failures[0] if failures else StoppedBySignal(caught[0], outcome)
-        if caught and lifeline is not None:
-            make_empty(lifeline.stop_file)
+        if caught:
+            make_empty(local_run.stop_file)
             thread.join(_STOP_SECONDS)
             if stop is not None:
                 return StoppedBySignal(caught[-1], "what was not committed will come again")

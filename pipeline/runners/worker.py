@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pipeline.runners.gc_tuning import collect_less_often, freeze_loaded_objects
-from transforms.local import Lifeline
+from transforms.local import LocalRun
 
 PROCESS_NAME = "job-status-work"
 """What Linux shows of a worker beside its command; it has room for 15 characters."""
@@ -26,7 +26,7 @@ def work(launcher: int) -> None:
     with suppress(OSError):
         Path("/proc/self/comm").write_text(PROCESS_NAME)
     collect_less_often()
-    Lifeline(stop_file="", launcher=launcher).watch()
+    LocalRun(stop_file="", launcher=launcher).watch()
     # After the watch has begun: this takes seconds where nothing is loaded yet.
     from apache_beam.runners.worker import sdk_worker_main
 

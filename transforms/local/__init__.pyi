@@ -1,5 +1,6 @@
 from .install_hint import install_beam_extra as install_beam_extra
-from .lifeline import Lifeline as Lifeline
+from .local_run import REMOTE_RUN as REMOTE_RUN
+from .local_run import LocalRun as LocalRun
 from .progress import Progress as Progress
 from .worker_errors import preserve_error_type as preserve_error_type
 from .worker_errors import preserved_error as preserved_error

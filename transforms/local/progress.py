@@ -1,6 +1,6 @@
-"""How far a local run is: its workers tell it in small files, which their launcher adds up.
+"""Progress of a local run: each worker writes it to a small file, the launcher adds them up.
 
-The figures are for people who wait. What counts is in the books.
+The figures are for people who wait. The counts of record are in the ledger.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from contextlib import suppress
 import msgspec
 from msgspec import Struct
 
-_EVERY_SECONDS = 0.25
+_WRITE_SECONDS = 0.25
 _SUFFIX = ".progress"
 
 
 class Progress(Struct):
-    """What was done so far.
+    """Progress so far.
 
     Attributes:
-        bytes: Read of the files, as they lie there.
-        events: Handed to the sink.
-        dead_letters: Those among them that are dead letters.
-        pulled: Messages.
-        acknowledged: Messages.
+        bytes: Bytes of files that were read, before decompression.
+        events: Events that were handed to the sink.
+        dead_letters: How many of these are dead letters.
+        pulled: Messages that were pulled.
+        acknowledged: Messages that were acknowledged.
     """
 
     bytes: int = 0
@@ -35,7 +35,7 @@ class Progress(Struct):
     acknowledged: int = 0
 
     def add(self, other: Progress) -> None:
-        """Adds what another has done."""
+        """Adds the progress of another worker."""
         self.bytes += other.bytes
         self.events += other.events
         self.dead_letters += other.dead_letters
@@ -43,43 +43,43 @@ class Progress(Struct):
         self.acknowledged += other.acknowledged
 
 
-class _Teller:
-    """What this process did for one run."""
+class _ProgressFile:
+    """The progress of this process in one run, written at most every quarter of a second."""
 
     def __init__(self, directory: str) -> None:
         self._path = os.path.join(directory, f"{os.getpid()}{_SUFFIX}")
         self._done = Progress()
         self._lock = threading.Lock()
-        self._told_at = 0.0
+        self._written_at = 0.0
 
-    def tell(self, more: Progress) -> None:
+    def add(self, more: Progress) -> None:
         with self._lock:
             self._done.add(more)
             now = time.monotonic()
-            if now - self._told_at < _EVERY_SECONDS:
+            if now - self._written_at < _WRITE_SECONDS:
                 return
-            self._told_at = now
+            self._written_at = now
             part = f"{self._path}.part"
-            # The directory goes with the launcher, and nobody is left to be told.
+            # The launcher removes the directory when it ends; then nobody reads the file.
             with suppress(OSError):
                 with open(part, "wb") as file:
                     file.write(msgspec.msgpack.encode(self._done))
                 os.replace(part, self._path)
 
 
-_tellers: dict[str, _Teller] = {}
+_files: dict[str, _ProgressFile] = {}
 
 
-def tell(directory: str, more: Progress) -> None:
-    """Adds to what this process did for a run; its launcher sees it a moment later."""
-    teller = _tellers.get(directory)
-    if teller is None:
-        teller = _tellers.setdefault(directory, _Teller(directory))
-    teller.tell(more)
+def report_progress(directory: str, more: Progress) -> None:
+    """Adds to the progress of this process in a run."""
+    file = _files.get(directory)
+    if file is None:
+        file = _files.setdefault(directory, _ProgressFile(directory))
+    file.add(more)
 
 
-def told(directory: str) -> Progress:
-    """What all processes of a run have told so far."""
+def total_progress(directory: str) -> Progress:
+    """Returns the progress of all processes of a run."""
     done = Progress()
     with suppress(OSError):
         for entry in os.scandir(directory):

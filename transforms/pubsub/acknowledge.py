@@ -8,7 +8,7 @@ import time
 import apache_beam as beam
 
 from transforms.blocks import PendingAcks
-from transforms.local import Lifeline, Progress, preserve_error_type
+from transforms.local import REMOTE_RUN, LocalRun, Progress, preserve_error_type
 from transforms.pubsub.client import PubSubUnavailableError, Subscription, batches
 from transforms.pubsub.metrics import AcknowledgeMetrics
 from transforms.pubsub.pull import Backoff
@@ -16,13 +16,13 @@ from transforms.pubsub.pull import Backoff
 _LOGGER = logging.getLogger(__name__)
 
 
-def acknowledge(subscription: Subscription, ack_ids: list[str], patience_seconds: float) -> int:
+def acknowledge(subscription: Subscription, ack_ids: list[str], retry_seconds: float) -> int:
     """Acknowledges messages, again and again while the server is away.
 
     Args:
         subscription: Where they were pulled from.
         ack_ids: Which; once acknowledged, acknowledging them again does nothing.
-        patience_seconds: How long to go on.
+        retry_seconds: How long to go on.
 
     Returns:
         How many could not be: they come again, and make rows with event ids that are there already.
@@ -30,7 +30,7 @@ def acknowledge(subscription: Subscription, ack_ids: list[str], patience_seconds
     Raises:
         InputError: The server refuses, and will.
     """
-    end = time.monotonic() + patience_seconds
+    end = time.monotonic() + retry_seconds
     backoff = Backoff()
     left = len(ack_ids)
     for batch in batches(ack_ids):
@@ -56,9 +56,9 @@ def acknowledge(subscription: Subscription, ack_ids: list[str], patience_seconds
 
 
 class _Acknowledge(beam.DoFn):
-    def __init__(self, patience_seconds: float, lifeline: Lifeline | None) -> None:
-        self._patience_seconds = patience_seconds
-        self._lifeline = lifeline
+    def __init__(self, retry_seconds: float, local_run: LocalRun) -> None:
+        self._retry_seconds = retry_seconds
+        self._local_run = local_run
 
     def setup(self) -> None:
         self._subscriptions: dict[str, Subscription] = {}
@@ -79,10 +79,9 @@ class _Acknowledge(beam.DoFn):
                 subscription = self._subscriptions.get(name)
                 if subscription is None:
                     subscription = self._subscriptions[name] = Subscription(name)
-                left = acknowledge(subscription, ack_ids, self._patience_seconds)
+                left = acknowledge(subscription, ack_ids, self._retry_seconds)
                 self._metrics.acknowledged(len(ack_ids) - left, left)
-                if self._lifeline is not None:
-                    self._lifeline.tell(Progress(acknowledged=len(ack_ids) - left))
+                self._local_run.report(Progress(acknowledged=len(ack_ids) - left))
 
     def teardown(self) -> None:
         for subscription in self._subscriptions.values():
@@ -93,19 +92,17 @@ class Acknowledge(beam.PTransform):
     """Acknowledges the messages of receipts, which come out of the commit.
 
     Args:
-        patience_seconds: How long to try while the server is away; as long as the lease, which is
+        retry_seconds: How long to try while the server is away; as long as the lease, which is
             when the messages come again.
-        lifeline: What ties the workers of a local run to its launcher.
+        local_run: Connects the workers with the launcher of a local run.
 
     Returns:
         An empty collection.
     """
 
-    def __init__(
-        self, *, patience_seconds: float = 600.0, lifeline: Lifeline | None = None
-    ) -> None:
+    def __init__(self, *, retry_seconds: float = 600.0, local_run: LocalRun = REMOTE_RUN) -> None:
         super().__init__()
-        self._do_fn = _Acknowledge(patience_seconds, lifeline)
+        self._do_fn = _Acknowledge(retry_seconds, local_run)
 
     def expand(self, receipts: beam.PCollection) -> beam.PCollection:
         return receipts | beam.ParDo(self._do_fn)

@@ -8,7 +8,7 @@ from apache_beam.metrics import Metrics
 
 from schemas.version import METRICS_NAMESPACE
 from transforms.blocks import PendingAcks
-from transforms.local import Lifeline, Progress
+from transforms.local import LocalRun, Progress
 from transforms.pubsub.messages import Message
 
 
@@ -16,11 +16,11 @@ class PullMetrics:
     """Counts messages that were pulled.
 
     Args:
-        lifeline: Tells the launcher of a local run.
+        local_run: Receives the progress.
     """
 
-    def __init__(self, lifeline: Lifeline | None) -> None:
-        self._lifeline = lifeline
+    def __init__(self, local_run: LocalRun) -> None:
+        self._local_run = local_run
         self._messages = Metrics.counter(METRICS_NAMESPACE, "messages_pulled")
         self._age = Metrics.distribution(METRICS_NAMESPACE, "message_age_at_pull_ms")
 
@@ -28,8 +28,7 @@ class PullMetrics:
         """Counts messages, and takes down the age of the oldest."""
         if messages:
             self._messages.inc(len(messages))
-            if self._lifeline is not None:
-                self._lifeline.tell(Progress(pulled=len(messages)))
+            self._local_run.report(Progress(pulled=len(messages)))
             self._age.update(_age_ms(min(message.info.publish_time for message in messages)))
 
 

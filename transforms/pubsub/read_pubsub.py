@@ -23,7 +23,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from schemas.errors import UsageError
 from transforms.blocks import MessageInfo, RawBlock
-from transforms.local import Lifeline, preserve_error_type
+from transforms.local import REMOTE_RUN, LocalRun, preserve_error_type
 from transforms.pubsub.client import (
     PubSubUnavailableError,
     Subscription,
@@ -42,15 +42,13 @@ _BUNDLE_BYTES = 32 << 20
 
 
 class _PullRound(beam.DoFn):
-    def __init__(
-        self, settings: PullSettings, limits: DrainLimits, lifeline: Lifeline | None
-    ) -> None:
+    def __init__(self, settings: PullSettings, limits: DrainLimits, local_run: LocalRun) -> None:
         self._settings = settings
         self._limits = limits
-        self._lifeline = lifeline
+        self._local_run = local_run
 
     def setup(self) -> None:
-        self._metrics = PullMetrics(self._lifeline)
+        self._metrics = PullMetrics(self._local_run)
 
     def process(self, name: str) -> Iterator[RawBlock]:
         with preserve_error_type():
@@ -122,12 +120,12 @@ _WATERMARK = beam.DoFn.WatermarkEstimatorParam(ManualWatermarkEstimator.default_
 class _PullForever(beam.DoFn):
     """Pulls for about a second at a time: what a bundle made goes on when the bundle ends."""
 
-    def __init__(self, settings: PullSettings, lifeline: Lifeline | None) -> None:
+    def __init__(self, settings: PullSettings, local_run: LocalRun) -> None:
         self._settings = settings
-        self._lifeline = lifeline
+        self._local_run = local_run
 
     def setup(self) -> None:
-        self._metrics = PullMetrics(self._lifeline)
+        self._metrics = PullMetrics(self._local_run)
         self._puller: Puller | None = None
         self._backoff = Backoff()
 
@@ -223,7 +221,7 @@ class ReadPubSub(beam.PTransform):
         topic: The full name of a topic: only where the runner reads Pub/Sub by itself.
         settings: How to pull, where this project does.
         limits: Makes the read bounded: one round, for a sink that commits all of it at once.
-        lifeline: What ties the workers of a local run to its launcher.
+        local_run: Connects the workers with the launcher of a local run.
 
     Returns:
         A collection of RawBlock. Without `limits` it is unbounded, timed by when the messages
@@ -240,7 +238,7 @@ class ReadPubSub(beam.PTransform):
         topic: str | None = None,
         settings: PullSettings | None = None,
         limits: DrainLimits | None = None,
-        lifeline: Lifeline | None = None,
+        local_run: LocalRun = REMOTE_RUN,
     ) -> None:
         super().__init__()
         check_installed()
@@ -252,7 +250,7 @@ class ReadPubSub(beam.PTransform):
         self._topic = topic
         self._settings = settings or PullSettings()
         self._limits = limits
-        self._lifeline = lifeline
+        self._local_run = local_run
 
     def expand(self, root: beam.pvalue.PBegin) -> beam.PCollection:
         if self._limits is None and reads_by_itself(root.pipeline):
@@ -264,9 +262,9 @@ class ReadPubSub(beam.PTransform):
             )
         name = root | "Subscription" >> beam.Create([self._subscription], reshuffle=False)
         if self._limits is not None:
-            pull_round = _PullRound(self._settings, self._limits, self._lifeline)
+            pull_round = _PullRound(self._settings, self._limits, self._local_run)
             return name | "PullRound" >> beam.ParDo(pull_round).with_output_types(RawBlock)
-        pull = _PullForever(self._settings, self._lifeline)
+        pull = _PullForever(self._settings, self._local_run)
         return name | "Pull" >> beam.ParDo(pull).with_output_types(RawBlock)
 
     def _own_read(self, root: beam.pvalue.PBegin) -> beam.PCollection:

@@ -30,7 +30,7 @@ from transforms.blocks import (
     Span,
     too_large,
 )
-from transforms.local import Lifeline, Progress
+from transforms.local import REMOTE_RUN, LocalRun, Progress
 from transforms.read.compression import MAGIC_BYTES, DamagedInputError, codec_of, decompress
 from transforms.read.dead_letter_files import DeadLetterFile, Letter, letters_of
 from transforms.read.read_files import ReadLimits
@@ -318,9 +318,9 @@ def _passed(chunks: Iterable[bytes], spans: list[Span]) -> Iterator[tuple[Span, 
 
 
 class _ReadDeadLetters(beam.DoFn):
-    def __init__(self, limits: ReadLimits, lifeline: Lifeline | None) -> None:
+    def __init__(self, limits: ReadLimits, local_run: LocalRun) -> None:
         self._limits = limits
-        self._lifeline = lifeline
+        self._local_run = local_run
 
     def process(self, file: tuple[str, int, int | None]) -> Iterator[Any]:
         found = DeadLetterFile(*file)
@@ -328,8 +328,7 @@ class _ReadDeadLetters(beam.DoFn):
         ledger = Ledger(inputs={found.path: InputLedger(bytes=found.size, end=found.records)})
         yield beam.pvalue.TaggedOutput("inputs", ledger.to_bytes())
         yield from read_dead_letters(found, self._limits)
-        if self._lifeline is not None:
-            self._lifeline.tell(Progress(bytes=found.size))
+        self._local_run.report(Progress(bytes=found.size))
 
 
 class ReadDeadLetters(beam.PTransform):
@@ -338,7 +337,7 @@ class ReadDeadLetters(beam.PTransform):
     Args:
         files: The files to read.
         limits: What is too long to be run again.
-        lifeline: What ties the workers of a local run to its launcher.
+        local_run: Connects the workers with the launcher of a local run.
 
     Returns:
         Two collections, as ReadFiles: `blocks` and `inputs`.
@@ -349,11 +348,11 @@ class ReadDeadLetters(beam.PTransform):
         files: list[DeadLetterFile],
         *,
         limits: ReadLimits,
-        lifeline: Lifeline | None = None,
+        local_run: LocalRun = REMOTE_RUN,
     ) -> None:
         super().__init__()
         self._files = [tuple(file) for file in files]
-        self._read = _ReadDeadLetters(limits, lifeline)
+        self._read = _ReadDeadLetters(limits, local_run)
 
     def expand(self, root: beam.Pipeline) -> dict[str, beam.PCollection[Any]]:
         read = (

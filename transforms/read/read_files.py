@@ -19,7 +19,7 @@ import apache_beam as beam
 
 from schemas.errors import InputError
 from transforms.blocks import BLOCK_BYTES, InputLedger, InputNote, Ledger, RawBlock, Span
-from transforms.local import Lifeline, Progress
+from transforms.local import REMOTE_RUN, LocalRun, Progress
 from transforms.read.compression import MAGIC_BYTES, DamagedInputError, codec_of, decompress
 from transforms.read.file_format import BYTE_ORDER_MARK, PEEK_BYTES, FileFormat, detect_file_format
 from transforms.read.lines import blocks_of_lines
@@ -325,17 +325,17 @@ class _SplitFile(beam.DoFn):
 
 
 class _ReadRange(beam.DoFn):
-    def __init__(self, limits: ReadLimits, lifeline: Lifeline | None) -> None:
+    def __init__(self, limits: ReadLimits, local_run: LocalRun) -> None:
         self._limits = limits
-        self._lifeline = lifeline
+        self._local_run = local_run
 
     def process(self, piece: FileRange) -> Iterator[RawBlock]:
-        on_read = None if self._lifeline is None else partial(_tell_bytes, self._lifeline)
+        on_read = partial(_report_bytes, self._local_run)
         return read_range(FileRange(*piece), self._limits, on_read)
 
 
-def _tell_bytes(lifeline: Lifeline, count: int) -> None:
-    lifeline.tell(Progress(bytes=count))
+def _report_bytes(local_run: LocalRun, count: int) -> None:
+    local_run.report(Progress(bytes=count))
 
 
 class ReadFiles(beam.PTransform):
@@ -346,7 +346,7 @@ class ReadFiles(beam.PTransform):
         input_format: How to read them; `auto` decides for each by its content.
         limits: What is too long to be read.
         range_bytes: Size of the ranges that large plain files are split into.
-        lifeline: What ties the workers of a local run to its launcher.
+        local_run: Connects the workers with the launcher of a local run.
 
     Returns:
         Two collections: `blocks`, of RawBlock, and `inputs`, the books that say which bytes the
@@ -360,12 +360,12 @@ class ReadFiles(beam.PTransform):
         input_format: InputFormat = "auto",
         limits: ReadLimits | None = None,
         range_bytes: int = RANGE_BYTES,
-        lifeline: Lifeline | None = None,
+        local_run: LocalRun = REMOTE_RUN,
     ) -> None:
         super().__init__()
         self._patterns = patterns
         self._split = _SplitFile(input_format, range_bytes)
-        self._read = _ReadRange(limits or ReadLimits(), lifeline)
+        self._read = _ReadRange(limits or ReadLimits(), local_run)
 
     def expand(self, root: beam.Pipeline) -> dict[str, beam.PCollection[Any]]:
         files = (

@@ -15,29 +15,27 @@ from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms.blocks import EncodedBlock, Ledger
-from transforms.local import Lifeline, preserve_error_type
+from transforms.local import REMOTE_RUN, LocalRun, preserve_error_type
 from transforms.write.commit import CommitSettings, commit
 from transforms.write.metrics import EventMetrics
 from transforms.write.stager import Stager
 
 
 class _Stage(beam.DoFn):
-    def __init__(self, settings: CommitSettings, lifeline: Lifeline | None) -> None:
+    def __init__(self, settings: CommitSettings, local_run: LocalRun) -> None:
         self._settings = settings
-        self._lifeline = lifeline
+        self._local_run = local_run
 
     def setup(self) -> None:
         self._metrics = EventMetrics()
-        if self._lifeline is not None:
-            self._lifeline.watch()
+        self._local_run.watch()
 
     def start_bundle(self) -> None:
         self._stager = Stager(self._settings)
 
     def process(self, block: EncodedBlock) -> None:
-        if self._lifeline is not None:
-            self._lifeline.check()
-            self._lifeline.tell(block.progress)
+        self._local_run.check()
+        self._local_run.report(block.progress)
         with preserve_error_type():
             self._stager.add(block)
 
@@ -50,17 +48,16 @@ class _Stage(beam.DoFn):
 
 
 class _Commit(beam.DoFn):
-    def __init__(self, settings: CommitSettings, lifeline: Lifeline | None) -> None:
+    def __init__(self, settings: CommitSettings, local_run: LocalRun) -> None:
         self._settings = settings
-        self._lifeline = lifeline
+        self._local_run = local_run
 
     def process(self, grouped: tuple[None, Iterable[bytes]]) -> Iterator[Any]:
         ledger = Ledger.merged(grouped[1])
         if self._settings.from_messages and not ledger.receipts:
             return
-        if self._lifeline is not None:
-            # Whoever stopped the run may be removing what it staged.
-            self._lifeline.check()
+        # Whoever stopped the run may be removing what it staged.
+        self._local_run.check()
         with preserve_error_type():
             yield commit(self._settings, ledger)
         for pending_acks in ledger.receipts:
@@ -74,7 +71,7 @@ class WriteAvro(beam.PTransform):
         settings: Where and how to write.
         inputs: The books of the inputs, from ReadFiles: what the blocks have to account for. None
             where they are messages, which answer for themselves.
-        lifeline: What ties the workers of a local run to its launcher.
+        local_run: Connects the workers with the launcher of a local run.
 
     Returns:
         Two collections: `manifest`, the path of the one that was written, or none where there was
@@ -85,15 +82,15 @@ class WriteAvro(beam.PTransform):
         self,
         settings: CommitSettings,
         inputs: beam.PCollection | None,
-        lifeline: Lifeline | None = None,
+        local_run: LocalRun = REMOTE_RUN,
     ) -> None:
         super().__init__()
         self._settings = settings
         self._inputs = inputs
-        self._lifeline = lifeline
+        self._local_run = local_run
 
     def expand(self, blocks: beam.PCollection) -> beam.pvalue.DoOutputsTuple:
-        bundles = blocks | "Stage" >> beam.ParDo(_Stage(self._settings, self._lifeline))
+        bundles = blocks | "Stage" >> beam.ParDo(_Stage(self._settings, self._local_run))
         # Without an element of its own, the commit would not run where nothing was read.
         nothing = blocks.pipeline | "Nothing" >> beam.Create([Ledger().to_bytes()], reshuffle=False)
         collections: Any = tuple(
@@ -105,7 +102,7 @@ class WriteAvro(beam.PTransform):
             | "Together" >> beam.Map(lambda ledger: (None, ledger))
             | beam.GroupByKey()
             | "Commit"
-            >> beam.ParDo(_Commit(self._settings, self._lifeline)).with_outputs(
+            >> beam.ParDo(_Commit(self._settings, self._local_run)).with_outputs(
                 "receipts", main="manifest"
             )
         )

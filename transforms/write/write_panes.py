@@ -21,7 +21,7 @@ from apache_beam.utils.windowed_value import PaneInfo
 
 from schemas.errors import JobStatusError
 from transforms.blocks import EncodedBlock, PendingAcks, packed, unpacked
-from transforms.local import Lifeline, preserve_error_type
+from transforms.local import REMOTE_RUN, LocalRun, preserve_error_type
 from transforms.storage import filesystem, manifest_path, pending_path, read_intent
 from transforms.write.commit import CommitSettings, commit
 from transforms.write.metrics import EventMetrics
@@ -73,7 +73,7 @@ def commit_pane(
     settings: CommitSettings,
     elements: list[bytes],
     metrics: EventMetrics,
-    lifeline: Lifeline | None = None,
+    local_run: LocalRun = REMOTE_RUN,
 ) -> list[PendingAcks]:
     """Stages and commits a pane; one that is committed, or about to be, is not staged again.
 
@@ -81,7 +81,7 @@ def commit_pane(
         settings: Where and how; the run id is the pane's.
         elements: What is in it.
         meters: Are told of the pane.
-        lifeline: Is looked at before every step, up to the commit itself.
+        local_run: Is looked at before every step, up to the commit itself.
 
     Returns:
         The receipts of all messages in it.
@@ -104,12 +104,10 @@ def commit_pane(
                 receipts += block.ledger.receipts
                 if is_begun:
                     continue
-                if lifeline is not None:
-                    lifeline.check()
+                local_run.check()
                 stager.add(block)
         ledger = stager.finish()
-        if lifeline is not None:
-            lifeline.check()
+        local_run.check()
         commit(settings, ledger)
     finally:
         # Of a try that failed, or that another try of the same pane was ahead of.
@@ -121,9 +119,9 @@ def commit_pane(
 class _Pack(beam.DoFn):
     """Makes one element of all that a block of messages became: its last part has the receipt."""
 
-    def __init__(self, shards: int, lifeline: Lifeline | None) -> None:
+    def __init__(self, shards: int, local_run: LocalRun) -> None:
         self._shards = shards
-        self._lifeline = lifeline
+        self._local_run = local_run
 
     def setup(self) -> None:
         self._shard = random.randrange(self._shards)
@@ -132,8 +130,7 @@ class _Pack(beam.DoFn):
         self._parts: list[EncodedBlock] = []
 
     def process(self, block: EncodedBlock) -> Iterator[tuple[int, bytes]]:
-        if self._lifeline is not None:
-            self._lifeline.tell(block.progress)
+        self._local_run.report(block.progress)
         self._parts.append(block)
         if block.ledger.receipts:
             self._shard = (self._shard + 1) % self._shards
@@ -150,14 +147,13 @@ class _Pack(beam.DoFn):
 
 
 class _CommitPane(beam.DoFn):
-    def __init__(self, settings: CommitSettings, lifeline: Lifeline | None) -> None:
+    def __init__(self, settings: CommitSettings, local_run: LocalRun) -> None:
         self._settings = settings
-        self._lifeline = lifeline
+        self._local_run = local_run
 
     def setup(self) -> None:
         self._metrics = EventMetrics()
-        if self._lifeline is not None:
-            self._lifeline.watch()
+        self._local_run.watch()
 
     def process(
         self,
@@ -171,7 +167,7 @@ class _CommitPane(beam.DoFn):
         run_id = pane_id(window, pane, shard, self._settings.run_id, elements)
         with preserve_error_type():
             settings = replace(self._settings, run_id=run_id)
-            receipts = commit_pane(settings, elements, self._metrics, self._lifeline)
+            receipts = commit_pane(settings, elements, self._metrics, self._local_run)
         yield from receipts
 
 
@@ -181,30 +177,30 @@ class WriteAvroPanes(beam.PTransform):
     Args:
         settings: Where and how to write.
         panes: When to commit.
-        lifeline: What ties the workers of a local run to its launcher.
+        local_run: Connects the workers with the launcher of a local run.
 
     Returns:
         A collection of the receipts of all messages, each once what became of it is committed.
     """
 
     def __init__(
-        self, settings: CommitSettings, panes: PaneSettings, lifeline: Lifeline | None = None
+        self, settings: CommitSettings, panes: PaneSettings, local_run: LocalRun = REMOTE_RUN
     ) -> None:
         super().__init__()
         self._settings = settings
         self._panes = panes
-        self._lifeline = lifeline
+        self._local_run = local_run
 
     def expand(self, blocks: beam.PCollection) -> beam.PCollection:
         return (
             blocks
             | "Pack"
-            >> beam.ParDo(_Pack(self._panes.shards, self._lifeline)).with_output_types(
+            >> beam.ParDo(_Pack(self._panes.shards, self._local_run)).with_output_types(
                 tuple[int, bytes]
             )
             | "Panes" >> _window(self._panes)
             | beam.GroupByKey()
-            | "Commit" >> beam.ParDo(_CommitPane(self._settings, self._lifeline))
+            | "Commit" >> beam.ParDo(_CommitPane(self._settings, self._local_run))
         )
 
 

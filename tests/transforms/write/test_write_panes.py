@@ -29,7 +29,7 @@ from tests.transforms.runs import message_block, settings
 from transforms.blocks.block import EncodedBlock
 from transforms.blocks.ledger import Ledger, packed
 from transforms.blocks.origin import PendingAcks
-from transforms.local.lifeline import Lifeline, StoppedError
+from transforms.local.local_run import LocalRun, StoppedError
 from transforms.storage.manifests import manifests, pending_path
 from transforms.write.commit import CommitSettings
 from transforms.write.metrics import EventMetrics
@@ -290,6 +290,6 @@ def test_a_pane_of_a_run_that_is_stopped_leaves_nothing(
     stop = tmp_path / "stop"
     stop.touch()
     with pytest.raises(StoppedError):
-        commit_pane(run, _elements(1), EventMetrics(), Lifeline(str(stop), os.getpid()))
+        commit_pane(run, _elements(1), EventMetrics(), LocalRun(str(stop), os.getpid()))
     assert not manifests(run.output)
     assert not Path(run.output, "_staging").exists()

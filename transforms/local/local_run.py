@@ -1,0 +1,102 @@
+"""Connects the workers of a run on this machine with their launcher, both ways.
+
+The worker processes of an engine outlive a launcher that is killed, and write on for seconds. So
+they check at every block whether to go on, and a thread of each process does so while a block is
+processed. They also report their progress.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from dataclasses import dataclass
+
+from transforms.local.progress import Progress, report_progress, total_progress
+
+_WATCH_SECONDS = 0.25
+
+
+class StoppedError(Exception):
+    """The run was stopped. Its launcher removes what was staged."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalRun:
+    """A run whose workers are processes or threads of this machine.
+
+    Attributes:
+        stop_file: The run stops when this file exists. It is on the local disk, in a directory
+            that only this run uses.
+        launcher: Process id of the launcher.
+    """
+
+    stop_file: str
+    launcher: int
+
+    def is_over(self) -> bool:
+        """Returns whether the run was stopped or its launcher is gone."""
+        if os.path.exists(self.stop_file):
+            return True
+        try:
+            os.kill(self.launcher, 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:
+            pass
+        return False
+
+    def check(self) -> None:
+        """Checks whether to go on.
+
+        Raises:
+            StoppedError: The run was stopped.
+        """
+        if os.path.exists(self.stop_file):
+            raise StoppedError("the run was stopped")
+
+    def report(self, more: Progress) -> None:
+        """Reports progress to the launcher."""
+        report_progress(os.path.dirname(self.stop_file), more)
+
+    def progress(self) -> Progress:
+        """Returns what all workers have reported so far."""
+        return total_progress(os.path.dirname(self.stop_file))
+
+    def watch(self) -> None:
+        """Ends this process when the run is over. Does nothing in the launcher's own process."""
+        if os.getpid() != self.launcher and self not in _watched:
+            _watched.add(self)
+            threading.Thread(target=self._exit_with_run, name="local-run", daemon=True).start()
+
+    def _exit_with_run(self) -> None:
+        while not self.is_over():
+            time.sleep(_WATCH_SECONDS)
+        # Skip every clean-up: the launcher removes the staged files.
+        os._exit(1)
+
+
+class _RemoteRun(LocalRun):
+    """A run whose workers cannot see the launcher: there is nothing to check or to report to."""
+
+    __slots__ = ()
+
+    def check(self) -> None:
+        """Does nothing."""
+
+    def report(self, more: Progress) -> None:
+        """Does nothing."""
+
+    def progress(self) -> Progress:
+        """Returns no progress."""
+        return Progress()
+
+    def watch(self) -> None:
+        """Does nothing."""
+
+
+REMOTE_RUN: LocalRun = _RemoteRun("", 0)
+"""Stands for a run on other machines, so that no step has to ask where it runs."""
+
+_watched: set[LocalRun] = set()
+"""A worker first watches its launcher alone. It gets the stop file with its first block."""
