@@ -1,13 +1,15 @@
-"""Counts by names that the data gives, in a memory that hostile data cannot grow."""
+"""Counts of events, in bounded memory, and the checks that they must pass."""
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import Final, NamedTuple
+
+from msgspec import Struct, field
 
 Counts = dict[str, int]
 
 OTHER: Final = "other"
-"""What has no room of its own is counted together, under this name."""
+"""The name under which everything beyond a limit is counted together."""
 
 MAX_IGNORED_TYPES: Final = 100
 """Distinct types of ignored events that are counted one by one."""
@@ -41,40 +43,89 @@ def add_tables(mine: dict[str, Counts], theirs: dict[str, Counts], most: int) ->
         add_counts(mine.setdefault(name, {}), counts)
 
 
-class Tallied(Protocol):
-    """What is counted of events, in books and in manifests."""
+class Tallies(Struct, kw_only=True):
+    """Counts of events, as ledgers and manifests hold them.
 
-    read: int
-    written: int
-    dead_lettered: int
-    unreadable_timestamps: int
-    by_value: Counts
-    by_source_value_type: Counts
-    by_derivation: Counts
-    by_error_code: Counts
-    by_provider: dict[str, Counts]
-    by_day: Counts
-    ignored_by_type: Counts
+    Attributes:
+        read: Events that were found in the payloads.
+        written: Records in the job_status files.
+        dead_lettered: Records in the dead_letter files.
+        ignored: Envelopes of other types.
+        by_value: Written events by value; `null` for none.
+        by_source_value_type: Written events by the type of their source value.
+        by_derivation: Written events by the way their value was derived.
+        by_provider: Written events by provider, then by value; `null` for none.
+        by_day: Written events by the day of their time, in UTC; `null` for none.
+        by_error_code: Dead letters by code.
+        ignored_by_type: Ignored envelopes by type.
+        unreadable_timestamps: Timestamps that were given and could not be read.
+    """
+
+    read: int = 0
+    written: int = 0
+    dead_lettered: int = 0
+    ignored: int = 0
+    by_value: Counts = field(default_factory=dict)
+    by_source_value_type: Counts = field(default_factory=dict)
+    by_derivation: Counts = field(default_factory=dict)
+    by_provider: dict[str, Counts] = field(default_factory=dict)
+    by_day: Counts = field(default_factory=dict)
+    by_error_code: Counts = field(default_factory=dict)
+    ignored_by_type: Counts = field(default_factory=dict)
+    unreadable_timestamps: int = 0
+
+    def add_tallies(self, other: Tallies) -> None:
+        """Adds the counts of other events."""
+        self.read += other.read
+        self.written += other.written
+        self.dead_lettered += other.dead_lettered
+        self.ignored += other.ignored
+        self.unreadable_timestamps += other.unreadable_timestamps
+        add_counts(self.by_value, other.by_value)
+        add_counts(self.by_source_value_type, other.by_source_value_type)
+        add_counts(self.by_derivation, other.by_derivation)
+        add_counts(self.by_error_code, other.by_error_code)
+        add_tables(self.by_provider, other.by_provider, MAX_PROVIDERS)
+        add_counts(self.by_day, other.by_day, MAX_DAYS)
+        add_counts(self.ignored_by_type, other.ignored_by_type, MAX_IGNORED_TYPES)
 
 
-def add_tallies(mine: Tallied, theirs: Tallied) -> None:
-    """Adds all that is counted of events to what was counted before."""
-    mine.read += theirs.read
-    mine.written += theirs.written
-    mine.dead_lettered += theirs.dead_lettered
-    mine.unreadable_timestamps += theirs.unreadable_timestamps
-    add_counts(mine.by_value, theirs.by_value)
-    add_counts(mine.by_source_value_type, theirs.by_source_value_type)
-    add_counts(mine.by_derivation, theirs.by_derivation)
-    add_counts(mine.by_error_code, theirs.by_error_code)
-    add_tables(mine.by_provider, theirs.by_provider, MAX_PROVIDERS)
-    add_counts(mine.by_day, theirs.by_day, MAX_DAYS)
-    add_counts(mine.ignored_by_type, theirs.ignored_by_type, MAX_IGNORED_TYPES)
+class BalanceCheck(NamedTuple):
+    """Two numbers that must be equal."""
+
+    text: str
+    expected: int
+    found: int
+
+    @property
+    def holds(self) -> bool:
+        """Whether the numbers are equal."""
+        return self.expected == self.found
 
 
-def total(table: dict[str, Counts]) -> int:
-    """How many were counted in all."""
-    return sum(sum(counts.values()) for counts in table.values())
+def balance(tallies: Tallies, records: int, dead_letters: int) -> list[BalanceCheck]:
+    """Returns every check that tallies must pass.
+
+    Args:
+        tallies: The counts of a run.
+        records: Records in its job_status files.
+        dead_letters: Records in its dead_letter files.
+    """
+    written, lettered, ignored = tallies.written, tallies.dead_lettered, tallies.ignored
+    by_provider = sum(sum(counts.values()) for counts in tallies.by_provider.values())
+    rows = [
+        ("events read, and their outcomes", tallies.read, written + lettered + ignored),
+        ("written, and records in files", written, records),
+        ("written, by value", written, sum(tallies.by_value.values())),
+        ("written, by provider", written, by_provider),
+        ("written, by day", written, sum(tallies.by_day.values())),
+        ("written, by derivation", written, sum(tallies.by_derivation.values())),
+        ("written, by type of source value", written, sum(tallies.by_source_value_type.values())),
+        ("dead letters, and records in files", lettered, dead_letters),
+        ("dead letters, by error code", lettered, sum(tallies.by_error_code.values())),
+        ("ignored, by type", ignored, sum(tallies.ignored_by_type.values())),
+    ]
+    return [BalanceCheck(*row) for row in rows]
 
 
 def _has_room(mine: dict[str, int] | dict[str, Counts], name: str, most: int) -> bool:

@@ -1,4 +1,4 @@
-"""The manifest of a run: what was committed. Its keys are also those of the report."""
+"""The manifest of a run: what was committed. The report has the same keys."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections import Counter
 import msgspec
 from msgspec import Struct, field
 
-from schemas.counts import Counts, add_tallies
+from schemas.counts import BalanceCheck, Tallies, balance
 
 
 class Unmapped(Struct):
-    """A source text that no rule maps, and how often it came."""
+    """A source text that no rule maps, and its count."""
 
     provider: str | None
     source_value: str
@@ -25,7 +25,7 @@ def _added(mine: list[Unmapped], theirs: list[Unmapped]) -> list[Unmapped]:
     counts: Counter[tuple[str | None, str]] = Counter()
     for row in [*mine, *theirs]:
         counts[row.provider, row.source_value] += row.count
-    # Those of one count by provider and text: the same whichever commit came first.
+    # Rows of equal count are sorted by provider and text, so that the order of commits is not seen.
     rows = sorted(
         counts.items(), key=lambda row: (-row[1], row[0][0] or "", row[0][1], row[0][0] is not None)
     )
@@ -33,7 +33,7 @@ def _added(mine: list[Unmapped], theirs: list[Unmapped]) -> list[Unmapped]:
 
 
 class Input(Struct):
-    """An input, its size as it lies there, and whether it was cut off or corrupt."""
+    """An input: its size before decompression, and whether it was truncated or corrupt."""
 
     path: str
     bytes: int
@@ -44,11 +44,11 @@ class OutputFile(Struct):
     """A committed file.
 
     Attributes:
-        path: Relative to the output in a manifest, in full in a report; in full in both where it
-            lies outside the output.
-        records: How many are in it.
-        bytes: Its size.
-        sha256: Hex digest of all of it.
+        path: Relative to the output in a manifest, and absolute in a report. Absolute in both if
+            the file is outside the output.
+        records: Number of records.
+        bytes: Size.
+        sha256: Hex digest of the whole file.
         output: job_status or dead_letter.
     """
 
@@ -59,34 +59,22 @@ class OutputFile(Struct):
     output: str
 
 
-class Manifest(Struct, kw_only=True):
-    """What a run did. Counts are of events; `read = written + dead_lettered + ignored`.
+class Manifest(Tallies, kw_only=True):
+    """The result of a run. Its counts balance: `read = written + dead_lettered + ignored`.
 
     Attributes:
-        by_provider: Written ones by provider, then by their value; `null` for none.
-        by_day: Written ones by the day of their time, in UTC; `null` for none.
+        conserved: Whether the counts balance, and every byte of every input was read once.
+        unmapped: The most frequent source texts that no rule maps.
         committed_at: RFC 3339, UTC.
-        replaces: Paths of the manifests that this run took the place of, as those of files. They
-            and their files go before the intent of this run; while it is there, readers leave
-            them out.
-        consumed: Dead letter files that a replay has run again, as the paths of files.
+        replaces: Paths of the manifests that this run replaces, in the form of file paths. These
+            manifests and their files are removed before the intent of this run is. Readers leave
+            them out while the intent exists.
+        consumed: Dead letter files that a replay has run again, in the form of file paths.
     """
 
     run_id: str
-    read: int = 0
-    written: int = 0
-    dead_lettered: int = 0
-    ignored: int = 0
     conserved: bool = True
-    by_value: dict[str, int] = field(default_factory=dict)
-    by_source_value_type: dict[str, int] = field(default_factory=dict)
-    by_derivation: dict[str, int] = field(default_factory=dict)
-    by_provider: dict[str, Counts] = field(default_factory=dict)
-    by_day: dict[str, int] = field(default_factory=dict)
-    by_error_code: dict[str, int] = field(default_factory=dict)
-    ignored_by_type: dict[str, int] = field(default_factory=dict)
     unmapped: list[Unmapped] = field(default_factory=list)
-    unreadable_timestamps: int = 0
     inputs: list[Input] = field(default_factory=list)
     files: list[OutputFile] = field(default_factory=list)
     duration_seconds: float = 0.0
@@ -99,23 +87,31 @@ class Manifest(Struct, kw_only=True):
     replaces: list[str] = field(default_factory=list)
     consumed: list[str] = field(default_factory=list)
 
+    def records_in(self, output: str) -> int:
+        """Returns the records in the files of an output, job_status or dead_letter."""
+        return sum(file.records for file in self.files if file.output == output)
+
+    def balance(self) -> list[BalanceCheck]:
+        """Returns every check that the counts must pass."""
+        return balance(self, self.records_in("job_status"), self.records_in("dead_letter"))
+
     def add(self, other: Manifest) -> None:
-        """Adds what another commit of the same run did; the time it took is the run's to say."""
-        add_tallies(self, other)
-        self.ignored += other.ignored
+        """Adds another commit of the same run, all but its duration."""
+        self.add_tallies(other)
         self.conserved = self.conserved and other.conserved
         self.unmapped = _added(self.unmapped, other.unmapped)
         self.files += other.files
 
     def to_json(self) -> bytes:
-        """As indented JSON text with a line end."""
-        return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
+        """Returns indented JSON text with a line end; `run_id` comes first."""
+        fields = {"run_id": self.run_id, **msgspec.structs.asdict(self)}
+        return msgspec.json.format(msgspec.json.encode(fields), indent=2) + b"\n"
 
     @staticmethod
     def from_json(text: bytes) -> Manifest:
-        """Reads a manifest.
+        """Parses a manifest.
 
         Raises:
-            msgspec.DecodeError: It is none.
+            msgspec.DecodeError: The text is not a manifest.
         """
         return msgspec.json.decode(text, type=Manifest)

@@ -207,7 +207,9 @@ def outcomes_of(encoded: EncodedBlock) -> Counter[str]:
     ledger = encoded.ledger
     records = _read_back(encoded.records, "job_status_event")
     letters = _read_back(encoded.dead_letters, "dead_letter")
-    assert ledger.read == len(records) + len(letters) + ledger.ignored, "the books do not close"
+    assert ledger.read == len(records) + len(letters) + ledger.ignored, (
+        "the ledger does not balance"
+    )
     assert sum(ledger.by_error_code.values()) == len(letters), "dead letters are not all counted"
     outcomes = Counter(str(letter["error_code"]) for letter in letters)
     outcomes["event"] += len(records)

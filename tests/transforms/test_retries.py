@@ -78,7 +78,7 @@ def test_of_a_bundle_that_ran_several_times_one_counts(run: CommitSettings) -> N
 
 def test_a_bundle_that_is_counted_twice_stops_the_commit(run: CommitSettings) -> None:
     attempts = [bundle(run, encoded(PAYLOADS)) for _ in range(2)]
-    with pytest.raises(Exception, match="the books do not close"):
+    with pytest.raises(Exception, match="the ledger does not balance"):
         commit(run, Ledger.merged([INPUTS.to_bytes(), *attempts]))
     assert not records_of(run.output)
 

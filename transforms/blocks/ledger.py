@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct, field
 
-from schemas.counts import Counts, add_tallies, total
+from schemas.counts import Tallies, balance
 from transforms.blocks.origin import InputNote, PendingAcks, Span
 from transforms.blocks.unmapped import UnmappedState, UnmappedTally
 
@@ -41,7 +41,7 @@ class InputLedger(Struct):
         else:
             self.spans.append((span.start, span.end))
 
-    def fault(self) -> str | None:
+    def discrepancy(self) -> str | None:
         """What keeps the spans from covering [0, end) exactly once, or None."""
         if self.end is None:
             return "it was not read to its end"
@@ -75,46 +75,24 @@ class StagedFile(Struct):
     sha256: str
 
 
-class Ledger(Struct):
-    """The books of a block, a bundle or a run. Counts are of events.
+class Ledger(Tallies, kw_only=True):
+    """The ledger of a block, a bundle or a run.
 
     Attributes:
-        read: Events that were found in the payloads.
-        written: Records that were written to the job_status files.
-        dead_lettered: Records that were written to the dead_letter files.
-        ignored_by_type: Envelopes of other types.
-        by_value: Written ones by their value; `null` for none.
-        by_source_value_type: Written ones by the type of their source value.
-        by_derivation: Written ones by how their value was found.
-        by_provider: Written ones by provider, then by their value; `null` for none.
-        by_day: Written ones by the day of their time, in UTC; `null` for none.
-        by_error_code: Dead letters by code.
-        unmapped: What no rule mapped.
-        unreadable_timestamps: Timestamps that were given and could not be read.
-        inputs: By path.
-        files: What is staged.
-        receipts: Of the messages that were read.
+        unmapped: Source texts that no rule maps.
+        inputs: The inputs by path.
+        files: The staged files.
+        receipts: The acknowledgements that wait for the commit.
     """
 
-    read: int = 0
-    written: int = 0
-    dead_lettered: int = 0
-    ignored_by_type: dict[str, int] = field(default_factory=dict)
-    by_value: dict[str, int] = field(default_factory=dict)
-    by_source_value_type: dict[str, int] = field(default_factory=dict)
-    by_derivation: dict[str, int] = field(default_factory=dict)
-    by_provider: dict[str, Counts] = field(default_factory=dict)
-    by_day: dict[str, int] = field(default_factory=dict)
-    by_error_code: dict[str, int] = field(default_factory=dict)
     unmapped: UnmappedTally = field(default_factory=UnmappedTally)
-    unreadable_timestamps: int = 0
     inputs: dict[str, InputLedger] = field(default_factory=dict)
     files: list[StagedFile] = field(default_factory=list)
     receipts: list[PendingAcks] = field(default_factory=list)
 
     def merge(self, other: Ledger) -> None:
         """Adds other books to these."""
-        add_tallies(self, other)
+        self.add_tallies(other)
         self.unmapped.merge(other.unmapped)
         for path, ledger in other.inputs.items():
             self._merge_input(path, ledger)
@@ -138,44 +116,24 @@ class Ledger(Struct):
         for span in theirs.spans:
             mine.add_span(Span(*span))
 
-    @property
-    def ignored(self) -> int:
-        """How many envelopes were of other types."""
-        return sum(self.ignored_by_type.values())
-
-    def faults(self) -> list[str]:
-        """Why the books do not close; empty where every event and every byte has one place."""
-        faults = []
-        if self.read != self.written + self.dead_lettered + self.ignored:
-            faults.append(
-                f"{self.read} events were read, but {self.written} written, "
-                f"{self.dead_lettered} dead-lettered and {self.ignored} ignored"
-            )
-        for output, count, tallies in (
-            (
-                "job_status_event",
-                self.written,
-                (
-                    sum(self.by_value.values()),
-                    sum(self.by_source_value_type.values()),
-                    sum(self.by_derivation.values()),
-                    total(self.by_provider),
-                    sum(self.by_day.values()),
-                ),
-            ),
-            ("dead_letter", self.dead_lettered, (sum(self.by_error_code.values()),)),
-        ):
-            in_files = sum(file.records for file in self.files if file.output == output)
-            if in_files != count:
-                faults.append(f"{output}: {count} records were made, but {in_files} are in files")
-            for counted in tallies:
-                if counted != count:
-                    faults.append(f"{output}: {count} records were made, but {counted} counted")
+    def discrepancies(self) -> list[str]:
+        """Returns why the ledger does not balance; empty if every event and byte has one place."""
+        checks = balance(
+            self, self._staged_records("job_status_event"), self._staged_records("dead_letter")
+        )
+        found = [
+            f"{check.text}: {check.expected}, but {check.found}"
+            for check in checks
+            if not check.holds
+        ]
         for path, ledger in sorted(self.inputs.items()):
-            fault = ledger.fault()
-            if fault is not None:
-                faults.append(f"{path}: {fault}")
-        return faults
+            gap = ledger.discrepancy()
+            if gap is not None:
+                found.append(f"{path}: {gap}")
+        return found
+
+    def _staged_records(self, output: str) -> int:
+        return sum(file.records for file in self.files if file.output == output)
 
     def to_bytes(self) -> bytes:
         """The books as a small record, which is all that crosses a GroupByKey."""

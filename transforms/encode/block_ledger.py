@@ -19,6 +19,7 @@ def ledger_of(block: EventBlock) -> Ledger:
     """The books of a block: what it read and what it says, before anything is written."""
     ledger = Ledger(
         read=block.read,
+        ignored=sum(block.ignored.values()),
         ignored_by_type=block.ignored,
         by_error_code=dict(Counter(each.code for each in block.rejections)),
         unreadable_timestamps=block.unreadable_timestamps,

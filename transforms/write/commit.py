@@ -132,7 +132,7 @@ def commit(settings: CommitSettings, ledger: Ledger) -> str:
     Raises:
         InputError: An input is damaged, and damage was not to be accepted.
         OutputError: A file cannot be written or renamed.
-        JobStatusError: The books do not close; nothing becomes visible.
+        JobStatusError: The ledger does not balance; nothing becomes visible.
     """
     path = manifest_path(settings.output, settings.run_id)
     pending = pending_path(settings.output, settings.run_id)
@@ -172,10 +172,11 @@ def _check(settings: CommitSettings, ledger: Ledger) -> None:
             + (f"; and {more} more" if more else ""),
             "mend or leave out the file, or use --on_damaged_input keep to take what can be read",
         )
-    faults = ledger.faults()
+    faults = ledger.discrepancies()
     if faults:
         raise JobStatusError(
-            "the books do not close, nothing was committed: " + "; ".join(faults[:_MOST_NAMED]),
+            "the ledger does not balance, nothing was committed: "
+            + "; ".join(faults[:_MOST_NAMED]),
             "this is a fault of job-status or of its engine; please report it",
         )
     if settings.write_mode == "error" and manifests(settings.output):
@@ -261,7 +262,7 @@ def _manifest(
         written=ledger.written,
         dead_lettered=ledger.dead_lettered,
         ignored=ledger.ignored,
-        conserved=not ledger.faults(),
+        conserved=not ledger.discrepancies(),
         by_value=_sorted(ledger.by_value),
         by_source_value_type=_sorted(ledger.by_source_value_type),
         by_derivation=_sorted(ledger.by_derivation),

@@ -7,7 +7,6 @@ from xml.etree.ElementTree import Element
 
 from pipeline.report import counted, duration_text, moment
 from pipeline.report.html.charts import Part, bar, legend, share
-from pipeline.report.html.checks import checks, is_closed
 from pipeline.report.html.elements import document, element, style_sheet
 from pipeline.report.html.layout import Column, badge, code, folded, pair, section, table
 from pipeline.report.html.sources import dead_letters, ignored, inputs, output_files, run_facts
@@ -62,9 +61,9 @@ def page(report: Manifest) -> str:
 def _header(report: Manifest) -> Element:
     damaged = sum(each.damaged for each in report.inputs)
     unmapped = _unmapped_count(report)
-    badges = [badge("✓ the books close", "good")]
-    if not is_closed(report):
-        badges = [badge("✗ the books do not close", "bad")]
+    badges = [badge("✓ the ledger balances", "good")]
+    if not _is_balanced(report):
+        badges = [badge("✗ the ledger does not balance", "bad")]
     if damaged:
         badges.append(badge(f"✗ {counted(damaged, 'damaged input')}", "bad"))
     if report.dead_lettered:
@@ -120,7 +119,7 @@ def _books(report: Manifest) -> Element:
         Part("ignored", report.ignored, "fill-muted"),
     ]
     whole = sum(part.count for part in parts)
-    found = checks(report)
+    found = report.balance()
     hold = sum(each.holds for each in found)
     places = " + ".join(f"{part.count:,} {part.name}" for part in parts)
     rows = [
@@ -139,3 +138,7 @@ def _books(report: Manifest) -> Element:
 
 def _mark(holds: bool) -> Element:
     return element("span", "✓ equal", class_="good") if holds else badge("✗ differs", "bad")
+
+
+def _is_balanced(report: Manifest) -> bool:
+    return report.conserved and all(check.holds for check in report.balance())

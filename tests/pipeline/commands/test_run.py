@@ -549,7 +549,9 @@ def three_files(tmp_path: Path) -> list[Path]:
     return files
 
 
-def _assert_stopped(files: list[Path], *, code: int = 1, told: str = "books do not close") -> None:
+def _assert_stopped(
+    files: list[Path], *, code: int = 1, told: str = "ledger does not balance"
+) -> None:
     output = files[0].parent.parent / "out"
     said = run("--input", f"{files[0].parent}/*", "--output", output)
     assert said.code == code, said.err

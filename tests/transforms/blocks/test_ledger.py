@@ -31,6 +31,7 @@ def _closed_books() -> Ledger:
         read=6,
         written=3,
         dead_lettered=2,
+        ignored=1,
         ignored_by_type={"x": 1},
         by_value={"open": 2, "null": 1},
         by_source_value_type={"string": 3},
@@ -62,7 +63,7 @@ def _fault(spans: list[Span], end: int, rng: random.Random) -> str | None:
     records.insert(
         rng.randrange(len(records)), Ledger(inputs={"a": InputLedger(end, end)}).to_bytes()
     )
-    return Ledger.merged(records).inputs["a"].fault()
+    return Ledger.merged(records).inputs["a"].discrepancy()
 
 
 @given(tilings, randoms)
@@ -114,7 +115,7 @@ def test_spans_that_join_take_no_room() -> None:
 
 
 def test_an_input_whose_reader_did_not_come_to_its_end_is_found() -> None:
-    assert _books_of([Span(0, 5)]).inputs["a"].fault() == "it was not read to its end"
+    assert _books_of([Span(0, 5)]).inputs["a"].discrepancy() == "it was not read to its end"
 
 
 def test_the_note_of_a_reader_tells_the_end_and_the_damage() -> None:
@@ -123,7 +124,7 @@ def test_the_note_of_a_reader_tells_the_end_and_the_damage() -> None:
     whole = Ledger(inputs={"a.gz": InputLedger(3)})
     whole.merge(ledger)
     assert whole.inputs["a.gz"] == InputLedger(3, 5, "cut off", [(0, 5)])
-    assert whole.inputs["a.gz"].fault() is None
+    assert whole.inputs["a.gz"].discrepancy() is None
 
 
 @given(st.permutations([10, 5, 7, None]))
@@ -133,28 +134,35 @@ def test_of_several_ends_the_least_counts_in_any_order(ends: list[int | None]) -
 
 
 def test_closed_books_have_no_faults() -> None:
-    assert _closed_books().faults() == []
-    assert Ledger().faults() == []
+    assert _closed_books().discrepancies() == []
+    assert Ledger().discrepancies() == []
 
 
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (lambda ledger: setattr(ledger, "read", 7), "7 events were read, but 3 written, 2 dead"),
-        (lambda ledger: setattr(ledger, "ignored_by_type", {}), "6 events were read"),
-        (lambda ledger: ledger.files.pop(0), "job_status_event: 3 records were made, but 1 are in"),
-        (lambda ledger: ledger.files.append(ledger.files[2]), "dead_letter: 2 records were made"),
+        (lambda ledger: setattr(ledger, "read", 7), "events read, and their outcomes: 7, but 6"),
+        (lambda ledger: setattr(ledger, "ignored", 0), "events read, and their outcomes: 6, but 5"),
+        (lambda ledger: ledger.ignored_by_type.clear(), "ignored, by type: 1, but 0"),
+        (lambda ledger: ledger.files.pop(0), "written, and records in files: 3, but 1"),
         (
-            lambda ledger: ledger.by_value.clear(),
-            "job_status_event: 3 records were made, but 0 cou",
+            lambda ledger: ledger.files.append(ledger.files[2]),
+            "dead letters, and records in files: 2, but 4",
         ),
-        (lambda ledger: ledger.by_source_value_type.update(array=1), "but 4 counted"),
-        (lambda ledger: ledger.by_derivation.update(given=2), "but 2 counted"),
-        (lambda ledger: ledger.by_provider["lever"].update(open=3), "but 4 counted"),
-        (lambda ledger: ledger.by_day.pop("null"), "but 2 counted"),
+        (lambda ledger: ledger.by_value.clear(), "written, by value: 3, but 0"),
+        (
+            lambda ledger: ledger.by_source_value_type.update(array=1),
+            "written, by type of source value: 3, but 4",
+        ),
+        (lambda ledger: ledger.by_derivation.update(given=2), "written, by derivation: 3, but 2"),
+        (
+            lambda ledger: ledger.by_provider["lever"].update(open=3),
+            "written, by provider: 3, but 4",
+        ),
+        (lambda ledger: ledger.by_day.pop("null"), "written, by day: 3, but 2"),
         (
             lambda ledger: ledger.by_error_code.update(INTERNAL=1),
-            "dead_letter: 2 records were made",
+            "dead letters, by error code: 2, but 3",
         ),
         (lambda ledger: ledger.inputs.update(b=InputLedger(1, 1)), "b: bytes 0 to 1 were not read"),
     ],
@@ -162,7 +170,7 @@ def test_closed_books_have_no_faults() -> None:
 def test_what_does_not_add_up_is_a_fault(change: Callable[[Ledger], object], told: str) -> None:
     ledger = _closed_books()
     change(ledger)
-    assert any(told in fault for fault in ledger.faults())
+    assert any(told in fault for fault in ledger.discrepancies())
 
 
 def test_merging_adds_everything() -> None:
@@ -196,7 +204,7 @@ def test_many_types_of_ignored_events_are_counted_together() -> None:
     ledger = Ledger()
     for bundle in range(10):
         types = {f"type {bundle} {number}": 1 for number in range(MAX_IGNORED_TYPES)}
-        ledger.merge(Ledger(ignored_by_type=types | {OTHER: 5}))
+        ledger.merge(Ledger(ignored=MAX_IGNORED_TYPES + 5, ignored_by_type=types | {OTHER: 5}))
     assert ledger.ignored == 10 * (MAX_IGNORED_TYPES + 5)
     assert len(ledger.ignored_by_type) == MAX_IGNORED_TYPES + 1
     assert ledger.ignored_by_type["type 0 0"] == 1

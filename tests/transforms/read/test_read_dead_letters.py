@@ -107,7 +107,7 @@ def _assert_books_close(blocks: list[EventBlock], file: DeadLetterFile) -> None:
     for block in blocks:
         ledger.account_for(block.input or block.source, block.span, block.note)
     assert list(ledger.inputs) == [file.path]
-    assert ledger.inputs[file.path].fault() is None
+    assert ledger.inputs[file.path].discrepancy() is None
     assert ledger.inputs[file.path].end == file.records
 
 

@@ -590,7 +590,7 @@ def test_a_pipeline_reads_what_is_in_the_files(runner: str, tmp_path: Path) -> N
     assert too_large[2] == (first, 300)
 
     ledger = _books(rows)
-    assert ledger.faults() == []
+    assert ledger.discrepancies() == []
     assert {path: each.end for path, each in ledger.inputs.items()} == {
         f"{data}/{name}": len(content) for name, content in contents.items()
     }

@@ -193,7 +193,7 @@ def test_whatever_was_counted_is_drawn_within_the_charts(report: Manifest) -> No
 
 def test_an_empty_run_has_a_page() -> None:
     shown = _Page(page(Manifest(run_id="none"))).text
-    assert "✓ the books close" in shown
+    assert "✓ the ledger balances" in shown
     assert "No event was written." in shown
 
 
@@ -225,8 +225,8 @@ def _closed(**changes: Any) -> str:
     ],
 )
 def test_books_that_do_not_close_are_seen_at_once(changes: dict[str, Any]) -> None:
-    assert "✓ the books close" in _closed()
-    assert "✗ the books do not close" in _closed(**changes)
+    assert "✓ the ledger balances" in _closed()
+    assert "✗ the ledger does not balance" in _closed(**changes)
 
 
 def test_providers_that_were_counted_together_are_called_so() -> None:
