@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from pipeline.report.html.page import page
+from pipeline.report.html import report_page
 from schemas.errors import OutputError, UsageError
 from schemas.manifest import Manifest
 from transforms.storage import file_paths, filesystem, full_path
@@ -40,7 +40,7 @@ def write_report(path: str, report: Manifest) -> None:
     Raises:
         OutputError: It cannot be written.
     """
-    data = page(report).encode() if path.lower().endswith(_PAGE) else report.to_json()
+    data = report_page(report).encode() if path.lower().endswith(_PAGE) else report.to_json()
     try:
         filesystem.write(file_paths.normal(path), data)
     except OutputError as error:

@@ -1,110 +1,107 @@
-"""Counts by day → a few dozen even steps of time, whatever range the days span."""
+"""Groups counts by day into at most 60 steps of equal length, for any range of days."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import date
+from itertools import accumulate
+from typing import Final, NamedTuple
 
-MOST_BINS = 60
+MAX_BINS: Final = 60
 
-_FAR = 0.005
-"""Share of events at either end that may be left out, where they alone make the range long."""
+_MAX_FAR_SHARE: Final = 0.005
+"""Share of the events that may be outside the range at either end."""
 
-_BESIDE = 0.1
-"""Share of the range of all others that these events have to be away from it; or 7 days."""
-
-_SHORTER = 0.5
-"""How much shorter the range has to become for that."""
+_MIN_MARGIN_DAYS: Final = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Bin:
-    """A step of time: how it is called, and how many events lie in it."""
+class Bin(NamedTuple):
+    """A step of time: its label and its events."""
 
     label: str
-    count: int
+    events: int
 
 
-@dataclass(frozen=True, slots=True)
-class DayBins:
+class DayBins(NamedTuple):
     """Events over time.
 
     Attributes:
-        unit: What a step is, for people.
+        step: Length of a step, such as `a day` or `5 years`.
         bins: All steps of the range, empty ones included.
         before: Events before the range.
-        after: Events after it.
+        after: Events after the range.
     """
 
-    unit: str
+    step: str
     bins: list[Bin]
-    before: int = 0
-    after: int = 0
-
-    @property
-    def step(self) -> str:
-        """How long a step is, for people."""
-        return self.unit if self.unit[0].isdigit() else f"a {self.unit}"
+    before: int
+    after: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Unit:
-    name: str
-    index: Callable[[date], int]
-    label: Callable[[int], str]
+class _Unit(NamedTuple):
+    step: str
+    number_of: Callable[[date], int]
+    label_of: Callable[[int], str]
 
 
 def _years(length: int) -> _Unit:
     return _Unit(
-        "year" if length == 1 else f"{length:,} years",
+        "a year" if length == 1 else f"{length:,} years",
         lambda day: day.year // length,
-        lambda index: f"{max(index * length, 1):04d}",
+        lambda number: f"{max(number * length, 1):04d}",
     )
 
 
-_UNITS = (
-    _Unit("day", date.toordinal, lambda index: date.fromordinal(index).isoformat()),
-    # The first day there is, is a Monday.
+_UNITS: Final = (
+    _Unit("a day", date.toordinal, lambda number: date.fromordinal(number).isoformat()),
     _Unit(
-        "week",
+        "a week",
+        # Day 1 of the calendar is a Monday.
         lambda day: (day.toordinal() - 1) // 7,
-        lambda index: date.fromordinal(index * 7 + 1).isoformat(),
+        lambda number: date.fromordinal(number * 7 + 1).isoformat(),
     ),
     _Unit(
-        "month",
+        "a month",
         lambda day: day.year * 12 + day.month - 1,
-        lambda index: f"{index // 12:04d}-{index % 12 + 1:02d}",
+        lambda number: f"{number // 12:04d}-{number % 12 + 1:02d}",
     ),
     *map(_years, (1, 5, 25, 100, 500)),
 )
 
 
 def day_bins(by_day: dict[str, int]) -> DayBins | None:
-    """Puts days into steps of one length, as short as it can be with at most 60 of them.
+    """Groups days into the shortest steps that need at most 60 bins.
+
+    A few events far from all others, such as those with a wrong year, are counted outside the
+    range. Otherwise all others would be in one bin.
 
     Args:
-        by_day: Counts by day, as YYYY-MM-DD; names of another form are left alone.
+        by_day: Counts by day, as YYYY-MM-DD; other names are ignored.
 
     Returns:
-        The steps, or None where there is no day.
+        The bins, or None if there is no day.
     """
     days = sorted((day, count) for name, count in by_day.items() if (day := _day(name)))
     if not days:
         return None
-    near = _near(days)
-    unit = next(unit for unit in _UNITS if _steps(unit, near) <= MOST_BINS)
-    counts = dict.fromkeys(range(unit.index(near[0][0]), unit.index(near[-1][0]) + 1), 0)
+    earliest, latest = _near_range(days)
+    near = [day for day, _ in days if earliest <= day.toordinal() <= latest]
+    step, number_of, label_of = next(
+        unit for unit in _UNITS if unit.number_of(near[-1]) - unit.number_of(near[0]) < MAX_BINS
+    )
+    first, last = number_of(near[0]), number_of(near[-1])
+    counts = dict.fromkeys(range(first, last + 1), 0)
     before = after = 0
     for day, count in days:
-        if unit.index(day) in counts:
-            counts[unit.index(day)] += count
-        elif day < near[0][0]:
+        number = number_of(day)
+        if number < first:
             before += count
-        else:
+        elif number > last:
             after += count
-    bins = [Bin(unit.label(index), count) for index, count in counts.items()]
-    return DayBins(unit.name, bins, before, after)
+        else:
+            counts[number] += count
+    bins = [Bin(label_of(number), count) for number, count in counts.items()]
+    return DayBins(step, bins, before, after)
 
 
 def _day(name: str) -> date | None:
@@ -114,29 +111,19 @@ def _day(name: str) -> date | None:
         return None
 
 
-def _steps(unit: _Unit, days: list[tuple[date, int]]) -> int:
-    return unit.index(days[-1][0]) - unit.index(days[0][0]) + 1
+def _near_range(days: Sequence[tuple[date, int]]) -> tuple[int, int]:
+    """Returns the first and the last ordinal of the days to draw.
+
+    They are the days of nearly all events, and margins of the same length, at least 60 days.
+    """
+    far_events = _MAX_FAR_SHARE * sum(count for _, count in days)
+    first = _first_day_beyond(days, far_events)
+    last = _first_day_beyond(days[::-1], far_events)
+    margin = max(last - first, _MIN_MARGIN_DAYS)
+    return first - margin, last + margin
 
 
-def _near(days: list[tuple[date, int]]) -> list[tuple[date, int]]:
-    """The days without the few far off: a single wrong year would hide all the others."""
-    spare = _FAR * sum(count for _, count in days)
-    first = days[_dropped(days, spare)][0].toordinal()
-    last = days[-1 - _dropped(days[::-1], spare)][0].toordinal()
-    beside = max(_BESIDE * (last - first), 7)
-    near = [each for each in days if first - beside <= each[0].toordinal() <= last + beside]
-    return near if _length(near) <= _length(days) * _SHORTER else days
-
-
-def _length(days: list[tuple[date, int]]) -> int:
-    return (days[-1][0] - days[0][0]).days
-
-
-def _dropped(days: list[tuple[date, int]], spare: float) -> int:
-    """How many of the first days hold no more events than there are to spare."""
-    passed = 0
-    for number, (_, count) in enumerate(days):
-        passed += count
-        if passed > spare:
-            return number
-    return 0
+def _first_day_beyond(days: Sequence[tuple[date, int]], events: float) -> int:
+    sums = accumulate(count for _, count in days)
+    days_beyond = (day for (day, _), passed in zip(days, sums, strict=True) if passed > events)
+    return next(days_beyond, days[0][0]).toordinal()

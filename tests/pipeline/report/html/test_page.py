@@ -1,4 +1,4 @@
-"""The report page shows what was counted, needs nothing else, and trusts no text."""
+"""The report page shows the counts of the report, is one file, and escapes every text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.report.html.page import page
+from pipeline.report.html.page import report_page
 from schemas.counts import MAX_PROVIDERS, OTHER
 from schemas.manifest import Input, Manifest, OutputFile, Unmapped
 
@@ -19,7 +19,7 @@ HOSTILE = "</title><script>alert('1')</script><img src=x onerror=\"alert(1)\"> &
 
 
 class _Page(HTMLParser):
-    """Tags with their attributes in their order, texts, and texts by tag."""
+    """Parses a page: its tags with their attributes, and its texts with their tags."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class _Page(HTMLParser):
 
 
 def _report(text: str) -> Manifest:
-    """A report with a text in every place that a text can have, and the same counts always."""
+    """Returns a report that has a text in every place for one, and always the same counts."""
     return Manifest(
         run_id=text,
         read=10,
@@ -80,7 +80,7 @@ def _report(text: str) -> Manifest:
     )
 
 
-PLAIN = _Page(page(_report("plain")))
+PLAIN = _Page(report_page(_report("plain")))
 
 
 @settings(max_examples=60)
@@ -90,27 +90,27 @@ PLAIN = _Page(page(_report("plain")))
     | st.just(HOSTILE)
 )
 def test_no_text_becomes_an_element_or_an_attribute(text: str) -> None:
-    shown = _Page(page(_report(text)))
+    shown = _Page(report_page(_report(text)))
     assert [(tag, attributes.keys()) for tag, attributes in shown.tags] == [
         (tag, attributes.keys()) for tag, attributes in PLAIN.tags
     ]
 
 
-def test_every_text_is_shown_as_it_came() -> None:
+def test_every_text_is_shown_as_it_is_in_the_data() -> None:
     text = "<b>\"bold\"</b> & 'quoted'"
-    shown = _Page(page(_report(text))).text
+    shown = _Page(report_page(_report(text))).text
     for mark in "vspetuif":
         assert f"{text}{mark}" in shown
 
 
-def test_what_turns_or_hides_a_text_is_shown_as_an_escape() -> None:
-    text = page(_report("a\u202eb\x1bc\x00d"))
+def test_control_and_direction_characters_are_shown_as_escapes() -> None:
+    text = report_page(_report("a\u202eb\x1bc\x00d"))
     assert r"a\u202eb\x1bc\x00d" in text
     assert not set("\u202e\x1b\x00") & set(text)
 
 
-def test_the_page_needs_nothing_else_and_runs_nothing() -> None:
-    text = page(_report("x"))
+def test_the_page_loads_nothing_and_runs_nothing() -> None:
+    text = report_page(_report("x"))
     assert "script" not in {tag for tag, _ in PLAIN.tags}
     assert not re.search(r"url\(|@import|https?:|//[a-z]", text)
     for _, attributes in PLAIN.tags:
@@ -120,32 +120,31 @@ def test_the_page_needs_nothing_else_and_runs_nothing() -> None:
     assert policies == ["default-src 'none'; style-src 'unsafe-inline'"]
 
 
-def test_every_drawing_has_a_text_beside_it_or_one_of_its_own() -> None:
-    drawings = PLAIN.of("svg")
-    assert len(drawings) > 10
-    ids = {attributes.get("id") for _, attributes in PLAIN.tags}
-    for each in drawings:
-        if each.get("aria-hidden") != "true":
-            assert each["role"] == "img"
-            assert set(str(each["aria-labelledby"]).split()) <= ids
-    described = [data for tag, data in PLAIN.texts if tag == "desc"]
+def test_every_drawing_has_a_text_beside_it_or_a_text_alternative() -> None:
+    bars = [each for each in PLAIN.of("div") if each.get("class") == "bar"]
+    assert len(bars) > 10
+    assert all(each["aria-hidden"] == "true" for each in bars)
+    swatches = [each for each in PLAIN.of("span") if "swatch" in str(each.get("class"))]
+    assert len(swatches) > 5
+    assert all(each["aria-hidden"] == "true" for each in swatches)
+    described = [each["aria-label"] for _, each in PLAIN.tags if each.get("role") == "img"]
     assert described == [
         "3 columns of a day each, from 2025-05-01 to 2025-05-03; "
-        "the most are 4 events in 2025-05-01."
+        "the highest has 4 events in 2025-05-01."
     ]
 
 
-def test_ids_are_given_once() -> None:
+def test_no_id_is_given_twice() -> None:
     ids = [attributes["id"] for _, attributes in PLAIN.tags if "id" in attributes]
-    assert len(ids) == len(set(ids)) > 0
+    assert len(ids) == len(set(ids))
 
 
-def test_tables_have_captions_and_their_headings_say_what_they_are_of() -> None:
+def test_tables_have_captions_and_their_headings_have_a_scope() -> None:
     assert len(PLAIN.of("table")) == len(PLAIN.of("caption")) > 0
     assert all(each.get("scope") in ("col", "row") for each in PLAIN.of("th"))
 
 
-def test_headings_and_language_are_those_of_a_page() -> None:
+def test_the_page_has_one_title_a_heading_for_each_section_and_a_language() -> None:
     assert [tag for tag, _ in PLAIN.tags if re.fullmatch(r"h\d", tag)] == [
         "h1",
         *["h2"] * len(PLAIN.of("section")),
@@ -154,8 +153,15 @@ def test_headings_and_language_are_those_of_a_page() -> None:
     assert {each.get("name") for each in PLAIN.of("meta")} >= {"viewport"}
 
 
-def _percent(each: dict[str, str | None], name: str) -> float:
-    return float(str(each[name]).removesuffix("%"))
+def _lengths(shown: _Page, name: str) -> list[list[float]]:
+    """Returns the lengths of the spans within each element that has spans with lengths."""
+    found: list[list[float]] = []
+    for tag, attributes in shown.tags:
+        if tag != "span":
+            found.append([])
+        elif length := re.fullmatch(rf"{name}: (.*)%", attributes.get("style") or ""):
+            found[-1].append(float(length[1]))
+    return [lengths for lengths in found if lengths]
 
 
 _counts = st.dictionaries(st.sampled_from(["open", "null", "x", "closed"]), st.integers(0, 10**12))
@@ -181,18 +187,25 @@ _counts = st.dictionaries(st.sampled_from(["open", "null", "x", "closed"]), st.i
         files=st.just([]),
     )
 )
-def test_whatever_was_counted_is_drawn_within_the_charts(report: Manifest) -> None:
-    for each in _Page(page(report)).of("rect"):
-        if "x" in each:
-            assert 0 <= _percent(each, "x") <= 100
-            assert _percent(each, "x") + _percent(each, "width") <= 100.01
-        if "y" in each:
-            assert _percent(each, "y") >= 0
-            assert _percent(each, "y") + _percent(each, "height") <= 100.01
+def test_all_counts_are_drawn_within_their_charts(report: Manifest) -> None:
+    shown = _Page(report_page(report))
+    for widths in _lengths(shown, "width"):
+        assert all(0 <= width <= 100 for width in widths)
+        assert sum(widths) <= 100.01
+    for heights in _lengths(shown, "height"):
+        assert all(0 <= height <= 100 for height in heights)
+
+
+def test_bars_and_columns_have_the_lengths_of_their_counts() -> None:
+    assert _lengths(PLAIN, "width")[:4] == [[70.0, 20.0, 10.0], [100.0], [50.0], [25.0]]
+    assert _lengths(PLAIN, "height") == [[100.0, 50.0]]
+    assert len(_lengths(PLAIN, "width")) == len(
+        [each for each in PLAIN.of("div") if each.get("class") == "bar"]
+    )
 
 
 def test_an_empty_run_has_a_page() -> None:
-    shown = _Page(page(Manifest(run_id="none"))).text
+    shown = _Page(report_page(Manifest(run_id="none"))).text
     assert "✓ the ledger balances" in shown
     assert "No event was written." in shown
 
@@ -204,12 +217,12 @@ def test_the_figures_are_those_of_the_report() -> None:
     assert "Not drawn: 1 event without a time." in PLAIN.text
 
 
-def _closed(**changes: Any) -> str:
+def _balanced(**changes: Any) -> str:
     report = _report("x")
     report.by_day.pop("xd")
     for name, value in changes.items():
         setattr(report, name, value)
-    return _Page(page(report)).text
+    return _Page(report_page(report)).text
 
 
 @pytest.mark.parametrize(
@@ -224,22 +237,22 @@ def _closed(**changes: Any) -> str:
         {"files": []},
     ],
 )
-def test_books_that_do_not_close_are_seen_at_once(changes: dict[str, Any]) -> None:
-    assert "✓ the ledger balances" in _closed()
-    assert "✗ the ledger does not balance" in _closed(**changes)
+def test_a_ledger_that_does_not_balance_is_shown_at_the_top(changes: dict[str, Any]) -> None:
+    assert "✓ the ledger balances" in _balanced()
+    assert "✗ the ledger does not balance" in _balanced(**changes)
 
 
-def test_providers_that_were_counted_together_are_called_so() -> None:
+def test_providers_beyond_the_limit_are_called_all_others() -> None:
     providers = {f"p{number}": {"open": 1} for number in range(MAX_PROVIDERS)}
     many = Manifest(run_id="r", written=1, by_provider={**providers, OTHER: {"open": 9}})
-    assert "all others" in _Page(page(many)).text
+    assert "all others" in _Page(report_page(many)).text
     few = Manifest(run_id="r", written=1, by_provider={OTHER: {"open": 9}})
-    assert "all others" not in _Page(page(few)).text
+    assert "all others" not in _Page(report_page(few)).text
 
 
-def test_a_run_over_very_many_files_still_has_a_page_that_opens() -> None:
+def test_the_page_of_a_run_over_very_many_files_is_small() -> None:
     inputs = [Input(f"/in/{number}", 1, number == 9_999) for number in range(10_000)]
-    text = page(Manifest(run_id="r", inputs=inputs))
+    text = report_page(Manifest(run_id="r", inputs=inputs))
     assert len(text) < 200_000
     assert "/in/9999" in text
     assert "9,500 more inputs: see the manifest of the run." in text

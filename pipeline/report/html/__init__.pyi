@@ -1,0 +1,1 @@
+from .page import report_page as report_page

@@ -1,0 +1,102 @@
+"""Prepares the rows and the lengths of the bars on the report page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pipeline.report import shortened
+from schemas.counts import MAX_PROVIDERS, OTHER, Counts
+
+_NULL: Final = "null"
+
+_STATUSES: Final = (
+    *("open", "published", "internal", "pending", "draft", "on_hold", "closed", "archived"),
+    *("deleted", "unmapped_value"),
+)
+_VALUE_STYLES: Final = {name: name for name in _STATUSES} | {_NULL: "none"}
+"""In the order of a job's life; the style sheet has a colour for each name."""
+
+_LONGEST_NAME: Final = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a bar; `style` is the class of its colour."""
+
+    name: str
+    count: int
+    style: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of a table, with the parts of its bar."""
+
+    name: str
+    parts: Sequence[Part]
+
+    @property
+    def count(self) -> int:
+        """The sum of the parts."""
+        return sum(part.count for part in self.parts)
+
+
+def count_rows(counts: Counts, style: str, styles: Mapping[str, str] | None = None) -> list[Row]:
+    """Returns a row for each name. `styles` has the names whose style is another one."""
+    return [
+        Row(shortened(name, _LONGEST_NAME), [Part(name, count, (styles or {}).get(name, style))])
+        for name, count in counts.items()
+    ]
+
+
+def value_rows(counts: Counts) -> list[Row]:
+    """Returns a row for each value, the most frequent first."""
+    rows = [Row(part.name, [part]) for part in value_parts(counts)]
+    return sorted(rows, key=lambda row: -row.count)
+
+
+def provider_rows(by_provider: dict[str, Counts]) -> list[Row]:
+    """Returns a row for each provider, with a part for each value."""
+    names = {_NULL: "no provider"}
+    # Up to the limit, `other` is the name of a provider.
+    if len(by_provider) > MAX_PROVIDERS:
+        names[OTHER] = "all others"
+    return [
+        Row(names.get(name) or shortened(name, _LONGEST_NAME), value_parts(counts))
+        for name, counts in by_provider.items()
+    ]
+
+
+def value_parts(counts: Counts) -> list[Part]:
+    """Returns a part for each value, in the order of a job's life."""
+    known = [name for name in _VALUE_STYLES if name in counts]
+    others = [name for name in counts if name not in _VALUE_STYLES]
+    return [
+        Part("no value" if name == _NULL else name, counts[name], _VALUE_STYLES.get(name, "more"))
+        for name in known + others
+    ]
+
+
+def percent(count: int, whole: int) -> str:
+    """Returns a length in CSS."""
+    return f"{100 * count / whole:.3f}%" if whole else "0%"
+
+
+def share(count: int, total: int) -> str:
+    """Returns a percentage for people. Only zero is shown as 0 %, only the total as 100 %."""
+    if not total or not count:
+        return "–" if not total else "0 %"
+    percentage = 100 * count / total
+    if percentage < 0.1:
+        return "< 0.1 %"
+    if count < total and percentage > 99.9:
+        return "> 99.9 %"
+    return f"{percentage:.1f} %" if count < total else "100 %"
+
+
+def scale_top(count: int) -> int:
+    """Returns the upper end of a scale for counts: the next of 1, 2, 4, 6, 8, 10, 20, 40, …"""
+    size = 10 ** (len(str(count)) - 1)
+    return max(next(step * size for step in (1, 2, 4, 6, 8, 10) if step * size >= count), 1)
