@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from pipeline.options import argv_or
-from pipeline.report import Log, wanted_format
+from pipeline.report import log_format_of, set_up_logs
 from pipeline.runners import collect_less_often
 from pipeline.stop_signals import raised_signals
 from schemas.errors import JobStatusError, StoppedBySignal, UsageError
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     collect_less_often()
     argv = argv_or(arguments)
     debug = "--debug" in argv
-    console = Log(wanted_format(argv), debug).console()
+    console = set_up_logs(log_format_of(argv), debug)
     try:
         return _dispatch(argv, console)
     except StoppedBySignal as stop:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from pipeline.commands.run import complete_interrupted, judge, launch_or_clear, tell
 from pipeline.options import CommandParser, HelpFormatter, RunOptions, add_options, parse_with
-from pipeline.report import Display, set_run, write_report
+from pipeline.report import ProgressBar, set_run, write_report
 from pipeline.runners import beam_options, check_detached, is_detached, print_detached
 from pipeline.setup import is_committed, read_mapping
 from pipeline.setup.prepare import prepare
@@ -81,7 +81,7 @@ def replay(arguments: Sequence[str], console: Console) -> None:
     size = sum(file.size for file in files)
     engine = beam_options(beam_arguments, input_bytes=size, debug=options.debug)
     check_detached(options, engine)
-    launch_or_clear(settings, engine, Display(console, size), options.debug)
+    launch_or_clear(settings, engine, ProgressBar(console, size), options.debug)
     if is_detached(engine):
         print_detached(engine, commit, console)
         return

@@ -11,7 +11,7 @@ from rich.console import Console
 from pipeline.commands.run_pubsub import read_messages
 from pipeline.graph import GraphSettings
 from pipeline.options import RunOptions, parse_run
-from pipeline.report import Display, print_summary, report_of, set_run, write_report
+from pipeline.report import ProgressBar, print_summary, report_of, set_run, write_report
 from pipeline.runners import ends_with_command, is_detached, print_detached
 from pipeline.runners.launch import launch
 from pipeline.setup import Preflight, check_output, is_committed, removed_where_unused
@@ -55,7 +55,7 @@ def run(arguments: Sequence[str], console: Console) -> None:
         commit = replace(commit, run_id=same)
         console.print("it read the same input in the same way; nothing more to do")
     else:
-        display = Display(console, ready.inputs.bytes)
+        display = ProgressBar(console, ready.inputs.bytes)
         launch_or_clear(settings, ready.engine, display, options.debug)
         if is_detached(ready.engine):
             print_detached(ready.engine, commit, console)
@@ -85,7 +85,7 @@ def complete_interrupted(commit: CommitSettings, console: Console) -> None:
 
 
 def launch_or_clear(
-    settings: GraphSettings, engine: PipelineOptions, display: Display, debug: bool
+    settings: GraphSettings, engine: PipelineOptions, display: ProgressBar, debug: bool
 ) -> None:
     """Runs the graph to its commit, or leaves nothing behind.
 

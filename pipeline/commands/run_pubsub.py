@@ -16,7 +16,7 @@ from rich.console import Console
 
 from pipeline.graph import GraphSettings, MessageSettings
 from pipeline.options import RunOptions
-from pipeline.report import Display
+from pipeline.report import ProgressBar
 from pipeline.runners import Run, ends_with_command, is_detached, is_local, make_empty, supervise
 from pipeline.setup import check_output, removed_where_unused
 from schemas.errors import StoppedBySignal
@@ -69,7 +69,11 @@ def read_messages(
         try:
             check_output(settings.commit)
             supervise(
-                work, engine, options.debug, Display(console), stop if is_local(engine) else None
+                work,
+                engine,
+                options.debug,
+                ProgressBar(console),
+                stop if is_local(engine) else None,
             )
         except StoppedBySignal as signal:
             stopped = signal

@@ -1,4 +1,4 @@
-"""Everything that a run shows: progress, logs, summary, report file."""
+"""The output of a run for people: progress, logs, summary, report file."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""The report file of a run: its manifest as JSON, or as a page to look at."""
+"""Writes the report file of a run: its manifest as JSON, or an HTML page."""
 
 from __future__ import annotations
 
@@ -14,37 +14,38 @@ _PAGE = ".html"
 
 
 def check_report(path: str) -> None:
-    """Looks whether a report could be written under a name.
+    """Checks the name of a report file.
 
     Raises:
-        UsageError: The name says of no format that there is, or the scheme of the path is unknown.
+        UsageError: The name has no known extension, or the path an unknown scheme.
     """
     if not path.lower().endswith((_JSON, _PAGE)):
         raise UsageError(
             f"--report {path} is neither {_JSON} nor {_PAGE}",
-            "the name says which to write: data for programs, or a page to look at",
+            f"the name decides the format: {_JSON} for programs, {_PAGE} for people",
         )
     file_paths.check_scheme(path)
 
 
 def report_of(output: str, manifest: Manifest) -> Manifest:
-    """The report of a run: its manifest, with the paths of files in full."""
+    """Returns the report of a run: its manifest with full paths of files."""
     files = [replace(file, path=full_path(output, file.path)) for file in manifest.files]
     consumed = [full_path(output, path) for path in manifest.consumed]
     return replace(manifest, files=files, consumed=consumed)
 
 
 def write_report(path: str, report: Manifest) -> None:
-    """Writes the report file; its name says in which format.
+    """Writes the report file in the format of its extension.
 
     Raises:
-        OutputError: It cannot be written.
+        OutputError: The file cannot be written.
     """
-    data = report_page(report).encode() if path.lower().endswith(_PAGE) else report.to_json()
+    is_page = path.lower().endswith(_PAGE)
+    data = report_page(report).encode() if is_page else report.to_json()
     try:
         filesystem.write(file_paths.normal(path), data)
     except OutputError as error:
         raise OutputError(
             f"everything was committed, but not the report: {error.message}",
-            "the manifest in the output holds the same",
+            "the manifest in the output has the same content",
         ) from error

@@ -1,4 +1,4 @@
-"""Command lines that a narrow page can hold and a POSIX shell can still be given."""
+"""Formats commands so that they fit a narrow terminal and can be pasted into a POSIX shell."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _INDENT = "  "
 
 
 def as_called(words: Sequence[str]) -> list[str]:
-    """A command of this program by what the caller's shell finds: its path, where its name is not.
+    """Replaces the name of this program by its path if the shell would not find it by name.
 
     Args:
-        words: Of the command; the first is the program's name.
+        words: The words of a command; the first is the name of the program.
     """
     name, *rest = words
     path = sys.argv[0]
@@ -28,46 +28,40 @@ def as_called(words: Sequence[str]) -> list[str]:
     return [min(path, os.path.relpath(path), key=len), *rest]
 
 
-def shell_line(words: Sequence[str], target: str | None = None) -> str:
-    """A command in one line; `target` is a file that takes what it prints."""
-    line = shlex.join(words)
-    return line if target is None else f"{line} > {shlex.quote(target)}"
-
-
 def shell_lines(words: Sequence[str], target: str | None, width: int) -> list[str]:
-    """A command in lines of at most `width` columns.
+    """Returns a command as lines of at most `width` columns.
 
-    A line that goes on ends with a backslash: pasted together, they are the one command. A word
-    that is too long for a line goes on in the first column of the next.
+    All lines but the last end with a backslash. A word that is too long for a line continues in
+    the first column of the next one.
 
     Args:
-        words: Of the command, without line ends.
-        target: A file that takes what it prints, or None.
-        width: In columns of a terminal, 20 at least.
+        words: The words of the command, without line ends.
+        target: The file to which its output is redirected, or None.
+        width: Columns of the terminal, at least 20.
     """
-    lines: list[str] = []
-    line = _INDENT
-    pieces = [_pieces(word, width) for word in words]
+    room = width - 2 * len(_INDENT) - len(" \\") - 1
+    quoted_words = [list(_quoted_fragments(word, room)) for word in words]
     if target is not None:
-        pieces += [iter([">"]), _pieces(target, width)]
-    for word in pieces:
-        first, *rest = word
-        if line.strip() and cell_len(line) + cell_len(first) + 3 > width:
+        quoted_words += [[">"], list(_quoted_fragments(target, room))]
+    lines = []
+    line = _INDENT
+    for first, *others in quoted_words:
+        if line.strip() and cell_len(f"{line} {first} \\") > width:
             lines.append(f"{line} \\")
             line = _INDENT * 2
         line += f" {first}" if line.strip() else first
-        for piece in rest:
-            lines.append(line + "\\")
-            line = piece
+        for fragment in others:
+            lines.append(f"{line}\\")
+            line = fragment
     return [*lines, line]
 
 
-def _pieces(word: str, width: int) -> Iterator[str]:
-    """A word as a shell takes it, in pieces that fit into a line with an indent."""
-    piece = ""
+def _quoted_fragments(word: str, room: int) -> Iterator[str]:
+    """Quotes a word, in fragments of at most `room` columns that form the word together."""
+    fragment = ""
     for character in word:
-        if cell_len(shlex.quote(piece + character)) > width - 2 * len(_INDENT) - 3:
-            yield shlex.quote(piece)
-            piece = ""
-        piece += character
-    yield shlex.quote(piece)
+        if cell_len(shlex.quote(fragment + character)) > room:
+            yield shlex.quote(fragment)
+            fragment = ""
+        fragment += character
+    yield shlex.quote(fragment)

@@ -1,9 +1,9 @@
-"""What a run says at its end to the person who started it."""
+"""Prints the summary at the end of a run."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.markup import escape
@@ -13,26 +13,23 @@ from pipeline.options import RunOptions
 from pipeline.report.next_steps import next_steps
 from pipeline.report.shell_lines import as_called, shell_lines
 from pipeline.report.text import counted, duration_text, printable, shortened, size_text
+from schemas.counts import Counts
 from schemas.manifest import Manifest
 
-_WIDTH = 80
-_MOST_NAMES = 12
-_MOST_TYPES = 5
-_MOST_UNMAPPED = 5
+_MAX_WIDTH = 80
+_MAX_NAMES = 12
+_MAX_DATA_NAMES = 5
 _LONGEST_NAME = 40
 
 
 def print_summary(report: Manifest, options: RunOptions, console: Console) -> None:
-    """Prints a summary; what stands in the data itself, names of types too, only on a terminal.
+    """Prints a summary of at most 80 columns.
 
-    Args:
-        report: Of the run.
-        options: Of the run.
-        console: Where to; at most 80 columns are used.
+    Texts of the data, such as names of event types, are only printed on a terminal, not to logs.
     """
-    width = min(_WIDTH, console.width) if console.is_terminal else _WIDTH
+    width = min(_MAX_WIDTH, console.width) if console.is_terminal else _MAX_WIDTH
     console.print(_figures(report, options, width, console.is_terminal))
-    steps = next_steps(report, options)
+    steps = list(next_steps(report, options))
     if steps:
         console.print("\n[bold]what to do next[/bold]")
     for step in steps:
@@ -53,22 +50,22 @@ def _figures(report: Manifest, options: RunOptions, width: int, with_data: bool)
 
     speed = f"{duration_text(report.duration_seconds)}, {report.events_per_second:,} events/s"
     row("read", report.read, speed)
-    row("written", report.written, _counts(report.by_value, _MOST_NAMES))
-    row("dead-lettered", report.dead_lettered, _counts(report.by_error_code, _MOST_NAMES))
-    types = _counts(report.ignored_by_type, _MOST_TYPES) if with_data else ""
+    row("written", report.written, _counts(report.by_value, _MAX_NAMES))
+    row("dead-lettered", report.dead_lettered, _counts(report.by_error_code, _MAX_NAMES))
+    types = _counts(report.ignored_by_type, _MAX_DATA_NAMES) if with_data else ""
     row("ignored", report.ignored, types)
-    texts = (
+    texts = [
         (f"{_name(each.source_value)} of {_name(each.provider or 'no provider')}", each.count)
         for each in report.unmapped
-    )
-    unmapped = _listed(texts, len(report.unmapped), _MOST_UNMAPPED) if with_data else ""
+    ]
+    unmapped = _listed(texts, _MAX_DATA_NAMES) if with_data else ""
     row("unmapped", report.by_derivation.get("unmapped", 0), unmapped)
     for output in ("job_status", "dead_letter"):
         files = [file for file in report.files if file.output == output]
         if files:
             size = size_text(sum(file.bytes for file in files))
-            place = os.path.dirname(files[0].path)
-            row(output, None, f"{counted(len(files), 'file')}, {size}, in {place}")
+            directory = os.path.dirname(files[0].path)
+            row(output, None, f"{counted(len(files), 'file')}, {size}, in {directory}")
     if options.report is not None:
         row("report", None, options.report)
     return table
@@ -78,11 +75,11 @@ def _name(text: str) -> str:
     return shortened(text, _LONGEST_NAME)
 
 
-def _counts(counts: dict[str, int], most: int) -> str:
-    return _listed(((_name(name), count) for name, count in counts.items()), len(counts), most)
+def _counts(counts: Counts, max_names: int) -> str:
+    return _listed([(_name(name), count) for name, count in counts.items()], max_names)
 
 
-def _listed(named: Iterable[tuple[str, int]], total: int, most: int) -> str:
-    shown = [f"{name} {count:,}" for (name, count), _ in zip(named, range(most), strict=False)]
-    more = [f"and {total - most:,} more"] if total > most else []
-    return ", ".join(shown + more)
+def _listed(counts: Sequence[tuple[str, int]], max_names: int) -> str:
+    shown = [f"{name} {count:,}" for name, count in counts[:max_names]]
+    more = len(counts) - len(shown)
+    return ", ".join([*shown, f"and {more:,} more"] if more else shown)

@@ -1,26 +1,26 @@
-"""Texts that strangers wrote, made fit to be shown to people."""
+"""Formats texts, counts, sizes and times for people."""
 
 from __future__ import annotations
 
 
 def printable(text: str) -> str:
-    """Text without characters that do something to a terminal or turn the reading direction."""
+    """Escapes characters that control a terminal or change the direction of text."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def shortened(text: str, most: int) -> str:
-    """Printable text of at most so many characters, an ellipsis at the cut included."""
-    text = printable(text[: most + 1])
-    return text if len(text) <= most else text[: most - 1] + "…"
+def shortened(text: str, max_length: int) -> str:
+    """Returns printable text of at most `max_length` characters, with an ellipsis if truncated."""
+    text = printable(text[: max_length + 1])
+    return text if len(text) <= max_length else text[: max_length - 1] + "…"
 
 
 def counted(count: int, noun: str) -> str:
-    """A number with its noun in the singular or the plural."""
+    """Returns a count with its noun in the singular or plural."""
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
 def size_text(size: int) -> str:
-    """A number of bytes for people; a kB is 1,000 of them."""
+    """Returns a number of bytes for people; a kB is 1,000 bytes."""
     if size < 1000:
         return counted(size, "byte")
     scaled = float(size)
@@ -32,7 +32,7 @@ def size_text(size: int) -> str:
 
 
 def duration_text(seconds: float) -> str:
-    """A duration for people."""
+    """Returns a duration for people."""
     if seconds < 120:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -41,6 +41,6 @@ def duration_text(seconds: float) -> str:
     return f"{minutes // 60:,} h {minutes % 60} min"
 
 
-def moment(time: str) -> str:
-    """A time in RFC 3339, UTC, for people."""
+def time_text(time: str) -> str:
+    """Returns a time, given in RFC 3339 and UTC, for people."""
     return time.replace("T", " ").replace("+00:00", " UTC")

@@ -16,7 +16,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
 from pipeline.graph import GraphSettings, build
-from pipeline.report import Display
+from pipeline.report import ProgressBar
 from pipeline.runners.choose import ends_with_command, engine, has_jobs, is_detached, is_local
 from pipeline.runners.gc_tuning import freeze_loaded_objects
 from pipeline.runners.submitted_jobs import SubmittedJobs
@@ -35,7 +35,7 @@ Run = Callable[[GraphSettings], None]
 
 
 def launch(
-    settings: GraphSettings, options: PipelineOptions, debug: bool, display: Display
+    settings: GraphSettings, options: PipelineOptions, debug: bool, display: ProgressBar
 ) -> None:
     """Runs one graph to its end, unless the engine is left alone with it.
 
@@ -50,7 +50,7 @@ def supervise(
     work: Callable[[Run], None],
     options: PipelineOptions,
     debug: bool,
-    display: Display,
+    display: ProgressBar,
     stop: Callable[[], None] | None = None,
 ) -> None:
     """Does the work in a thread on one engine: the main thread keeps the signals.
@@ -140,7 +140,7 @@ def _in_thread(
     work: Callable[[], None],
     local_run: LocalRun,
     debug: bool,
-    display: Display,
+    display: ProgressBar,
     stop: Callable[[], None] | None,
 ) -> BaseException | None:
     """Does the work and returns what it raised, or that it was stopped."""

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
-from pipeline.report import Display
+from pipeline.report import ProgressBar
 
 _POLL_SECONDS = 1.0
 _CANCEL_SECONDS = 10.0
@@ -22,7 +22,7 @@ class SubmittedJobs:
         display: Where to print a line for each change of state.
     """
 
-    def __init__(self, display: Display) -> None:
+    def __init__(self, display: ProgressBar) -> None:
         self._display = display
         self._last: PipelineResult | None = None
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from pipeline.report import counted, duration_text, moment, printable, shortened, size_text
+from pipeline.report import counted, duration_text, printable, shortened, size_text, time_text
 from pipeline.report.html import view
 from pipeline.report.html.day_bins import day_bins
 from schemas.manifest import Manifest
@@ -28,7 +28,7 @@ _environment = Environment(
 _environment.filters |= {
     "counted": counted,
     "duration_text": duration_text,
-    "moment": moment,
+    "time_text": time_text,
     "number": "{:,}".format,
     "percent": view.percent,
     "scale_top": view.scale_top,

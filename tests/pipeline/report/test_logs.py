@@ -1,4 +1,4 @@
-"""What is logged: text for people, JSON for machines, and never too much of one kind."""
+"""Logs are text for people or JSON for programs, and are limited in number."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.report.logs import _RateLimit, wanted_format
+from pipeline.report.logs import _RateLimit, log_format_of
 from tests.pipeline.command import write_events
 
 
 @pytest.mark.parametrize(
-    ("arguments", "wanted"),
+    ("arguments", "log_format"),
     [
         ([], "text"),
         (["--log_format", "json"], "json"),
@@ -25,8 +25,8 @@ from tests.pipeline.command import write_events
         (["--log_format=yaml"], "text"),
     ],
 )
-def test_the_format_is_known_before_anything_is_said(arguments: list[str], wanted: str) -> None:
-    assert wanted_format(arguments) == wanted
+def test_the_log_format_is_found_in_any_command_line(arguments: list[str], log_format: str) -> None:
+    assert log_format_of(arguments) == log_format
 
 
 def _run(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -35,7 +35,7 @@ def _run(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[3])
 
 
-def test_as_json_every_line_is_a_record_with_severity_step_and_run(tmp_path: Path) -> None:
+def test_with_json_every_line_is_a_record_with_severity_step_and_run(tmp_path: Path) -> None:
     events = write_events(tmp_path / "events.jsonl", 0, 3)
     done = _run(events, "--output", str(tmp_path / "out"), "--run_id", "r1", "--log_format=json")
     assert done.returncode == 0, done.stderr
@@ -48,7 +48,7 @@ def test_as_json_every_line_is_a_record_with_severity_step_and_run(tmp_path: Pat
     assert any("written" in record["message"] for record in records)
 
 
-def test_as_json_an_error_is_of_severity_error(tmp_path: Path) -> None:
+def test_with_json_an_error_has_the_severity_error(tmp_path: Path) -> None:
     done = _run(tmp_path / "none", "--output", str(tmp_path / "out"), "--log_format", "json")
     assert done.returncode == 3
     first = json.loads(done.stderr.splitlines()[0])
@@ -57,11 +57,11 @@ def test_as_json_an_error_is_of_severity_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("debug", [False, True])
-def test_a_warning_of_a_library_is_printed_with_debug_alone(debug: bool) -> None:
+def test_a_warning_of_a_library_is_printed_only_with_debug(debug: bool) -> None:
     code = f"""
 import warnings
-from pipeline.report.logs import Log
-Log("text", {debug})
+from pipeline.report.logs import set_up_logs
+set_up_logs("text", {debug})
 warnings.warn("this Python is old", FutureWarning)
 """
     command = [sys.executable, "-c", code]
@@ -69,7 +69,7 @@ warnings.warn("this Python is old", FutureWarning)
     assert ("this Python is old" in done.stderr) == debug
 
 
-def test_a_place_in_the_code_logs_ten_times_a_minute_and_then_how_often(
+def test_a_line_of_code_logs_ten_records_a_minute_and_then_their_number(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = [0.0]
@@ -84,7 +84,7 @@ def test_a_place_in_the_code_logs_ten_times_a_minute_and_then_how_often(
     assert passed == ["away"] * 10 + ["away (and 110 more like it)"] + ["away"] * 9
 
 
-def test_other_places_are_limited_by_themselves() -> None:
+def test_each_line_of_code_has_its_own_limit() -> None:
     limit = _RateLimit()
     records = [
         logging.LogRecord("transforms.x", logging.ERROR, "x.py", line, "away", None, None)

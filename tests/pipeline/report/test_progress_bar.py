@@ -1,4 +1,4 @@
-"""Who waits for a run sees how far it is."""
+"""A run shows its progress."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from pipeline.report.progress_bar import Display, describe
+from pipeline.report.progress_bar import ProgressBar, progress_text
 from transforms.local.progress import Progress
 
 HALF = Progress(bytes=50_000_000, events=100_000, dead_letters=12)
@@ -24,7 +24,7 @@ HALF = Progress(bytes=50_000_000, events=100_000, dead_letters=12)
         ),
         (Progress(), 100_000_000, 1.0, "0 of 100 MB · 0 events · 0/s · 0 dead letters"),
         (Progress(), 0, 0.0, "0 of 0 MB · 0 events · 0/s · 0 dead letters"),
-        # A file that grew, or whose first bytes were looked at twice, is not over its size.
+        # A file that has grown, or whose first bytes were read twice, does not exceed its size.
         (
             Progress(bytes=11_000_000, events=1),
             10_000_000,
@@ -45,32 +45,32 @@ HALF = Progress(bytes=50_000_000, events=100_000, dead_letters=12)
         ),
     ],
 )
-def test_progress_is_said_in_a_line(
-    done: Progress, total: int | None, seconds: float, text: str
+def test_progress_is_one_line(done: Progress, total: int | None, seconds: float, text: str) -> None:
+    assert progress_text(done, total, seconds) == text
+
+
+def test_without_a_terminal_a_line_is_printed_every_ten_seconds(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert describe(done, total, seconds) == text
-
-
-def test_without_a_terminal_a_line_comes_every_ten_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr("pipeline.report.progress_bar.time.monotonic", lambda: now[0])
-    said = io.StringIO()
-    with Display(Console(file=said, width=200), 100_000_000) as display:
+    output = io.StringIO()
+    with ProgressBar(Console(file=output, width=200), 100_000_000) as bar:
         for _ in range(250):
             now[0] += 0.1
-            display.show(HALF)
-    lines = said.getvalue().splitlines()
+            bar.show(HALF)
+    lines = output.getvalue().splitlines()
     assert len(lines) == 2
     assert all(line.startswith("50 of 100 MB") for line in lines)
 
 
-def test_on_a_terminal_there_is_a_bar_which_goes_at_the_end() -> None:
-    said = io.StringIO()
-    console = Console(file=said, force_terminal=True, width=120)
-    with Display(console, 100_000_000) as display:
-        display.show(HALF)
-        display._bar.refresh()  # type: ignore[union-attr]
-    text = said.getvalue()
+def test_a_terminal_has_a_bar_that_is_erased_at_the_end() -> None:
+    output = io.StringIO()
+    console = Console(file=output, force_terminal=True, width=120)
+    with ProgressBar(console, 100_000_000) as bar:
+        bar.show(HALF)
+        bar._bar.refresh()  # type: ignore[union-attr]
+    text = output.getvalue()
     assert "50 of 100 MB" in text
     # The cursor goes up and the line is erased.
     assert text.rstrip("\n").endswith("\x1b[2K")

@@ -1,4 +1,4 @@
-"""A command in narrow lines is, to a shell, the command as it was."""
+"""A shell reads a command in narrow lines as the same command."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _words = st.lists(
 @given(_words, st.integers(20, 80))
 def test_a_shell_reads_the_same_words(words: list[str], width: int) -> None:
     lines = shell_lines(["printf", r"%s\0", *words], None, width)
-    said = subprocess.run(["sh", "-c", "\n".join(lines)], capture_output=True, check=True)
-    assert said.stdout.decode().split("\0")[:-1] == words
+    done = subprocess.run(["sh", "-c", "\n".join(lines)], capture_output=True, check=True)
+    assert done.stdout.decode().split("\0")[:-1] == words
     assert all(cell_len(line) <= width for line in lines)
 
 
@@ -37,8 +37,8 @@ def test_a_shell_writes_to_the_same_file(name: str) -> None:
     lines = shell_lines(["printf", "%s", "x"], name, 40)
     assert all(cell_len(line) <= 40 for line in lines)
     script = "\n".join(lines).replace(">", "'>'")
-    said = subprocess.run(["sh", "-c", script], capture_output=True, check=True)
-    assert said.stdout.decode() == f"x>{name}"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, check=True)
+    assert done.stdout.decode() == f"x>{name}"
 
 
 def test_a_short_command_is_one_line() -> None:
@@ -49,7 +49,7 @@ def test_a_short_command_is_one_line() -> None:
 
 @pytest.fixture
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The program in a place that is not on PATH, called by its path."""
+    """Puts the program into a directory that is not on PATH, and calls it by its path."""
     path = tmp_path / "bin" / "job-status"
     path.parent.mkdir()
     path.touch(mode=0o755)
@@ -59,18 +59,18 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_a_command_that_the_shell_does_not_find_is_given_its_path(program: Path) -> None:
+def test_a_program_that_is_not_on_the_path_is_called_by_its_path(program: Path) -> None:
     assert as_called(["job-status", "inspect", "out"]) == ["bin/job-status", "inspect", "out"]
 
 
-def test_a_command_that_the_shell_finds_is_given_its_name(
+def test_a_program_on_the_path_is_called_by_its_name(
     program: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(program.parent))
     assert as_called(["job-status", "inspect"]) == ["job-status", "inspect"]
 
 
-def test_another_program_of_that_name_is_not_taken_for_it(
+def test_another_program_of_the_same_name_on_the_path_is_not_called(
     program: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = program.parent.parent / "other" / "job-status"
@@ -80,7 +80,7 @@ def test_another_program_of_that_name_is_not_taken_for_it(
     assert as_called(["job-status", "inspect"]) == ["bin/job-status", "inspect"]
 
 
-def test_a_caller_of_the_library_is_told_the_name(
+def test_in_a_program_that_uses_the_library_the_command_has_its_name(
     program: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["backfill.py"])

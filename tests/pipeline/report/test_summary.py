@@ -1,4 +1,4 @@
-"""The end of a run fits a terminal, keeps the data off logs, and says what to do next."""
+"""The summary of a run fits a terminal, keeps data out of logs, and suggests what to do next."""
 
 from __future__ import annotations
 
@@ -94,19 +94,19 @@ def test_no_line_is_wider_than_80_columns(
         assert cell_len(line) <= 80
 
 
-def test_a_narrow_terminal_is_not_overrun() -> None:
+def test_the_summary_fits_a_narrow_terminal() -> None:
     text = _printed(MANY, terminal=True, width=50)
     assert all(cell_len(line.rstrip()) <= 50 for line in text.splitlines())
 
 
-def test_what_stands_in_the_data_is_shown_on_a_terminal_only() -> None:
+def test_texts_of_the_data_are_printed_only_on_a_terminal() -> None:
     assert "canary" not in _printed(MANY)
     shown = _printed(MANY, terminal=True)
     assert "canary text of canary 5" in " ".join(shown.split())
     assert "canary.0 100" in shown
 
 
-def test_data_does_nothing_to_a_terminal() -> None:
+def test_control_characters_of_the_data_are_escaped() -> None:
     name = "\x1b]0;title\x07\u202e"
     report = Manifest(
         run_id="run",
@@ -123,14 +123,14 @@ def test_data_does_nothing_to_a_terminal() -> None:
     assert not {"\x07", "\u202e"} & set(shown)
 
 
-def test_many_names_are_cut_and_the_rest_is_counted() -> None:
+def test_many_names_are_truncated_and_the_rest_is_counted() -> None:
     codes = {f"CODE_{number}": 100 - number for number in range(20)}
     assert "CODE_11 89, and 8 more" in " ".join(
         _printed(Manifest(run_id="run", by_error_code=codes)).split()
     )
 
 
-def test_colours_are_left_out_where_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_color_turns_colours_off(monkeypatch: pytest.MonkeyPatch) -> None:
     def printed() -> str:
         file = io.StringIO()
         print_summary(MANY, OPTIONS, Console(file=file, force_terminal=True, width=80))
@@ -143,15 +143,15 @@ def test_colours_are_left_out_where_that_is_asked_for(monkeypatch: pytest.Monkey
     assert "\x1b[36m" not in printed()
 
 
-def test_where_the_files_are_and_how_fast_it_was_is_said() -> None:
+def test_the_summary_has_the_directory_of_the_files_and_the_speed() -> None:
     text = " ".join(_printed(MANY).split())
     assert "read 6,000 2.0 s, 3,000 events/s" in text
     assert "job_status 1 file, 12.3 kB, in /a/job_status" in text
 
 
-def test_a_run_without_trouble_leaves_nothing_to_do() -> None:
+def test_a_run_without_problems_suggests_nothing() -> None:
     fine = Manifest(run_id="run", read=1, written=1, by_value={"open": 1})
-    assert next_steps(fine, OPTIONS) == []
+    assert list(next_steps(fine, OPTIONS)) == []
     assert "next" not in _printed(fine)
 
 
@@ -159,13 +159,13 @@ def _steps(options: RunOptions = OPTIONS, **changes: object) -> list[NextStep]:
     report = Manifest(run_id="run")
     for name, value in changes.items():
         setattr(report, name, value)
-    return next_steps(report, options)
+    return list(next_steps(report, options))
 
 
 UNMAPPED = [Unmapped("lever", "?", 1)]
 
 
-def test_of_what_is_unmapped_a_mapping_is_made_from_the_report() -> None:
+def test_unmapped_events_suggest_a_mapping_from_the_report() -> None:
     (step,) = _steps(replace(OPTIONS, report="r.json"), unmapped=UNMAPPED)
     assert (step.command, step.target) == (
         ("job-status", "mapping", "suggest", "r.json"),
@@ -174,19 +174,21 @@ def test_of_what_is_unmapped_a_mapping_is_made_from_the_report() -> None:
 
 
 @pytest.mark.parametrize("report", [None, "r.html"])
-def test_where_no_such_report_was_written_it_is_made_from_the_manifest(report: str | None) -> None:
+def test_without_a_json_report_the_mapping_is_suggested_from_the_manifest(
+    report: str | None,
+) -> None:
     (step,) = _steps(replace(OPTIONS, report=report), unmapped=UNMAPPED)
     assert step.command == ("job-status", "mapping", "suggest", "out/_manifest/run.json")
 
 
-def test_of_messages_there_is_no_one_manifest_so_a_report_is_asked_for() -> None:
+def test_for_messages_which_have_many_manifests_a_report_is_suggested() -> None:
     options = RunOptions(input_subscription="projects/p/subscriptions/s", drain=True, output="out")
     (step,) = _steps(options, unmapped=UNMAPPED)
     assert not step.command
     assert "--report FILE.json" in step.text
 
 
-def test_what_was_too_large_is_replayed_with_the_rules_of_the_run() -> None:
+def test_events_that_were_too_large_are_replayed_with_the_options_of_the_run() -> None:
     options = replace(OPTIONS, mapping="m.yaml", dead_letter_output="d", event_types=["a.*", "b"])
     *_, step = _steps(options, dead_lettered=1, by_error_code={"TOO_LARGE": 1})
     assert step.command == [
@@ -202,40 +204,38 @@ def test_what_was_too_large_is_replayed_with_the_rules_of_the_run() -> None:
         RunOptions(input_subscription="projects/p/subscriptions/s", drain=True, output="out"),
     ],
 )
-def test_what_nothing_can_bring_back_is_not_replayed(options: RunOptions) -> None:
+def test_truncated_payloads_without_a_source_are_not_replayed(options: RunOptions) -> None:
     steps = _steps(options, dead_lettered=1, by_error_code={"TOO_LARGE": 1})
     assert [step.command for step in steps] == [("job-status", "dead-letters", "out")]
 
 
 @pytest.mark.parametrize(
-    ("mode", "told"), [("error", "--write_mode overwrite"), ("append", "run again over them")]
+    ("mode", "hint"), [("error", "--write_mode overwrite"), ("append", "run again over them")]
 )
-def test_damaged_inputs_come_first(mode: str, told: str) -> None:
+def test_damaged_inputs_come_first(mode: str, hint: str) -> None:
     options = replace(OPTIONS, write_mode=mode)  # type: ignore[arg-type]
     inputs = [Input("a", 1), Input("b.gz", 1, damaged=True), Input("c.gz", 1, damaged=True)]
     first, *_ = _steps(options, inputs=inputs, dead_lettered=1)
     assert "2 inputs damaged (the first: b.gz)" in first.text
-    assert told in first.text
+    assert hint in first.text
 
 
-def test_a_path_that_cannot_be_shown_gives_no_command() -> None:
+def test_a_path_that_is_not_printable_gives_no_command() -> None:
     assert "job-status dead-letters" not in _printed(
         Manifest(run_id="run", dead_lettered=1), replace(OPTIONS, output="a\x1b[2Jb")
     )
 
 
-def test_the_commands_work_as_they_are_printed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_printed_commands_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     path = write_events(tmp_path / "in.jsonl", 0, 3, bad=1)
     text = path.read_text()
     strange = text.splitlines()[0].replace("published", "no such status").replace("2025", "soon")
     path.write_text(f"{text}{strange}\n{'x' * 2_000}\n")
     arguments = ("--input", "in.jsonl", "--output", "my out", "--max_event_bytes", "1000")
-    said = run(*arguments, "--report", "r.json")
-    assert said.code == 0
-    lines = said.err.partition("what to do next")[2].replace("\\\n", " ").splitlines()
+    done = run(*arguments, "--report", "r.json")
+    assert done.code == 0
+    lines = done.err.partition("what to do next")[2].replace("\\\n", " ").splitlines()
     commands = [line.strip() for line in lines if line.startswith("  ")]
     assert commands == [
         "job-status dead-letters 'my out'",
