@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace as replace_struct
 from rich.cells import cell_len
@@ -54,6 +54,7 @@ _text = st.text(max_size=30) | st.sampled_from(["中" * 60, "/long" * 40, "[red]
 _counts = st.dictionaries(_text, st.integers(0, 10**12), max_size=30)
 
 
+@settings(max_examples=25)
 @given(
     st.builds(
         Manifest,
