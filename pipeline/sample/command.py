@@ -1,4 +1,4 @@
-"""`job-status sample`: makes realistic job events to try things on."""
+"""`job-status sample`: writes realistic job events for trials."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipeline.sample.write import write_samples
 
 
 def sample(arguments: Sequence[str], console: Console) -> None:
-    """Writes samples and says what a run over them must find."""
+    """Writes samples, and prints their files and the result that a run over them must have."""
     parser = CommandParser(
         prog="job-status sample",
         description="Makes realistic events of every provider, the same ones for the same seed.",
