@@ -1,4 +1,4 @@
-"""The Avro schemas of the outputs, as they are released."""
+"""Loads the released Avro schemas of the outputs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from importlib import resources
 from typing import Any, Literal
 
 VERSION = 1
-"""Version of the records this code writes. A released version never changes."""
+"""The version of the records that are written. A released version never changes."""
 
 RecordName = Literal["job_status_event", "dead_letter"]
 
@@ -20,11 +20,11 @@ class RecordSchema:
     """A released schema.
 
     Attributes:
-        name: Which record it describes.
-        version: Its version; it stands in the file's name, not in the Avro namespace, because
-            a namespace that changes keeps readers in Java and Python from reading old files.
-        text: Its JSON, one line.
-        parsed: Its JSON as Python values; treat as read-only.
+        name: The record that it describes.
+        version: Its version. The file name has it and the Avro namespace does not: with a changed
+            namespace, readers in Java and Python cannot read old files.
+        text: The schema as JSON on one line.
+        parsed: The schema as parsed JSON. Read-only.
         fingerprint: 16 hex digits over `text`.
     """
 
@@ -46,10 +46,10 @@ def record_schema(name: RecordName, version: int = VERSION) -> RecordSchema:
 
 
 def listed_values(field: dict[str, Any]) -> list[str] | None:
-    """The closed list of a field's values, or None if it may hold anything of its type.
+    """Returns the closed list of a field's values, or None if it has no such list.
 
-    A list stands beside the type instead of being an Avro enum: several readers fail on nullable
-    enums, and others on old and new files together once a symbol was added.
+    The type is not an Avro enum, because several readers fail on nullable enums, and others cannot
+    read old and new files together after a symbol was added.
     """
     values: list[str] | None = field.get("values")
     return values
@@ -59,14 +59,14 @@ Codec = Literal["deflate", "null"]
 
 
 def zigzag_varint(number: int) -> bytes:
-    """Encodes one long as Avro does.
+    """Encodes a long in Avro's binary encoding.
 
     Source: Avro specification, binary encoding of int and long.
     """
-    rest = (number << 1) ^ (number >> 63)
-    out = bytearray()
-    while rest > 0x7F:
-        out.append(rest & 0x7F | 0x80)
-        rest >>= 7
-    out.append(rest)
-    return bytes(out)
+    zigzag = (number << 1) ^ (number >> 63)
+    encoded = bytearray()
+    while zigzag > 0x7F:
+        encoded.append(zigzag & 0x7F | 0x80)
+        zigzag >>= 7
+    encoded.append(zigzag)
+    return bytes(encoded)

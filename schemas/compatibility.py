@@ -1,7 +1,7 @@
-"""Whether a schema can live beside the released ones: old readers read new files, new ones old.
+"""Checks that old readers can read files of a new schema, and new readers files of old schemas.
 
-A checker alone is not enough: it calls a changed namespace compatible, and then Java and Python
-cannot read a nullable named type. So real files are written and read as well.
+Avro's checker is not enough. It accepts a changed namespace, with which Java and Python cannot read
+a nullable named type. Therefore files are written and read as well.
 """
 
 from __future__ import annotations
@@ -9,16 +9,17 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib import resources
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import fastavro
+import fastavro.utils
 
 from schemas.avro import RecordName, listed_values, record_schema
 
-NAMESPACE = "job_status"
-"""Of every record, for ever; versions stand in the names of the schema files."""
+NAMESPACE: Final = "job_status"
+"""The namespace of every record. It never changes; the names of the schema files have versions."""
 
 RECORD_NAMES: tuple[RecordName, ...] = ("job_status_event", "dead_letter")
 
@@ -30,149 +31,130 @@ _RULED_OUT = {
     "array": "an array makes rows of rows in most tools",
     "fixed": "use bytes",
 }
+# A file has random records, and enough of them that every branch of a union occurs.
+_RECORDS = 64
 
 Schema = dict[str, Any]
-Reader = Callable[[bytes, str], list[Any]]
-"""Reads the records of a file (its bytes) with a reader's schema (its JSON text)."""
 
 
-class Break(NamedTuple):
-    """Something that would break.
+class Incompatibility(NamedTuple):
+    """A problem that a schema would cause.
 
     Attributes:
-        who: Whose reading, or which rule, in a few words.
-        what: What would happen, or what is wrong.
+        affected: The readers or people that have the problem.
+        problem: One line.
     """
 
-    who: str
-    what: str
+    affected: str
+    problem: str
 
 
-def released(name: RecordName) -> list[int]:
-    """The released versions of a record, oldest first."""
+def released_versions(name: RecordName) -> list[int]:
+    """Returns the released versions of a record, oldest first."""
     pattern = re.compile(rf"{name}\.v(\d+)\.avsc")
     files = resources.files(__package__).iterdir()
     return sorted(int(found[1]) for file in files if (found := pattern.fullmatch(file.name)))
 
 
 def record_name_of(schema: Schema) -> RecordName | None:
-    """Which record a schema describes, by its name alone: the namespace is what is checked."""
+    """Returns the record that a schema describes. Ignores the namespace, which may be wrong."""
     short = str(schema.get("name", "")).rpartition(".")[2]
-    for name in RECORD_NAMES:
-        if record_schema(name).parsed["name"] == short:
-            return name
-    return None
+    return next(
+        (name for name in RECORD_NAMES if record_schema(name).parsed["name"] == short), None
+    )
 
 
-def breaks_of(candidate: Schema, readers: dict[str, Reader] | None = None) -> list[Break]:
-    """Finds what a candidate would break.
+def incompatibilities(candidate: Schema) -> list[Incompatibility]:
+    """Returns the problems that a schema of one of the records would cause.
 
     Args:
-        candidate: A schema of one of the records, as parsed JSON.
-        readers: Further readers to try on real files, by name.
-
-    Returns:
-        All that breaks, rules of the house first; empty where everybody can go on.
+        candidate: The schema, as parsed JSON.
     """
     name = record_name_of(candidate)
     if name is None:
         known = " or ".join(record_schema(each).parsed["name"] for each in RECORD_NAMES)
-        return [Break("everybody", f"the record has to be named {known}")]
-    found = list(_rules(candidate))
-    text = json.dumps(candidate)
+        return [Incompatibility("everybody", f"the record has to be named {known}")]
+    found = list(_broken_rules(candidate))
     try:
-        fastavro.parse_schema(json.loads(text))
+        fastavro.parse_schema(candidate)
     except Exception as error:
-        return [*found, Break("everybody", f"it is no Avro schema: {_short(error)}")]
-    tried: dict[str, Reader] = {"fastavro": _read_with_fastavro, "Apache avro": _read_with_avro}
-    tried |= readers or {}
-    for version in released(name):
-        old = record_schema(name, version)
-        found += _both_ways(candidate, text, old.parsed, old.text, version, tried)
-        found += _values(candidate, old.parsed, version)
+        return [*found, Incompatibility("everybody", f"not an Avro schema: {_first_line(error)}")]
+    for version in released_versions(name):
+        old = record_schema(name, version).parsed
+        reader = f"readers with version {version}, on new files"
+        found += [Incompatibility(reader, text) for text in _reading_errors(old, candidate)]
+        reader = f"readers with the new schema, on files of version {version}"
+        found += [Incompatibility(reader, text) for text in _reading_errors(candidate, old)]
+        if lost := dict(_fields(old)).keys() - dict(_fields(candidate)).keys():
+            text = f"{', '.join(sorted(lost))} would be dropped without an error"
+            found.append(Incompatibility(reader, text))
+        found += _lost_values(candidate, old, version)
     return list(dict.fromkeys(found))
 
 
-def _rules(schema: Schema, path: str = "") -> Iterator[Break]:
-    """The rules that every schema of this project keeps, whatever was released."""
-    if not schema.get("doc"):
-        yield Break("people", f"{path or schema.get('name')} has no doc")
-    if schema.get("namespace", NAMESPACE) != NAMESPACE or "." in schema.get("name", ""):
-        yield Break(
-            "Java and Apache avro for Python",
-            f"the namespace of {path or schema.get('name')} is not {NAMESPACE}: with another one "
-            "they cannot read a record of the other files, although the checker sees no fault",
-        )
-    for field in schema.get("fields", []):
-        where = f"{path}.{field['name']}".lstrip(".")
+def _broken_rules(schema: Schema) -> Iterator[Incompatibility]:
+    """Yields violations of the rules that every schema must follow, whatever was released."""
+    yield from _broken_record_rules(schema, str(schema.get("name")))
+    for path, field in _fields(schema):
         if not field.get("doc"):
-            yield Break("people", f"{where} has no doc")
+            yield Incompatibility("people", f"{path} has no doc")
         if not _BIGQUERY_NAME.fullmatch(field["name"]):
-            yield Break("BigQuery", f"does not accept {where} as the name of a column")
-        yield from _type_rules(field["type"], where)
+            yield Incompatibility("BigQuery", f"does not accept {path} as the name of a column")
+        branches = _branches(field)
+        if isinstance(field["type"], list) and (len(branches) != 2 or branches[0] != "null"):
+            problem = f"{path} is a union, but not of null and one other type"
+            yield Incompatibility("Polars, Spark and Iceberg", problem)
+        for branch in branches:
+            kind = branch.get("type") if isinstance(branch, dict) else branch
+            if reason := _RULED_OUT.get(str(kind)):
+                yield Incompatibility("several readers", f"{path} is of type {kind}; {reason}")
+            elif kind == "record":
+                yield from _broken_record_rules(branch, path)
 
 
-def _type_rules(kind: Any, where: str) -> Iterator[Break]:
-    if isinstance(kind, list):
-        others = [each for each in kind if each != "null"]
-        if len(kind) != 2 or kind[0] != "null" or len(others) != 1:
-            yield Break(
-                "Polars, Spark and Iceberg",
-                f"{where} is a union of other than null and one type",
-            )
-        for each in others:
-            yield from _type_rules(each, where)
-        return
-    name = kind.get("type") if isinstance(kind, dict) else kind
-    if name in _RULED_OUT:
-        yield Break("several readers", f"{where} is of type {name}; {_RULED_OUT[name]}")
-    elif name == "record":
-        yield from _rules(kind, where)
+def _broken_record_rules(record: Schema, path: str) -> Iterator[Incompatibility]:
+    if not record.get("doc"):
+        yield Incompatibility("people", f"{path} has no doc")
+    if record.get("namespace", NAMESPACE) != NAMESPACE or "." in record.get("name", ""):
+        yield Incompatibility(
+            "Java and Apache avro for Python",
+            f"the namespace of {path} is not {NAMESPACE}: with another one they cannot read the "
+            "other files, although Avro's checker accepts it",
+        )
 
 
-def _both_ways(
-    new: Schema, new_text: str, old: Schema, old_text: str, version: int, readers: dict[str, Reader]
-) -> Iterator[Break]:
-    for reader, writer, who, reader_text, writer_text in (
-        (old, new, f"readers with version {version}, on new files", old_text, new_text),
-        (
-            new,
-            old,
-            f"readers with the new schema, on files of version {version}",
-            new_text,
-            old_text,
-        ),
-    ):
-        for message in _checked(reader_text, writer_text):
-            yield Break(who, f"Avro's checker: {message}")
-        data, count = _file_of(writer)
-        for name, read in readers.items():
-            try:
-                records = read(data, reader_text)
-            except Exception as error:
-                yield Break(who, f"{name} cannot read them: {_short(error)}")
-            else:
-                if len(records) != count:
-                    yield Break(who, f"{name} reads {len(records)} records of {count}")
-        lost = _field_paths(writer) - _field_paths(reader)
-        if writer is old and lost:
-            yield Break(who, f"{', '.join(sorted(lost))} would be dropped without a word")
+def _fields(record: Schema, path: str = "") -> Iterator[tuple[str, Schema]]:
+    """Yields the fields of a record and of the records in it, each with its path."""
+    for field in record.get("fields", []):
+        yield f"{path}{field['name']}", field
+        for branch in _branches(field):
+            if isinstance(branch, dict) and branch.get("type") == "record":
+                yield from _fields(branch, f"{path}{field['name']}.")
 
 
-def _field_paths(schema: Schema, path: str = "") -> set[str]:
-    found = set()
-    for field in schema["fields"]:
-        where = f"{path}{field['name']}"
-        found.add(where)
-        kinds = field["type"] if isinstance(field["type"], list) else [field["type"]]
-        for kind in kinds:
-            if isinstance(kind, dict) and kind.get("type") == "record":
-                found |= _field_paths(kind, f"{where}.")
-    return found
+def _branches(field: Schema) -> list[Any]:
+    kind = field["type"]
+    return kind if isinstance(kind, list) else [kind]
 
 
-def _checked(reader_text: str, writer_text: str) -> list[str]:
-    """What Apache avro's checker says against a pair of schemas."""
+def _reading_errors(reader: Schema, writer: Schema) -> Iterator[str]:
+    """Yields an error for each checker and library that cannot read a writer's file as a reader."""
+    reader_text = json.dumps(reader)
+    for message in _checker_errors(reader_text, json.dumps(writer)):
+        yield f"Avro's checker: {message}"
+    file = io.BytesIO()
+    fastavro.writer(file, writer, fastavro.utils.generate_many(writer, _RECORDS))
+    for name, read in (("fastavro", _read_with_fastavro), ("Apache avro", _read_with_avro)):
+        try:
+            count = len(read(io.BytesIO(file.getvalue()), reader_text))
+        except Exception as error:
+            yield f"{name} cannot read them: {_first_line(error)}"
+        else:
+            if count != _RECORDS:
+                yield f"{name} reads {count} records of {_RECORDS}"
+
+
+def _checker_errors(reader_text: str, writer_text: str) -> list[str]:
     import avro.compatibility
     import avro.schema
 
@@ -182,85 +164,41 @@ def _checked(reader_text: str, writer_text: str) -> list[str]:
     )
     if result.compatibility is avro.compatibility.SchemaCompatibilityType.compatible:
         return []
-    places = sorted(result.locations) or [""]
-    messages = sorted(str(each) for each in result.messages) or ["they do not match"]
-    return [f"{message} (at {', '.join(places)})" for message in messages]
+    places = ", ".join(sorted(result.locations))
+    messages = sorted(map(str, result.messages)) or ["they do not match"]
+    return [f"{message} (at {places})" for message in messages]
 
 
-def _file_of(schema: Schema) -> tuple[bytes, int]:
-    """A file of records that between them hold every branch, and how many there are."""
-    records = [_sample(schema, nulls) for nulls in (False, True)]
-    file = io.BytesIO()
-    fastavro.writer(file, json.loads(json.dumps(schema)), records)
-    return file.getvalue(), len(records)
+def _read_with_fastavro(file: io.BytesIO, reader_text: str) -> list[Any]:
+    return list(fastavro.reader(file, json.loads(reader_text)))
 
 
-def _sample(kind: Any, nulls: bool) -> Any:
-    if isinstance(kind, list):
-        others = [each for each in kind if each != "null"]
-        return None if nulls and "null" in kind else _sample(others[0], nulls)
-    if isinstance(kind, dict):
-        name = kind["type"]
-        if name == "record":
-            return {
-                field["name"]: values[0]
-                if (values := listed_values(field)) and not nulls
-                else _sample(field["type"], nulls)
-                for field in kind["fields"]
-            }
-        if name == "enum":
-            return kind["symbols"][0]
-        if name == "array":
-            return [_sample(kind["items"], nulls)]
-        if name == "map":
-            return {"key": _sample(kind["values"], nulls)}
-        if name == "fixed":
-            return b"0" * kind["size"]
-        return _sample(name, nulls)
-    return {"string": "text", "bytes": b"bytes", "boolean": True, "null": None}.get(kind, 7)
-
-
-def _read_with_fastavro(data: bytes, reader_text: str) -> list[Any]:
-    return list(fastavro.reader(io.BytesIO(data), json.loads(reader_text)))
-
-
-def _read_with_avro(data: bytes, reader_text: str) -> list[Any]:
+def _read_with_avro(file: io.BytesIO, reader_text: str) -> list[Any]:
     import avro.datafile
     import avro.io
     import avro.schema
 
     reader = avro.io.DatumReader(None, avro.schema.parse(reader_text))
-    with avro.datafile.DataFileReader(io.BytesIO(data), reader) as file:
-        return list(file)
+    return list(avro.datafile.DataFileReader(file, reader))
 
 
-def _values(candidate: Schema, old: Schema, version: int) -> Iterator[Break]:
-    """A closed list may grow; what it loses can no longer be written or understood."""
-    new = dict(_lists(candidate))
-    for where, values in _lists(old):
-        lost = set(values) - set(new.get(where, values))
-        if lost:
-            yield Break(
-                "people who count on the list",
-                f"{where} no longer lists {', '.join(sorted(lost))} of version {version}",
-            )
-        elif where not in new and where in _field_paths(candidate):
-            yield Break(
-                "people who count on the list",
-                f"{where} has lost the list of its values that version {version} has",
-            )
+def _lost_values(candidate: Schema, old: Schema, version: int) -> Iterator[Incompatibility]:
+    """Yields what closed lists lose. A list may grow, but readers must understand old values."""
+    affected = "people who rely on the list"
+    fields = dict(_fields(candidate))
+    for path, old_field in _fields(old):
+        old_values = listed_values(old_field)
+        if old_values is None or path not in fields:
+            continue
+        values = listed_values(fields[path])
+        if values is None:
+            problem = f"{path} has lost the list of its values that version {version} has"
+            yield Incompatibility(affected, problem)
+        elif lost := set(old_values) - set(values):
+            names = ", ".join(sorted(lost))
+            yield Incompatibility(affected, f"{path} no longer lists {names} of version {version}")
 
 
-def _lists(schema: Schema, path: str = "") -> Iterator[tuple[str, list[str]]]:
-    for field in schema["fields"]:
-        where = f"{path}{field['name']}"
-        values = listed_values(field)
-        if values is not None:
-            yield where, values
-        if isinstance(field["type"], dict) and field["type"].get("type") == "record":
-            yield from _lists(field["type"], f"{where}.")
-
-
-def _short(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     return (lines[0] if lines else type(error).__name__)[:200]

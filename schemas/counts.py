@@ -1,4 +1,4 @@
-"""Counts of events, in bounded memory, and the checks that they must pass."""
+"""Counts events in bounded memory, and checks that the counts balance."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from msgspec import Struct, field
 Counts = dict[str, int]
 
 OTHER: Final = "other"
-"""The name under which everything beyond a limit is counted together."""
+"""The name that counts everything beyond a limit."""
 
 MAX_IGNORED_TYPES: Final = 100
-"""Distinct types of ignored events that are counted one by one."""
+"""Limit of distinct types of ignored events that have their own count."""
 
 MAX_PROVIDERS: Final = 100
-"""Distinct providers that are counted one by one."""
+"""Limit of distinct providers that have their own count."""
 
 MAX_DAYS: Final = 4_000
-"""Distinct days that are counted one by one: eleven years."""
+"""Limit of distinct days that have their own count: eleven years."""
 
 
 def add_counts(mine: Counts, theirs: Counts, most: int | None = None) -> None:
     """Adds counts to others.
 
     Args:
-        mine: Takes them.
-        theirs: What to add.
-        most: Distinct names that `mine` has room for; what comes after them is counted together.
+        mine: The counts to change.
+        theirs: The counts to add.
+        most: Limit of distinct names in `mine`. Further names are counted as `OTHER`.
     """
     for name, count in theirs.items():
         if most is not None and not _has_room(mine, name, most):
@@ -36,7 +36,7 @@ def add_counts(mine: Counts, theirs: Counts, most: int | None = None) -> None:
 
 
 def add_tables(mine: dict[str, Counts], theirs: dict[str, Counts], most: int) -> None:
-    """Adds counts within names to others; `most` is of the outer names, as in `add_counts`."""
+    """Adds nested counts to others. `most` limits the outer names, as in `add_counts`."""
     for name, counts in theirs.items():
         if not _has_room(mine, name, most):
             name = OTHER
@@ -44,21 +44,21 @@ def add_tables(mine: dict[str, Counts], theirs: dict[str, Counts], most: int) ->
 
 
 class Tallies(Struct, kw_only=True):
-    """Counts of events, as ledgers and manifests hold them.
+    """Counts of events in ledgers and manifests.
 
     Attributes:
-        read: Events that were found in the payloads.
+        read: Events in the payloads.
         written: Records in the job_status files.
         dead_lettered: Records in the dead_letter files.
-        ignored: Envelopes of other types.
+        ignored: Envelopes of other event types.
         by_value: Written events by value; `null` for none.
         by_source_value_type: Written events by the type of their source value.
-        by_derivation: Written events by the way their value was derived.
+        by_derivation: Written events by the kind of rule that derived their value.
         by_provider: Written events by provider, then by value; `null` for none.
-        by_day: Written events by the day of their time, in UTC; `null` for none.
-        by_error_code: Dead letters by code.
+        by_day: Written events by the UTC day of their event time; `null` for none.
+        by_error_code: Dead letters by error code.
         ignored_by_type: Ignored envelopes by type.
-        unreadable_timestamps: Timestamps that were given and could not be read.
+        unreadable_timestamps: Timestamps that are not null and could not be parsed.
     """
 
     read: int = 0
@@ -91,7 +91,7 @@ class Tallies(Struct, kw_only=True):
 
 
 class BalanceCheck(NamedTuple):
-    """Two numbers that must be equal."""
+    """A check that two numbers are equal."""
 
     text: str
     expected: int
@@ -99,7 +99,7 @@ class BalanceCheck(NamedTuple):
 
     @property
     def holds(self) -> bool:
-        """Whether the numbers are equal."""
+        """Returns True if the numbers are equal."""
         return self.expected == self.found
 
 

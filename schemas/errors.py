@@ -1,4 +1,4 @@
-"""What a command refuses to do, and the exit code that says so to a scheduler."""
+"""Errors that commands show to users, with their exit codes."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from typing import ClassVar
 
 
 class JobStatusError(Exception):
-    """A condition that the person who typed the command can act on.
+    """An error that the user of a command can act on.
 
     Attributes:
-        message: What happened and where, in one or two lines. Never holds a value of the data.
-        hint: What to do next, or None.
-        exit_code: The exit code of the command that meets it.
+        message: The problem and its place, in one or two lines. Never holds a value of the data.
+        hint: The next step for the user, or None.
+        exit_code: The exit code of the command.
     """
 
     exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str, hint: str | None = None) -> None:
-        # Both go to Exception so that the error survives being pickled by a worker.
+        # Pickling keeps only the arguments of Exception. Workers pickle their errors.
         super().__init__(message, hint)
         self.message = message
         self.hint = hint
@@ -27,39 +27,39 @@ class JobStatusError(Exception):
 
 
 class UsageError(JobStatusError):
-    """The command line or a file it names (a mapping, say) is not understood."""
+    """The command line, or a file that it names (such as a mapping), is not valid."""
 
     exit_code = 2
 
 
 class InputError(JobStatusError):
-    """Input is missing, unreadable or damaged."""
+    """An input is missing, unreadable or damaged."""
 
     exit_code = 3
 
 
 class TooManyDeadLettersError(JobStatusError):
-    """More dead letters than the run was told to accept; everything was committed all the same."""
+    """A run had more dead letters than its limit. Everything was committed nevertheless."""
 
     exit_code = 4
 
 
 class OutputError(JobStatusError):
-    """The output cannot be written, or must not be."""
+    """The output cannot be written, or must not be written."""
 
     exit_code = 5
 
 
 class ForeignPathError(OutputError):
-    """A path or a link in an output leads to what is not its own; it was not followed."""
+    """A path or a link in an output leads out of the output. It was not followed."""
 
 
 class StoppedBySignal(BaseException):
-    """SIGINT or SIGTERM ended the command.
+    """SIGINT or SIGTERM stopped the command.
 
     Attributes:
-        number: Of the signal; the exit code is 128 more.
-        outcome: What is committed, for people; "" where there is nothing to add.
+        number: The number of the signal. The exit code is 128 more.
+        outcome: A sentence for the user about what was committed, or "".
     """
 
     def __init__(self, number: int, outcome: str = "") -> None:

@@ -1,4 +1,4 @@
-"""The manifest of a run: what was committed. The report has the same keys."""
+"""The manifest of a run, which lists what was committed. The report has the same keys."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from schemas.counts import BalanceCheck, Tallies, balance
 
 
 class Unmapped(Struct):
-    """A source text that no rule maps, and its count."""
+    """A source value that no rule maps, and its count."""
 
     provider: str | None
     source_value: str
@@ -25,7 +25,7 @@ def _added(mine: list[Unmapped], theirs: list[Unmapped]) -> list[Unmapped]:
     counts: Counter[tuple[str | None, str]] = Counter()
     for row in [*mine, *theirs]:
         counts[row.provider, row.source_value] += row.count
-    # Rows of equal count are sorted by provider and text, so that the order of commits is not seen.
+    # Rows of equal count are sorted by their texts, so that the order of commits has no effect.
     rows = sorted(
         counts.items(), key=lambda row: (-row[1], row[0][0] or "", row[0][1], row[0][0] is not None)
     )
@@ -63,12 +63,12 @@ class Manifest(Tallies, kw_only=True):
     """The result of a run. Its counts balance: `read = written + dead_lettered + ignored`.
 
     Attributes:
-        conserved: Whether the counts balance, and every byte of every input was read once.
-        unmapped: The most frequent source texts that no rule maps.
+        conserved: True if the counts balance and every byte of every input was read once.
+        unmapped: The most frequent source values that no rule maps.
         committed_at: RFC 3339, UTC.
         replaces: Paths of the manifests that this run replaces, in the form of file paths. These
-            manifests and their files are removed before the intent of this run is. Readers leave
-            them out while the intent exists.
+            manifests and their files are removed before the intent of this run is. Readers ignore
+            them while the intent exists.
         consumed: Dead letter files that a replay has run again, in the form of file paths.
     """
 
@@ -96,14 +96,14 @@ class Manifest(Tallies, kw_only=True):
         return balance(self, self.records_in("job_status"), self.records_in("dead_letter"))
 
     def add(self, other: Manifest) -> None:
-        """Adds another commit of the same run, all but its duration."""
+        """Adds another commit of the same run, except its duration."""
         self.add_tallies(other)
         self.conserved = self.conserved and other.conserved
         self.unmapped = _added(self.unmapped, other.unmapped)
         self.files += other.files
 
     def to_json(self) -> bytes:
-        """Returns indented JSON text with a line end; `run_id` comes first."""
+        """Returns indented JSON text with a line end; `run_id` is the first key."""
         fields = {"run_id": self.run_id, **msgspec.structs.asdict(self)}
         return msgspec.json.format(msgspec.json.encode(fields), indent=2) + b"\n"
 

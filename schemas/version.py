@@ -1,4 +1,4 @@
-"""The version of the project, and the name of its metrics."""
+"""The version of the project and the namespace of its metrics."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ from typing import Final
 PIPELINE_VERSION: str = version("job-status")
 
 METRICS_NAMESPACE: Final = "job_status"
-"""Beam's namespace for the metrics of all steps."""
+"""The Beam namespace for the metrics of all steps."""

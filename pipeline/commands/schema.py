@@ -1,4 +1,4 @@
-"""`job-status schema`: the schemas of the outputs, and whether a new one would break anybody."""
+"""`job-status schema`: prints the schemas of the outputs, and checks new ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ from rich.console import Console
 from pipeline.options import CommandParser, add_command
 from pipeline.setup import read_text
 from schemas.avro import RecordName, listed_values, record_schema
-from schemas.compatibility import RECORD_NAMES, breaks_of, record_name_of, released
+from schemas.compatibility import (
+    RECORD_NAMES,
+    incompatibilities,
+    record_name_of,
+    released_versions,
+)
 from schemas.errors import JobStatusError, UsageError
 
 
@@ -58,11 +63,11 @@ def _print(options: Any) -> None:
 
 def _check(options: Any) -> None:
     if options.file is not None:
-        check_candidate(_candidate(options.file), options.file)
+        _check_candidate(_candidate(options.file), options.file)
         return
     for name in RECORD_NAMES:
-        for version in released(name):
-            check_candidate(record_schema(name, version).parsed, f"{name}.v{version}.avsc")
+        for version in released_versions(name):
+            _check_candidate(record_schema(name, version).parsed, f"{name}.v{version}.avsc")
 
 
 def _candidate(path: str) -> dict[str, Any]:
@@ -72,50 +77,45 @@ def _candidate(path: str) -> dict[str, Any]:
     except ValueError as error:
         raise UsageError(f"{path} is not JSON", "a schema is a JSON object") from error
     if not isinstance(parsed, dict) or parsed.get("type") != "record":
-        raise UsageError(f"{path} is no schema of a record")
+        raise UsageError(f"{path} is not the schema of a record")
     return parsed
 
 
-def check_candidate(candidate: dict[str, Any], shown: str) -> None:
-    """Checks a schema and says what was found on stdout.
-
-    Raises:
-        JobStatusError: It would break somebody.
-    """
-    found = breaks_of(candidate)
+def _check_candidate(candidate: dict[str, Any], path: str) -> None:
+    """Prints the findings about a schema. Raises JobStatusError if there are any."""
+    found = incompatibilities(candidate)
     name = record_name_of(candidate)
     if not found and name is not None:
-        versions = ", ".join(str(version) for version in released(name))
-        print(f"{shown}: compatible both ways with every released version of {name} ({versions})")
+        versions = ", ".join(map(str, released_versions(name)))
+        print(f"{path}: compatible both ways with every released version of {name} ({versions})")
         return
-    for each in found:
-        print(f"{shown}: {each.who}: {each.what}")
+    for affected, problem in found:
+        print(f"{path}: {affected}: {problem}")
     plural = "s" if len(found) > 1 else ""
     raise JobStatusError(
-        f"{shown} would break: {len(found)} finding{plural}",
+        f"{path} would break: {len(found)} finding{plural}",
         "add fields that may be null, with default null; never rename, remove or retype one",
     )
 
 
 def markdown(names: Sequence[RecordName] = RECORD_NAMES) -> str:
-    """The reference of the records, made from their schemas."""
+    """Returns the reference of the records, made from their schemas."""
     parts = [
         "# The records\n",
-        "Made from the schemas by `job-status schema print --markdown`; not to be edited by "
-        "hand.\n",
-        "A type with `?` may be null and has null as its default. Text with listed values is a "
-        "plain Avro string: lists grow, and enums break readers when they do.\n",
+        "Generated from the schemas by `job-status schema print --markdown`. Do not edit.\n",
+        "A type with `?` may be null; its default is null. A string with a list of values is a "
+        "plain Avro string: the list can grow, and a new symbol of an enum breaks readers.\n",
     ]
     for name in names:
-        parsed = record_schema(name).parsed
-        parts.append(f"## {parsed['name']}\n")
-        parts.append(
-            f"{parsed['doc']} Version {record_schema(name).version}, fingerprint "
-            f"`{record_schema(name).fingerprint}`, full name "
-            f"`{parsed['namespace']}.{parsed['name']}`.\n"
-        )
-        parts.append("| field | type | meaning |\n| --- | --- | --- |")
-        parts.append("\n".join(_rows(parsed)) + "\n")
+        schema = record_schema(name)
+        parsed = schema.parsed
+        parts += [
+            f"## {parsed['name']}\n",
+            f"{parsed['doc']} Version {schema.version}, fingerprint `{schema.fingerprint}`, "
+            f"full name `{parsed['namespace']}.{parsed['name']}`.\n",
+            "| field | type | meaning |\n| --- | --- | --- |",
+            "\n".join(_rows(parsed)) + "\n",
+        ]
     return "\n".join(parts)
 
 

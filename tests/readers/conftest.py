@@ -1,4 +1,4 @@
-"""The output that every reader reads, and the readers that are no Python packages."""
+"""An output for all readers, and the component that Avro for Java needs."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.components import HOW_TO_GET_THEM
+from tests.components import HOW_TO_GET_THEM, component_path
 from tests.conftest import COMPONENTS, Component
 from tests.pipeline.command import run
-from tests.readers.java_avro import tools_path
 
 COMPONENTS["avro_tools"] = Component(
-    lambda: tools_path().exists() and shutil.which("java") is not None,
+    lambda: component_path("avro_tools") is not None and shutil.which("java") is not None,
     f"install a Java runtime, then {HOW_TO_GET_THEM} --only avro_tools",
 )
 
@@ -22,7 +21,7 @@ SAMPLES = Path(__file__).parents[2] / "samples"
 
 @pytest.fixture(scope="session")
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with an output of all samples, in several files."""
+    """A directory with the output of all samples, in several files."""
     place = tmp_path_factory.mktemp("readers")
     arguments = ("--input", SAMPLES / "*", "--output", place / "output")
     assert run(*arguments, "--target_file_bytes", "20000").code == 0

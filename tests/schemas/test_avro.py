@@ -1,4 +1,4 @@
-"""The released schemas: files and readers depend on every letter of them."""
+"""The released schemas never change, because files and readers depend on them."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def _fields(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
             yield from _fields(field["type"])
 
 
-def test_fields_are_these_in_this_order() -> None:
+def test_the_fields_and_their_types_have_a_fixed_order() -> None:
     event = record_schema("job_status_event").parsed
     for record, expected in (
         (event, _EVENT),
@@ -103,7 +103,7 @@ def test_fields_are_these_in_this_order() -> None:
         assert list(_types(record).items()) == list(expected.items())
 
 
-def test_records_are_named_for_ever() -> None:
+def test_the_names_and_the_namespace_of_the_records_are_fixed() -> None:
     named = [record_schema(name).parsed for name in _NAMES] + [_status()]
     assert [each["name"] for each in named] == ["JobStatusEvent", "DeadLetter", "JobStatus"]
     assert {each["namespace"] for each in named} == {"job_status"}
@@ -113,14 +113,14 @@ def test_records_are_named_for_ever() -> None:
     ("name", "fingerprint"),
     [("job_status_event", "7ceeeb13270116ff"), ("dead_letter", "a140289602b446d8")],
 )
-def test_released_version_never_changes(name: RecordName, fingerprint: str) -> None:
+def test_a_released_version_never_changes(name: RecordName, fingerprint: str) -> None:
     schema = record_schema(name, 1)
     assert (schema.name, schema.version) == (name, 1)
     assert schema.fingerprint == fingerprint
 
 
 @pytest.mark.parametrize("name", _NAMES)
-def test_text_is_one_line_of_the_same_json(name: RecordName) -> None:
+def test_the_text_is_the_parsed_schema_on_one_line(name: RecordName) -> None:
     schema = record_schema(name)
     assert json.loads(schema.text) == schema.parsed
     assert "\n" not in schema.text
@@ -138,7 +138,7 @@ def test_every_field_has_a_doc_and_a_name_that_warehouses_accept(name: RecordNam
 
 
 @pytest.mark.parametrize("name", _NAMES)
-def test_there_is_no_union_but_with_null_and_no_enum_or_map(name: RecordName) -> None:
+def test_unions_are_of_null_and_one_type_and_no_type_is_an_enum_or_map(name: RecordName) -> None:
     schema = record_schema(name)
     for kind in ("enum", "map", "array", "fixed"):
         assert f'"type":"{kind}"' not in schema.text
@@ -151,7 +151,7 @@ def test_there_is_no_union_but_with_null_and_no_enum_or_map(name: RecordName) ->
             assert "default" not in field
 
 
-def test_closed_lists_stand_beside_their_fields() -> None:
+def test_the_closed_lists_of_values_are_fixed() -> None:
     lists = {
         field["name"]: values
         for name in _NAMES
@@ -177,12 +177,12 @@ def test_closed_lists_stand_beside_their_fields() -> None:
 
 
 @pytest.mark.parametrize("name", _NAMES)
-def test_both_libraries_accept_the_schema(name: RecordName) -> None:
+def test_fastavro_and_apache_avro_accept_the_schema(name: RecordName) -> None:
     schema = record_schema(name)
     fastavro.parse_schema(dict(schema.parsed))
     assert avro.schema.parse(schema.text).type == "record"
 
 
-def test_version_that_does_not_exist_is_an_error() -> None:
+def test_a_version_that_does_not_exist_is_an_error() -> None:
     with pytest.raises(FileNotFoundError):
         record_schema("dead_letter", 999)

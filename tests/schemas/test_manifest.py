@@ -1,4 +1,4 @@
-"""The commits of one run add up, in a memory that does not grow with them."""
+"""The manifests of the commits of a run are added up, in bounded memory."""
 
 from __future__ import annotations
 
@@ -29,34 +29,34 @@ def _commit() -> Manifest:
 
 
 def test_all_counts_are_added() -> None:
-    sum_of = Manifest(run_id="run")
+    total = Manifest(run_id="run")
     for _ in range(3):
-        sum_of.add(_commit())
-    assert (sum_of.read, sum_of.written, sum_of.dead_lettered, sum_of.ignored) == (18, 9, 6, 3)
-    assert sum_of.by_value == {"open": 9}
-    assert sum_of.by_source_value_type == {"string": 9}
-    assert sum_of.by_derivation == {"unmapped": 9}
-    assert sum_of.by_provider == {"lever": {"open": 6}, "null": {"open": 3}}
-    assert sum_of.by_day == {"2025-05-01": 6, "null": 3}
-    assert sum_of.by_error_code == {"TOO_LARGE": 6}
-    assert sum_of.ignored_by_type == {"hris.x": 3}
-    assert sum_of.unmapped == [Unmapped("lever", "?", 9)]
-    assert sum_of.unreadable_timestamps == 3
+        total.add(_commit())
+    assert (total.read, total.written, total.dead_lettered, total.ignored) == (18, 9, 6, 3)
+    assert total.by_value == {"open": 9}
+    assert total.by_source_value_type == {"string": 9}
+    assert total.by_derivation == {"unmapped": 9}
+    assert total.by_provider == {"lever": {"open": 6}, "null": {"open": 3}}
+    assert total.by_day == {"2025-05-01": 6, "null": 3}
+    assert total.by_error_code == {"TOO_LARGE": 6}
+    assert total.ignored_by_type == {"hris.x": 3}
+    assert total.unmapped == [Unmapped("lever", "?", 9)]
+    assert total.unreadable_timestamps == 3
 
 
-def test_what_was_added_stays_as_it_was() -> None:
+def test_adding_does_not_change_the_added_manifest() -> None:
     commit = _commit()
-    sum_of = Manifest(run_id="run")
-    sum_of.add(commit)
-    sum_of.add(commit)
+    total = Manifest(run_id="run")
+    total.add(commit)
+    total.add(commit)
     assert commit == _commit()
 
 
-def test_names_that_never_end_take_no_more_room() -> None:
-    sum_of = Manifest(run_id="run")
+def test_names_beyond_a_limit_are_counted_as_other() -> None:
+    total = Manifest(run_id="run")
     for number in range(MAX_DAYS + 10):
         name = str(number)
-        sum_of.add(
+        total.add(
             Manifest(
                 run_id=name,
                 by_provider={name: {"open": 1}},
@@ -64,11 +64,11 @@ def test_names_that_never_end_take_no_more_room() -> None:
                 ignored_by_type={name: 1},
             )
         )
-    assert len(sum_of.by_provider) == MAX_PROVIDERS + 1
-    assert sum_of.by_provider[OTHER] == {"open": MAX_DAYS + 10 - MAX_PROVIDERS}
-    assert len(sum_of.by_day) == MAX_DAYS + 1
-    assert sum_of.by_day[OTHER] == 10
-    assert len(sum_of.ignored_by_type) == MAX_IGNORED_TYPES + 1
+    assert len(total.by_provider) == MAX_PROVIDERS + 1
+    assert total.by_provider[OTHER] == {"open": MAX_DAYS + 10 - MAX_PROVIDERS}
+    assert len(total.by_day) == MAX_DAYS + 1
+    assert total.by_day[OTHER] == 10
+    assert len(total.ignored_by_type) == MAX_IGNORED_TYPES + 1
 
 
 rows = st.lists(
@@ -84,7 +84,7 @@ def _of(*, unmapped: list[Unmapped]) -> Manifest:
 
 
 @given(rows, rows)
-def test_unmapped_texts_add_up_to_the_same_in_either_order(
+def test_the_order_of_commits_does_not_change_the_unmapped_values(
     one: list[Unmapped], two: list[Unmapped]
 ) -> None:
     first, second = _of(unmapped=one), _of(unmapped=two)
@@ -96,7 +96,7 @@ def test_unmapped_texts_add_up_to_the_same_in_either_order(
     assert sum(counts) == sum(row.count for row in (*one, *two))
 
 
-def test_files_add_up_and_the_run_stays_the_first() -> None:
+def test_files_are_added_and_the_run_id_stays() -> None:
     file = OutputFile("job_status/a.avro", 2, 9, "", "job_status")
     total = Manifest(run_id="a", files=[file])
     total.add(Manifest(run_id="b"))
@@ -104,7 +104,7 @@ def test_files_add_up_and_the_run_stays_the_first() -> None:
     assert total.run_id == "a"
 
 
-def test_one_commit_whose_books_do_not_close_is_enough() -> None:
+def test_one_commit_that_is_not_conserved_makes_the_total_not_conserved() -> None:
     total = Manifest(run_id="a")
     total.add(Manifest(run_id="b", conserved=False))
     assert not total.conserved
