@@ -1,4 +1,4 @@
-"""Contender: Beam as its guides show it, an element a line.
+"""Contender: Beam as its guides show it, with one element for each line.
 
 `python -m benchmarks.beam_text INPUT OUTPUT_DIRECTORY`
 """
@@ -17,7 +17,7 @@ from schemas.avro import record_schema
 
 
 class ToRecord(beam.DoFn):
-    """Makes the record of a line. A line does not know its file or its place in it."""
+    """Makes the record of a line, without its file and its offset: the DoFn does not know them."""
 
     def setup(self) -> None:
         self._record = RecordMaker()
@@ -29,10 +29,10 @@ class ToRecord(beam.DoFn):
 
 
 def run(source: str, directory: str) -> None:
-    """Runs the pipeline.
+    """Runs the pipeline on the engine that is part of the direct runner.
 
-    The engine is the one that the direct runner has in it; named, because otherwise it would first
-    look for another, and depend on what it can download.
+    The engine is named here. Otherwise the direct runner would first try another one, and the
+    result would depend on what it can download.
     """
     options = PipelineOptions(["--runner=FnApiRunner"])
     with beam.Pipeline(options=options) as pipeline:

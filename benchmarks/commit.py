@@ -1,10 +1,10 @@
-"""Measures the one step of a run that no engine can share out: its commit.
+"""Measures the commit of a run, the one step that no runner can distribute.
 
     python -m benchmarks.commit --files 10000 --inputs 10000
 
-Each bundle is one staged file of a few bytes, or one input, so that what is measured is what grows
-with their number: the merging of the bundles' books, and the commit. `--others` puts files of other
-runs into the output beforehand, as a stream leaves them.
+Each bundle has one staged file of a few bytes, or one input. So the result is the cost that grows
+with the number of files and inputs: merging the ledgers of the bundles, and committing. `--others`
+puts files of other runs into the output first, as a stream does.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ _EVENT = Ledger(
 )
 
 
-class Taken(NamedTuple):
-    """What a commit took: processor time in seconds, sizes in bytes, memory of the process."""
+class Cost(NamedTuple):
+    """The cost of a commit: processor time in seconds, sizes and memory in bytes."""
 
     merge_seconds: float
     commit_seconds: float
@@ -45,14 +45,14 @@ class Taken(NamedTuple):
     memory_bytes: int
 
 
-def measure(directory: Path, files: int, inputs: int, others: int) -> Taken:
-    """Stages files, commits them, and says what that took.
+def measure(directory: Path, files: int, inputs: int, others: int) -> Cost:
+    """Stages files, commits them, and returns the cost.
 
     Args:
-        directory: An empty one.
-        files: Of the run.
-        inputs: Of the run.
-        others: Files that the output holds already.
+        directory: An empty directory for the output.
+        files: Number of files of the run.
+        inputs: Number of inputs of the run.
+        others: Number of files of other runs in the output.
     """
     settings = CommitSettings(str(directory), "20261122T165300Z-0a1b2c3d", "0" * 16)
     place = settings.place("job_status_event")
@@ -61,7 +61,9 @@ def measure(directory: Path, files: int, inputs: int, others: int) -> Taken:
     staging.mkdir(parents=True)
     for number in range(others):
         (final / f"job_status-{number:012d}-00000-of-00001.avro").write_bytes(_DATA)
-    records = [ledger.to_bytes() for ledger in (*_of_files(staging, files), *_of_inputs(inputs))]
+    records = [
+        ledger.to_bytes() for ledger in (*_file_ledgers(staging, files), *_input_ledgers(inputs))
+    ]
     start = time.process_time()
     ledger = Ledger.merged(records)
     merged = time.process_time()
@@ -69,10 +71,10 @@ def measure(directory: Path, files: int, inputs: int, others: int) -> Taken:
     end = time.process_time()
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     unit = 1 if sys.platform == "darwin" else 1024
-    return Taken(merged - start, end - merged, os.path.getsize(path), memory * unit)
+    return Cost(merged - start, end - merged, os.path.getsize(path), memory * unit)
 
 
-def _of_files(staging: Path, files: int) -> Iterator[Ledger]:
+def _file_ledgers(staging: Path, files: int) -> Iterator[Ledger]:
     for number in range(files):
         path = staging / f"job_status_event-00001-{number:032x}.avro"
         path.write_bytes(_DATA)
@@ -80,25 +82,27 @@ def _of_files(staging: Path, files: int) -> Iterator[Ledger]:
         yield replace(_EVENT, files=[staged])
 
 
-def _of_inputs(inputs: int) -> Iterator[Ledger]:
+def _input_ledgers(inputs: int) -> Iterator[Ledger]:
     for number in range(inputs):
         name = f"gs://my-bucket/events/2025-05-01/webhooks-{number:012d}.jsonl.gz"
         yield Ledger(inputs={name: InputLedger(bytes=1000, end=1000, spans=[(0, 1000)])})
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measures once and prints a line."""
+    """Measures one commit and prints a line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.commit", description=__doc__)
     for name, default in (("files", 10_000), ("inputs", 0), ("others", 0)):
         parser.add_argument(f"--{name}", type=int, default=default, metavar="N")
-    parser.add_argument("--directory", help="where to work, for example on tmpfs", default=None)
-    asked = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory(dir=asked.directory) as directory:
-        taken = measure(Path(directory), asked.files, asked.inputs, asked.others)
+    parser.add_argument(
+        "--directory", help="directory for the output, for example on tmpfs", default=None
+    )
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory(dir=options.directory) as directory:
+        cost = measure(Path(directory), options.files, options.inputs, options.others)
     print(
-        f"{asked.files:,} files, {asked.inputs:,} inputs, {asked.others:,} others: "
-        f"books merged in {taken.merge_seconds:.2f} s, committed in {taken.commit_seconds:.2f} s, "
-        f"manifest {taken.manifest_bytes / 1e6:.2f} MB, memory {taken.memory_bytes / 1e6:.0f} MB"
+        f"{options.files:,} files, {options.inputs:,} inputs, {options.others:,} others: "
+        f"ledgers merged in {cost.merge_seconds:.2f} s, committed in {cost.commit_seconds:.2f} s, "
+        f"manifest {cost.manifest_bytes / 1e6:.2f} MB, memory {cost.memory_bytes / 1e6:.0f} MB"
     )
 
 

@@ -2,11 +2,11 @@
 
     python -m benchmarks.compare --events 1000000 --runs 3 --json comparison.json
 
-Every contender is a process of its own, measured from outside from its start to its end. In each
-round all of them run one after the other, at two sizes, so that a machine that changes its pace
-changes it for all; and what each costs to start and for each event come out apart. The first round
-checks that all wrote the same records. Under a million events, start-up and chance are much of what
-there is to see, and the smaller file is too short to be shared out among worker processes.
+Each contender is a separate process, measured from its start to its end. In each round all
+contenders run one after the other, at two sizes. So a change of the machine's speed affects all of
+them, and the start-up is separated from the cost of an event. The first round checks that all
+contenders wrote the same records. Below a million events, start-up and noise dominate, and the
+smaller file is too short to be split among worker processes.
 """
 
 from __future__ import annotations
@@ -42,17 +42,17 @@ T = TypeVar("T")
 
 
 class DifferenceError(Exception):
-    """Two contenders wrote different records."""
+    """The contenders wrote different records."""
 
 
 @dataclass(slots=True)
 class Measured:
-    """What was measured of one contender.
+    """The measurements of one contender.
 
     Attributes:
-        contender: Which one.
-        runs: By the number of events, what each round took.
-        contents: By the number of events, what it wrote.
+        contender: The contender.
+        runs: The usage of each round, by the number of events.
+        contents: The content that it wrote, by the number of events.
     """
 
     contender: Contender
@@ -64,13 +64,13 @@ def compare(contenders: Sequence[Contender], events: int, rounds: int) -> list[M
     """Measures contenders at two sizes, a quarter of the events and all of them.
 
     Args:
-        contenders: Who takes part.
-        events: How many events there are at the larger size.
-        rounds: How often each runs at each size.
+        contenders: The contenders; the others are compared with the first.
+        events: Number of events at the larger size.
+        rounds: Number of runs of each contender at each size.
 
     Raises:
-        CommandError: One of them failed.
-        DifferenceError: One of them wrote other records than the first.
+        CommandError: A contender failed.
+        DifferenceError: A contender wrote other records than the first.
     """
     measured = [Measured(contender) for contender in contenders]
     with tempfile.TemporaryDirectory(prefix="job-status-compare-") as work:
@@ -109,16 +109,16 @@ def _run(measured: Measured, number: int, count: int, source: str, work: str) ->
 
 
 def elsewhere(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Calls a function in another process: this one must stay small, see `measure`."""
+    """Calls a function in another process, to keep this process small: see `measure`."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(function, *args, **kwargs).result()
 
 
 def check_equal(measured: Sequence[Measured]) -> None:
-    """Checks that everybody wrote every event, and the same records with the same codec.
+    """Checks that all contenders wrote every event, and the same records with the same codec.
 
     Raises:
-        DifferenceError: Somebody did not.
+        DifferenceError: A contender did not.
     """
     first = measured[0]
     for each in measured:
@@ -136,7 +136,7 @@ def check_equal(measured: Sequence[Measured]) -> None:
 
 
 def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
+    """Describes the machine of the measurements."""
     return {
         "platform": platform.platform(),
         "python": platform.python_version(),
@@ -147,7 +147,7 @@ def machine() -> dict[str, Any]:
 
 
 def document(measured: Sequence[Measured], about: dict[str, Any]) -> dict[str, Any]:
-    """Everything that was measured, for a file; sizes are in bytes, times in seconds."""
+    """Returns all measurements as a JSON document; sizes in bytes, times in seconds."""
     return {
         "machine": about,
         "equal_content": True,
@@ -169,16 +169,16 @@ def document(measured: Sequence[Measured], about: dict[str, Any]) -> dict[str, A
 
 
 def all_figures(measured: Sequence[Measured]) -> list[Figures]:
-    """The figures of all, each beside those of the first."""
+    """Returns the figures of all contenders, each compared with the first."""
     first = figures_of(measured[0].runs)
     return [figures_of(each.runs, first) for each in measured]
 
 
-def chosen(letters: str) -> list[Contender]:
-    """The contenders of a list of letters, in its order.
+def contenders_of(letters: str) -> list[Contender]:
+    """Returns the contenders of comma-separated letters, in this order.
 
     Raises:
-        argparse.ArgumentTypeError: One of them is nobody's.
+        argparse.ArgumentTypeError: No contender has one of the letters.
     """
     known = {contender.letter: contender for contender in CONTENDERS}
     try:
@@ -199,7 +199,7 @@ def _number(at_least: int) -> Callable[[str], int]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the comparison: prints the table, writes the file; 1 if somebody failed or differs."""
+    """Runs the comparison and prints the table. Returns 1 if a contender failed or differs."""
     everyone = ",".join(contender.letter for contender in CONTENDERS)
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.compare",
@@ -207,18 +207,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epilog="contenders: " + "; ".join(f"{each.letter}: {each.title}" for each in CONTENDERS),
     )
     parser.add_argument(
-        "--events", type=_number(_SMALLER), default=1_000_000, help="how many (default: 1000000)"
+        "--events",
+        type=_number(_SMALLER),
+        default=1_000_000,
+        help="number of events (default: 1000000)",
     )
     parser.add_argument(
-        "--runs", type=_number(1), default=3, help="of each contender at each size (default: 3)"
+        "--runs",
+        type=_number(1),
+        default=3,
+        help="runs of each contender at each size (default: 3)",
     )
     parser.add_argument("--json", metavar="FILE", help="write all figures to this file")
     parser.add_argument(
         "--contenders",
-        type=chosen,
+        type=contenders_of,
         default=everyone,
         metavar="LETTERS",
-        help=f"who takes part; the first is the measure of the others (default: {everyone})",
+        help=f"the contenders; the others are compared with the first (default: {everyone})",
     )
     options = parser.parse_args(arguments)
     about = machine()
@@ -233,7 +239,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if (load := about["load_before"]) and load[0] > about["cores"] / 4:
         print(
             f"note: the machine was busy before the start (load {load[0]:.1f} on {about['cores']} "
-            "cores); processor time tells more than time",
+            "cores); prefer processor time to elapsed time",
             file=sys.stderr,
         )
     if options.json is not None:

@@ -1,4 +1,4 @@
-"""Who takes part in the comparison: each is a command that reads a file and writes Avro."""
+"""The contenders of the comparison. Each is a command that reads a file and writes Avro."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A way to do the work.
+    """A program that turns events into Avro.
 
     Attributes:
-        letter: What the command line and the tables call it.
-        title: What it is, in a few words.
-        arguments: Of the Python interpreter, with `{input}`, `{output}` and `{cores}` to be filled
-            in.
-        results: Where in its output directory the Avro files are.
+        letter: Its name on the command line and in the tables.
+        title: A description of a few words.
+        arguments: Arguments for the Python interpreter, with the placeholders `{input}`, `{output}`
+            and `{cores}`.
+        results: The directory of the Avro files within its output directory.
     """
 
     letter: str
@@ -25,20 +25,20 @@ class Contender:
     results: str = ""
 
     def command(self, source: str, directory: str) -> list[str]:
-        """The command line that reads a file and writes into an empty directory."""
+        """Returns the command line that reads a file and writes into an empty directory."""
         places = {"input": source, "output": directory, "cores": cores()}
         return [sys.executable, *(each.format(**places) for each in self.arguments)]
 
 
 def cores() -> int:
-    """How many cores this process may use."""
+    """Returns the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def _job_status(*options: str) -> tuple[str, ...]:
-    # What the command `job-status` calls, without relying on where it is installed.
+    # The entry point of `job-status`, which works without an installation.
     command = "import sys; from pipeline.cli import main; sys.exit(main())"
     files = ("--input={input}", "--output={output}", "--report={output}/report.json")
     return ("-c", command, "run", *files, "--codec=deflate", *options)

@@ -1,4 +1,4 @@
-"""Tells whether outputs hold the same records, whatever their order and their files."""
+"""Computes a digest of the records in an output that ignores their order and their files."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Any
 import fastavro
 
 ORIGIN = ("source", "source_offset")
-"""Left out: where an event stood in its file is nothing that every contender can know."""
+"""Fields that are not compared, because some contenders cannot know the offset of an event."""
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What Avro files hold.
+    """The content of Avro files.
 
     Attributes:
-        records: How many records.
+        records: Number of records.
         digest: Hex digest over the sorted records.
-        bytes: Size of the files.
+        bytes: Total size of the files.
         codecs: Codecs of the files.
     """
 
@@ -32,7 +32,7 @@ class Content:
 
 
 def content_of(directory: str | Path) -> Content:
-    """Reads all Avro files of a directory, in 16 bytes of memory a record."""
+    """Reads all Avro files of a directory, with 16 bytes of memory for each record."""
     paths = sorted(Path(directory).glob("*.avro"))
     codecs: set[str] = set()
     digests = sorted(_digest(record) for record in _records(paths, codecs))

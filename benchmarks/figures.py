@@ -1,4 +1,4 @@
-"""What the measurements of contenders say: cost an event, start-up, and how they compare."""
+"""Computes figures from measurements: cost of an event, start-up, and ratios of contenders."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Of several values, the middle and the ends."""
+    """The median, minimum and maximum of several values."""
 
     median: float
     min: float
@@ -35,17 +35,18 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What the rounds of one contender say.
+    """The figures of one contender over all rounds.
 
     Attributes:
-        seconds: By the number of events, how long it took.
-        microseconds_per_event: What one more event costs: from the medians of both sizes.
+        seconds: Elapsed time, by the number of events.
+        microseconds_per_event: The cost of one more event, from the medians of both sizes.
         cpu_microseconds_per_event: The same in processor time, which a busy machine changes less.
-        startup_seconds: What would be left without any event, by the same line.
-        times_as_fast: How many times the first contender takes, whole, at the larger size.
-        times_as_fast_per_event: The same of the cost of an event alone, or None where that came out
-            as nothing or less, which a busy machine or too few events can do.
-        times_as_little_cpu: The same of its processor time.
+        startup_seconds: The elapsed time without any event, extrapolated from both sizes.
+        times_as_fast: Elapsed time of the first contender at the larger size, divided by that of
+            this one.
+        times_as_fast_per_event: The same ratio of the cost of an event. None if a cost is not
+            positive, which happens on a busy machine or with too few events.
+        times_as_little_cpu: The same ratio of the processor time of an event.
         total_bytes: Median of the memory of all processes at the larger size.
         largest_bytes: Median of the memory of the largest process at the larger size.
     """
@@ -62,11 +63,11 @@ class Figures:
 
 
 def figures_of(runs: Mapping[int, Sequence[Usage]], first: Figures | None = None) -> Figures:
-    """Makes the figures of a contender.
+    """Computes the figures of a contender.
 
     Args:
-        runs: What each round took, by the number of events; two sizes.
-        first: Whom to compare with, or None if it is this one.
+        runs: The usage of each round, by the number of events, for two sizes.
+        first: The figures of the first contender; None for the first contender itself.
     """
     small, large = min(runs), max(runs)
     seconds = {count: _spread([each.seconds for each in runs[count]]) for count in runs}
@@ -102,12 +103,12 @@ def _spread(values: Sequence[float]) -> Spread:
 def table(
     names: Sequence[tuple[str, str]], figures: Sequence[Figures], output_bytes: Sequence[int]
 ) -> str:
-    """Lays the figures out as a table of Markdown, all of them at the larger size.
+    """Renders the figures at the larger size as a Markdown table.
 
     Args:
         names: Letter and title of each contender.
-        figures: Of each contender.
-        output_bytes: What each contender wrote.
+        figures: The figures of each contender.
+        output_bytes: The size of the output of each contender.
     """
     rows = [_COLUMNS]
     for (letter, title), each, size in zip(names, figures, output_bytes, strict=True):
@@ -139,7 +140,7 @@ def table(
     counts = sorted(figures[0].seconds)
     lines.append("")
     lines.append(
-        f"{counts[-1]:,} events; what an event costs, and the start-up, from that and "
+        f"{counts[-1]:,} events; cost of an event and start-up from this size and "
         f"{counts[0]:,}. Ratios are to ({names[0][0]})."
     )
     return "\n".join(lines)

@@ -1,9 +1,9 @@
-"""Data that is meant to be slow, beside ordinary data: how many bytes a second of each.
+"""Measures the throughput of data that is built to be slow, compared with ordinary data.
 
     python -m benchmarks.hostile --megabytes 200 --runs 3
 
-Start-up is left out: each kind runs at a quarter of the size as well, and the difference of the
-medians counts. The kinds take turns, since a shared machine changes its pace.
+Start-up is excluded: each kind also runs at a quarter of the size, and the result is the difference
+of the medians. The kinds run in turn, because the speed of a shared machine changes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pipeline.sample.write import write_samples
 
 _MEGABYTE = 1_000_000
 _LINE_BYTES = 9_900_000
-"""Close to the limit of a line."""
+"""Slightly less than the limit of a line."""
 _ONE_PROCESS = next(each for each in CONTENDERS if each.letter == "d")
 
 _ENVELOPE = (
@@ -57,7 +57,7 @@ def _near_the_limit(number: int) -> str:
     return _envelope(number, "lever", '"published"', "x" * _LINE_BYTES)
 
 
-def _broken(number: int) -> str:
+def _truncated(number: int) -> str:
     return _envelope(number, "lever", '"published"', "Engineer " * 20)[:-2]
 
 
@@ -70,18 +70,18 @@ KINDS: dict[str, Callable[[int], str]] = {
     "every status a distinct object": _distinct_objects,
     "every status a distinct tree": _distinct_trees,
     "every line near the limit": _near_the_limit,
-    "every payload cut off": _broken,
+    "every payload truncated": _truncated,
     "every status half a character": _lone_surrogates,
 }
-"""Makes line after line of each kind."""
+"""A function for each kind that makes a line from a number."""
 
 _ORDINARY = "ordinary"
 _ORDINARY_BYTES = 450
-"""Of an event of the samples."""
+"""Size of an event of the samples."""
 
 
 def write(directory: str, kind: str, size: int) -> Path:
-    """Writes lines of a kind until the file has a size in bytes."""
+    """Writes lines of a kind until the file has the given size in bytes."""
     if kind == _ORDINARY:
         made = write_samples(
             directory, events=size // _ORDINARY_BYTES, seed=1, bad_fraction=0.0, shapes="lines"
@@ -98,7 +98,7 @@ def write(directory: str, kind: str, size: int) -> Path:
 
 @dataclass(slots=True)
 class _Case:
-    """A file of a kind, and what it took to read it."""
+    """A file of a kind, and the usage of each run that read it."""
 
     source: Path
     size: int
@@ -123,17 +123,20 @@ def _case(place: str, kind: str, size: int) -> _Case:
 
 
 def _rate(small: _Case, large: _Case) -> float:
-    """Bytes a second of processor time."""
+    """Returns bytes per second of processor time."""
     return (large.size - small.size) / (large.cpu_seconds - small.cpu_seconds)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Prints a table of Markdown."""
+    """Prints a Markdown table."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.hostile", description="Data that is meant to be slow."
+        prog="python -m benchmarks.hostile",
+        description="Measures the throughput of data that is built to be slow.",
     )
-    parser.add_argument("--megabytes", type=int, default=200, help="of each kind (default: 200)")
-    parser.add_argument("--runs", type=int, default=3, help="of each file (default: 3)")
+    parser.add_argument(
+        "--megabytes", type=int, default=200, help="size of each kind (default: 200)"
+    )
+    parser.add_argument("--runs", type=int, default=3, help="runs of each file (default: 3)")
     options = parser.parse_args(arguments)
     size = options.megabytes * _MEGABYTE
     with tempfile.TemporaryDirectory(prefix="job-status-hostile-") as place:

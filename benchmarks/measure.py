@@ -1,4 +1,4 @@
-"""Runs a command and measures it from outside: time, processor time, memory."""
+"""Runs a command and measures its elapsed time, processor time and memory from outside."""
 
 from __future__ import annotations
 
@@ -19,20 +19,19 @@ _MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024
 
 
 class CommandError(Exception):
-    """A command failed; the message holds the end of what it said."""
+    """A command failed. The message has the end of its output."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a command took.
+    """The resources that a command used.
 
     Attributes:
-        seconds: From its start to its end.
-        cpu_seconds: Processor time of it and of the processes it started and waited for.
-        largest_bytes: Peak of the resident memory of the largest of its processes.
-        total_bytes: Peak of the resident memory of all its processes at one moment, looked at five
-            times a second; pages that they share count several times. Without /proc, the same as
-            `largest_bytes`.
+        seconds: Elapsed time from its start to its end.
+        cpu_seconds: Processor time of the command and of the processes that it waited for.
+        largest_bytes: Peak resident memory of its largest process.
+        total_bytes: Peak resident memory of all its processes together, sampled five times a
+            second. Shared pages count several times. Without /proc, equal to `largest_bytes`.
     """
 
     seconds: float
@@ -42,49 +41,49 @@ class Usage:
 
 
 def measure(command: Sequence[str], directory: str | Path) -> Usage:
-    """Runs a command to its end.
+    """Runs a command to its end and measures it.
 
-    A process that is started this way is counted with at least the memory of the process that
-    starts it, so that one has to be small.
+    The system counts at least the memory of the calling process for a process that it starts, so
+    the caller must be small.
 
     Args:
         command: The program and its arguments.
-        directory: Where to run it.
+        directory: The working directory of the command.
 
     Raises:
-        CommandError: It failed.
+        CommandError: The command failed.
     """
-    with tempfile.TemporaryFile() as messages:
+    with tempfile.TemporaryFile() as output:
         start = time.perf_counter()
         process = subprocess.Popen(
             command,
             cwd=directory,
             stdin=subprocess.DEVNULL,
-            stdout=messages,
+            stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        watch = _MemoryWatch(process.pid)
-        watch.start()
+        sampler = _MemorySampler(process.pid)
+        sampler.start()
         try:
             _, status, used = os.wait4(process.pid, 0)
         except BaseException:
             os.killpg(process.pid, signal.SIGKILL)
             raise
         finally:
-            watch.stop()
+            sampler.stop()
         seconds = time.perf_counter() - start
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
-            messages.seek(max(0, messages.seek(0, os.SEEK_END) - _TAIL_BYTES))
-            said = messages.read().decode(errors="replace")
-            raise CommandError(f"exit code {process.returncode} of {' '.join(command)}\n{said}")
+            output.seek(max(0, output.seek(0, os.SEEK_END) - _TAIL_BYTES))
+            tail = output.read().decode(errors="replace")
+            raise CommandError(f"exit code {process.returncode} of {' '.join(command)}\n{tail}")
     largest = used.ru_maxrss * _MAXRSS_BYTES
-    return Usage(seconds, used.ru_utime + used.ru_stime, largest, max(largest, watch.peak_bytes))
+    return Usage(seconds, used.ru_utime + used.ru_stime, largest, max(largest, sampler.peak_bytes))
 
 
-class _MemoryWatch(threading.Thread):
-    """Adds up the memory of all processes of a session from time to time, where /proc tells."""
+class _MemorySampler(threading.Thread):
+    """Samples the memory of all processes of a session, if there is /proc."""
 
     def __init__(self, session: int) -> None:
         super().__init__(daemon=True)
@@ -102,7 +101,7 @@ class _MemoryWatch(threading.Thread):
 
 
 def resident_bytes(session: int) -> int:
-    """Resident memory of all processes of a session, in bytes; 0 where there is no /proc."""
+    """Returns the resident memory of all processes of a session in bytes; 0 without /proc."""
     pages = 0
     for name in os.listdir("/proc") if os.path.isdir("/proc") else ():
         if not name.isdigit():
@@ -111,8 +110,8 @@ def resident_bytes(session: int) -> int:
             with open(f"/proc/{name}/stat", "rb") as file:
                 text = file.read()
         except OSError:
-            continue  # it ended just now
-        # A name may hold spaces and brackets; behind it are numbers only. Source: proc(5).
+            continue  # the process has ended
+        # A name may contain spaces and brackets; only numbers follow it. Source: proc(5).
         fields = text.rpartition(b")")[2].split()
         if int(fields[3]) == session:
             pages += int(fields[21])

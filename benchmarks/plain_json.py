@@ -15,7 +15,7 @@ from schemas.avro import record_schema
 
 
 def records(source: str) -> Iterator[Record]:
-    """Makes the records of a file's lines."""
+    """Yields the records of a file's lines."""
     make = RecordMaker()
     offset = 0
     with open(source, "rb") as lines:

@@ -1,12 +1,12 @@
-"""Measures ways to read a backlog from Pub/Sub: rows a second, and rows that never arrive.
+"""Measures readers of a Pub/Sub backlog: rows per second, and lost rows.
 
     python -m benchmarks.pubsub --events 10000
 
-Each way reads the same events from a server on this machine, one a message and a hundred a message.
-It is measured from outside, from its start to the moment at which the last row is visible in its
-output, and given up when no more has come for long. What a way takes for a single message (the
-shorter of two times) is its start-up and taken off. The server is the emulator of the tests, or the
-one that PUBSUB_EMULATOR_HOST names.
+Each reader gets the same events from a server on this machine, with one event per message and with
+a hundred. It is measured from its start until the last row is visible in its output, or until no
+new row was visible for a long time. Its time for a single message (the shorter of two runs) is its
+start-up, which is subtracted. The server is the emulator of the tests, or the one that
+PUBSUB_EMULATOR_HOST names.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from tests.pubsub import Server, is_there, running_server
 from tests.streaming.traffic import envelopes, page_of
 
 WINDOW_SECONDS = 2
-_GIVEN_UP_SECONDS = 30
-_LOOK_SECONDS = 0.05
+_TIMEOUT_SECONDS = 30
+_POLL_SECONDS = 0.05
 _DRAIN = ("--drain", "--idle_seconds", "2")
 
 
 @dataclass(frozen=True)
-class Way:
-    """A way to read messages.
+class Reader:
+    """A program that reads messages.
 
     Attributes:
-        title: For the table.
-        command: Makes the arguments of the interpreter, of a subscription and a directory.
+        title: Its name in the table.
+        command: Returns the interpreter's arguments for a subscription and a directory.
         rows: Counts the rows that are visible in a directory.
     """
 
@@ -52,18 +52,18 @@ class Way:
 
 @dataclass(frozen=True)
 class Result:
-    """What a way did.
+    """The result of a reader.
 
     Attributes:
-        seconds: From its start to its last visible row.
-        rows: That are visible at the end.
+        seconds: Time from its start to its last visible row.
+        rows: Number of rows that are visible at the end.
     """
 
     seconds: float
     rows: int
 
 
-def _ours(*arguments: str) -> Callable[[str, str], Sequence[str]]:
+def _job_status(*arguments: str) -> Callable[[str, str], Sequence[str]]:
     def command(subscription: str, directory: str) -> Sequence[str]:
         run = "import sys; from pipeline.cli import main; sys.exit(main())"
         source = ("run", "--input_subscription", subscription, "--output", directory)
@@ -72,7 +72,7 @@ def _ours(*arguments: str) -> Callable[[str, str], Sequence[str]]:
     return command
 
 
-def _stock(kind: str) -> Callable[[str, str], Sequence[str]]:
+def _beam(kind: str) -> Callable[[str, str], Sequence[str]]:
     def command(subscription: str, directory: str) -> Sequence[str]:
         seconds = str(WINDOW_SECONDS)
         return "-m", "benchmarks.stock_pubsub", subscription, directory, seconds, kind
@@ -89,30 +89,30 @@ def _lines(directory: Path) -> int:
     return sum(path.read_bytes().count(b"\n") for path in directory.glob("*") if path.is_file())
 
 
-def ways() -> list[Way]:
-    """All ways that this machine can go; Beam's own reader on the BundleBasedDirectRunner."""
-    found = [Way("job-status --drain, FnApiRunner", _ours(*_DRAIN), _committed)]
+def readers() -> list[Reader]:
+    """Returns all readers of this machine; Beam's own runs on the BundleBasedDirectRunner."""
+    found = [Reader("job-status --drain, FnApiRunner", _job_status(*_DRAIN), _committed)]
     if prism := component_path("prism"):
         streaming = ("--streaming", "--window_seconds", str(WINDOW_SECONDS))
-        command = _ours(*streaming, f"--prism_location={prism}")
-        found.append(Way("job-status --streaming, Prism", command, _committed))
+        command = _job_status(*streaming, f"--prism_location={prism}")
+        found.append(Reader("job-status --streaming, Prism", command, _committed))
     return [
         *found,
-        Way("ReadFromPubSub, WriteToFiles by windows", _stock("windows"), _lines),
-        Way("ReadFromPubSub, WriteToFiles by the clock", _stock("clock"), _lines),
+        Reader("ReadFromPubSub, WriteToFiles by windows", _beam("windows"), _lines),
+        Reader("ReadFromPubSub, WriteToFiles by the clock", _beam("clock"), _lines),
     ]
 
 
 def messages_of(lines: Sequence[bytes], events_a_message: int) -> list[bytes]:
-    """The events of envelopes as messages: as they are, or as pages."""
+    """Returns envelopes as messages: one per message, or as pages of several events."""
     if events_a_message == 1:
         return list(lines)
     starts = range(0, len(lines), events_a_message)
     return [page_of(lines[start : start + events_a_message]) for start in starts]
 
 
-def measured(way: Way, server: Server, messages: Sequence[bytes], events: int) -> Result:
-    """Publishes a backlog, and lets a way read it until all is there or nothing more comes."""
+def measured(reader: Reader, server: Server, messages: Sequence[bytes], events: int) -> Result:
+    """Publishes a backlog, and runs a reader until all rows are visible or no new row is."""
     published = server.create()
     server.publish(published.topic, messages)
     with tempfile.TemporaryDirectory(prefix="job-status-pubsub-") as work:
@@ -120,13 +120,13 @@ def measured(way: Way, server: Server, messages: Sequence[bytes], events: int) -
         directory.mkdir()
         started = last = time.monotonic()
         rows = 0
-        command = way.command(published.subscription, str(directory))
+        command = reader.command(published.subscription, str(directory))
         with _running([sys.executable, *command], server.address):
-            while rows < events and time.monotonic() - last < _GIVEN_UP_SECONDS:
-                time.sleep(_LOOK_SECONDS)
-                if (now := way.rows(directory)) != rows:
+            while rows < events and time.monotonic() - last < _TIMEOUT_SECONDS:
+                time.sleep(_POLL_SECONDS)
+                if (now := reader.rows(directory)) != rows:
                     rows, last = now, time.monotonic()
-        return Result(last - started, way.rows(directory))
+        return Result(last - started, reader.rows(directory))
 
 
 @contextmanager
@@ -151,25 +151,27 @@ def _running(command: Sequence[str], address: str) -> Iterator[None]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measures all ways and prints the table; 2 where there is no server."""
+    """Measures all readers and prints the table. Returns 2 if there is no server."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pubsub", description=__doc__)
-    parser.add_argument("--events", type=int, default=10_000, help="how many (default: 10000)")
+    parser.add_argument(
+        "--events", type=int, default=10_000, help="number of events (default: 10000)"
+    )
     options = parser.parse_args(arguments)
     if not is_there():
         print(f"there is no Pub/Sub server here: {HOW_TO_GET_THEM}", file=sys.stderr)
         return 2
     lines = envelopes(options.events, 1)
-    print("| way | events a message | rows in | rows out | lost | seconds | rows a second |")
+    print("| reader | events per message | rows in | rows out | lost | seconds | rows per second |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     with running_server() as server:
-        for way in ways():
-            startup = min(measured(way, server, lines[:1], 1).seconds for _ in range(2))
+        for reader in readers():
+            startup = min(measured(reader, server, lines[:1], 1).seconds for _ in range(2))
             for size in (1, 100):
-                result = measured(way, server, messages_of(lines, size), len(lines))
+                result = measured(reader, server, messages_of(lines, size), len(lines))
                 seconds = max(result.seconds - startup, 0.0)
                 speed = f"{result.rows / seconds:,.0f}" if seconds and result.rows else "-"
                 print(
-                    f"| {way.title} | {size} | {len(lines):,} | {result.rows:,} "
+                    f"| {reader.title} | {size} | {len(lines):,} | {result.rows:,} "
                     f"| {len(lines) - result.rows:,} | {seconds:.1f} + {startup:.1f} | {speed} |",
                     flush=True,
                 )

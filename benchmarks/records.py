@@ -1,9 +1,8 @@
-"""A line of JSON → a record of the output, in ordinary Python, an event at a time.
+"""Makes a record of the output from a line of JSON, one event at a time, in plain Python.
 
-This is what somebody writes by hand with the standard library: `json`, `datetime`, `hashlib`. The
-rules of the status are not written a second time: all contenders derive it with the same function.
-Only envelopes with one job are understood, which is what the comparison is made on; a line that is
-none raises.
+This is hand-written code with the standard library: `json`, `datetime`, `hashlib`. All contenders
+derive the status with the same function. The comparison has only envelopes with one job; any other
+line raises an exception.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from transforms.parse.raw_status import StatusText, status_text
 Record = dict[str, Any]
 
 WANTED = "ats_jobs."
-"""How the types of wanted events begin."""
+"""The prefix of the event types to keep."""
 
 if sys.version_info >= (3, 11):
     read_moment = datetime.fromisoformat
@@ -32,7 +31,7 @@ else:
     _FRACTION = re.compile(r"\.\d+")
 
     def read_moment(text: str) -> datetime:
-        """Reads a timestamp; Python 3.10 reads no Z, and fractions of 3 or 6 digits alone."""
+        """Parses a timestamp. Python 3.10 has no Z, and only fractions of 3 or 6 digits."""
         text = text[:-1] + "+00:00" if text[-1:] == "Z" else text
         return datetime.fromisoformat(_FRACTION.sub(lambda found: f"{found[0][:7]:0<7}", text))
 
@@ -56,8 +55,8 @@ class RecordMaker:
 
         Args:
             line: An envelope.
-            source: The file, where it is known.
-            source_offset: Where the line begins in it, in bytes, where that is known.
+            source: The file, or None if it is not known.
+            source_offset: The offset of the line in the file in bytes, or None.
         """
         envelope = json.loads(line)
         event_type = envelope.get("event")
@@ -72,13 +71,13 @@ class RecordMaker:
         created_at = job.get("created_at")
         updated_at = job.get("updated_at")
         legacy_status = job.get("status")
-        sent = _taken_apart(_text_of_status(line) if "job_status" in job else "")
+        status = _parsed_status(_text_of_status(line) if "job_status" in job else "")
         derived = self._derive(
             provider,
             event_type,
-            sent.given_value,
-            sent.source_value_type,
-            sent.source_value_json,
+            status.given_value,
+            status.source_value_type,
+            status.source_value_json,
             legacy_status,
         )
         identity = (
@@ -90,7 +89,7 @@ class RecordMaker:
             remote_job_id,
             created_at,
             updated_at,
-            sent.job_status_json,
+            status.job_status_json,
             legacy_status,
         )
         created, updated = _moment(created_at), _moment(updated_at)
@@ -109,9 +108,9 @@ class RecordMaker:
             "job_status": {
                 "value": derived.value,
                 "source_value": derived.source_value,
-                "source_value_json": sent.source_value_json,
-                "source_value_type": sent.source_value_type,
-                "given_value": sent.given_value,
+                "source_value_json": status.source_value_json,
+                "source_value_type": status.source_value_type,
+                "given_value": status.given_value,
                 "derived_from": derived.derived_from,
                 "derivation": derived.derivation,
             },
@@ -123,9 +122,9 @@ class RecordMaker:
         }
 
 
-def _id(value: str | int | None, instead: str | int | None = None) -> str | None:
+def _id(value: str | int | None, default: str | int | None = None) -> str | None:
     if value is None:
-        value = instead
+        value = default
     return value if value is None or isinstance(value, str) else str(value)
 
 
@@ -139,25 +138,26 @@ def _moment(text: str | None) -> datetime | None:
 
 
 def _event_id(identity: Sequence[str | None]) -> str:
-    pieces = []
+    parts = []
     for text in identity:
         if text is None:
-            pieces.append(b"\x00")
+            parts.append(b"\x00")
         else:
             data = text.encode()
-            pieces.append(b"\x01" + len(data).to_bytes(4, "big") + data)
-    return blake2b(b"".join(pieces), digest_size=16, person=b"job-status/1").hexdigest()
+            parts.append(b"\x01" + len(data).to_bytes(4, "big") + data)
+    return blake2b(b"".join(parts), digest_size=16, person=b"job-status/1").hexdigest()
 
 
 def _text_of_status(line: str) -> str:
-    """The exact text of the status, which `json` itself does not keep.
+    """Returns the exact JSON text of the status, which `json` does not keep.
 
-    It takes the first member of that name anywhere: enough here, and less work than doing it right.
+    It uses the first member of this name at any depth. This is enough here, and faster than a
+    correct search.
     """
     start = line.index(_JOB_STATUS) + len(_JOB_STATUS)
     return line[start : _value_at(line, start)[1]]
 
 
 @lru_cache(maxsize=65_536)
-def _taken_apart(text: str) -> StatusText:
+def _parsed_status(text: str) -> StatusText:
     return status_text(text.encode())

@@ -1,8 +1,8 @@
-"""Time and memory by the number of events: 1, 2, 4 and 8 million.
+"""Measures time and memory for 1, 2, 4 and 8 million events.
 
     python -m benchmarks.scale --millions 1,2,4,8
 
-Each million is a file of its own, made from a seed of its own.
+Each million is a separate file with its own seed.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ _LETTERS = ("d", "e")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Prints a table of Markdown."""
+    """Prints a Markdown table."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.scale", description="Time and memory by the number of events."
+        prog="python -m benchmarks.scale",
+        description="Measures time and memory by the number of events.",
     )
     parser.add_argument(
-        "--millions", default="1,2,4,8", help="of events, ascending (default: 1,2,4,8)"
+        "--millions", default="1,2,4,8", help="millions of events, ascending (default: 1,2,4,8)"
     )
     sizes = [int(each) for each in parser.parse_args(arguments).millions.split(",")]
     contenders = [each for each in CONTENDERS if each.letter in _LETTERS]

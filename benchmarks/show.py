@@ -1,4 +1,4 @@
-"""Shows a comparison: a short table for the README, and a chart.
+"""Renders a comparison as a short table for the README and as a chart.
 
 python -m benchmarks.show comparison.json --chart docs/performance.svg
 """
@@ -20,7 +20,7 @@ _OURS = ("d", "e")
 
 
 def table(contenders: Sequence[dict[str, Any]]) -> str:
-    """The short table, as Markdown."""
+    """Renders the short table as Markdown."""
     lines = [
         "| | µs an event | times as fast | events a second | memory |",
         "| --- | ---: | ---: | ---: | ---: |",
@@ -35,7 +35,7 @@ def table(contenders: Sequence[dict[str, Any]]) -> str:
 
 
 def chart(contenders: Sequence[dict[str, Any]], title: str) -> str:
-    """Bars of what an event costs, as SVG that can be read on light and on dark ground."""
+    """Renders the cost of an event as bars, in SVG for light and dark backgrounds."""
     costs = [each["microseconds_per_event"] for each in contenders]
     scale = (_WIDTH - _LABELS - 90) / max(costs)
     height = _HEAD + _ROW * len(costs)
@@ -61,10 +61,11 @@ def chart(contenders: Sequence[dict[str, Any]], title: str) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the table and writes the chart."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.show", description="Shows a comparison."
+        prog="python -m benchmarks.show",
+        description="Renders a comparison as a table and as a chart.",
     )
-    parser.add_argument("comparison", help="what benchmarks.compare --json wrote")
-    parser.add_argument("--chart", metavar="FILE", help="write a chart to this file, as SVG")
+    parser.add_argument("comparison", help="a file from benchmarks.compare --json")
+    parser.add_argument("--chart", metavar="FILE", help="write a chart to this SVG file")
     options = parser.parse_args(arguments)
     contenders = json.loads(Path(options.comparison).read_text())["contenders"]
     print(table(contenders))

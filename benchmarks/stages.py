@@ -1,9 +1,10 @@
-"""What each step costs an event: processor time of the pure functions, without the engine.
+"""Measures the processor time of each step per event: the pure functions, without Beam.
 
     python -m benchmarks.stages --events 100000 --runs 9
 
-The steps are called block by block, as the engine does. Of several rounds the least counts: on a
-shared machine, time is only ever too long. The floor is to read the file and split it into lines.
+The steps are called for each block, as Beam does. The result is the minimum of several rounds,
+because other work on the machine can only add time. The floor is the time for reading the file and
+splitting it into lines.
 """
 
 from __future__ import annotations
@@ -46,27 +47,27 @@ class Clock:
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """What is done within is of this step."""
+        """Adds the processor time of the `with` block to a step."""
         start = time.process_time()
         yield
         self.seconds[name] += time.process_time() - start
 
 
 def floor(source: Path) -> int:
-    """Reads a file and splits it into lines, and nothing else; returns how many there are."""
-    count, rest = 0, b""
+    """Only reads a file and splits it into lines. Returns the number of lines."""
+    count, partial = 0, b""
     with source.open("rb", buffering=0) as file:
         while chunk := file.read(BLOCK_BYTES):
-            lines = (rest + chunk).split(b"\n")
-            rest = lines.pop()
+            lines = (partial + chunk).split(b"\n")
+            partial = lines.pop()
             count += len(lines)
     return count
 
 
 def steps(source: Path, output: str, deriver: Deriver, clock: Clock) -> int:
-    """Takes a file through all steps but the commit; returns how many events were read."""
+    """Runs all steps except the commit over a file. Returns the number of events that were read."""
     parser = EventParser(EventTypes(), _LIMIT, NO_CONTEXT)
-    # The codec is a step by itself here.
+    # Compression is measured as a separate step.
     encoder = BlockEncoder("null", "full", _LIMIT)
     stager = Stager(CommitSettings(output, "stages", deriver.mapping.fingerprint))
     blocks = _blocks(source)
@@ -97,14 +98,14 @@ def steps(source: Path, output: str, deriver: Deriver, clock: Clock) -> int:
 
 
 def _blocks(source: Path) -> Iterator[RawBlock]:
-    for piece in split_file(str(source), source.stat().st_size, "auto"):
-        yield from read_range(piece, ReadLimits())
+    for file_range in split_file(str(source), source.stat().st_size, "auto"):
+        yield from read_range(file_range, ReadLimits())
 
 
 def measure(events: int, rounds: int) -> dict[str, float]:
-    """Microseconds an event of each step and of the floor: the least of the rounds."""
+    """Returns microseconds per event of each step and of the floor: the minimum of the rounds."""
     least: dict[str, float] = {}
-    # What it remembers of earlier blocks, it knows after the first round, as in any long run.
+    # Its caches are filled after the first round, as in a long run.
     deriver = Deriver(load_mapping())
     collect_less_often()
     with tempfile.TemporaryDirectory(prefix="job-status-stages-") as work:
@@ -122,7 +123,7 @@ def measure(events: int, rounds: int) -> dict[str, float]:
 
 
 def table(micros: dict[str, float]) -> str:
-    """Lays the figures out as a table of Markdown."""
+    """Renders the figures as a Markdown table."""
     whole = sum(micros[name] for name in _STEPS)
     rows = [(name, micros[name], micros[name] / whole) for name in _STEPS]
     lines = ["| step | µs an event | share |", "| --- | ---: | ---: |"]
@@ -135,10 +136,13 @@ def table(micros: dict[str, float]) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the table."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.stages", description="What each step costs an event."
+        prog="python -m benchmarks.stages",
+        description="Measures the processor time of each step per event.",
     )
-    parser.add_argument("--events", type=int, default=100_000, help="how many (default: 100000)")
-    parser.add_argument("--runs", type=int, default=9, help="how often (default: 9)")
+    parser.add_argument(
+        "--events", type=int, default=100_000, help="number of events (default: 100000)"
+    )
+    parser.add_argument("--runs", type=int, default=9, help="number of rounds (default: 9)")
     options = parser.parse_args(arguments)
     print(table(measure(options.events, options.runs)))
     return 0

@@ -1,11 +1,11 @@
-"""Contender: messages to files of lines with Beam's own parts, as its documentation shows them.
+"""Contender: writes messages to files of lines with Beam's transforms, as its documentation shows.
 
     python -m benchmarks.stock_pubsub SUBSCRIPTION DIRECTORY SECONDS windows|clock
 
-ReadFromPubSub and WriteToFiles on the BundleBasedDirectRunner, the only engine of this machine that
-has that reader. Files are made for each window of so many seconds, or whenever they have passed, so
-that no message is late. Each job becomes a line with its id and its status; nothing is derived or
-checked. Goes on until it is ended.
+It uses ReadFromPubSub and WriteToFiles on the BundleBasedDirectRunner, the only local runner with
+this reader. It writes files for each window of some seconds (`windows`), or whenever these seconds
+have passed (`clock`), so that no message is late. Each job becomes a line with its id and status,
+without derivation or validation. It runs until it is stopped.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from apache_beam.transforms.window import FixedWindows, GlobalWindows
 
 
 def lines_of(data: bytes) -> Iterator[str]:
-    """A line for each job of a message: of an envelope, or of a page."""
+    """Yields a line for each job of a message, which is an envelope or a page."""
     payload = json.loads(data)
     for job in payload["data"] if "data" in payload else [payload["event_data"]]:
         yield json.dumps({"job_id": job.get("id"), "status": job.get("job_status")})
 
 
 def window_of(seconds: int, kind: str) -> beam.WindowInto:
-    """When files are made."""
+    """Returns the windowing that determines when files are written."""
     if kind == "windows":
         return beam.WindowInto(FixedWindows(seconds))
     return beam.WindowInto(
@@ -42,7 +42,7 @@ def window_of(seconds: int, kind: str) -> beam.WindowInto:
 
 
 def main(subscription: str, directory: str, seconds: str, kind: str) -> None:
-    """Reads until it is ended."""
+    """Reads until the process is stopped."""
     logging.disable()
     options = PipelineOptions(["--runner=BundleBasedDirectRunner"])
     options.view_as(StandardOptions).streaming = True

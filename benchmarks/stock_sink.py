@@ -1,9 +1,9 @@
-"""Shows which rows Beam's own sinks lose on a stream, beside the sink of this project.
+"""Counts the rows that Beam's own sinks lose on a stream, compared with the sink of this project.
 
     python -m benchmarks.stock_sink
 
-All get the same stream: rows of several minutes in disorder, then some that are late. It is played
-by Beam's TestStream, so that it is the same each time and nothing else can be the reason.
+All sinks get the same stream: unordered rows of several minutes, then some late rows. Beam's
+TestStream produces it, so that it is the same each time and nothing else can be the cause.
 """
 
 from __future__ import annotations
@@ -48,18 +48,18 @@ SCHEMA = {
 
 
 class Stream(NamedTuple):
-    """Rows by when they come.
+    """Rows of a stream, as pairs of a time in seconds since the start and a number.
 
     Attributes:
-        on_time: Each with its time, in seconds since the start, in the order in which they come.
-        late: Those that come when the watermark has passed all of them.
+        on_time: Rows in the order of arrival.
+        late: Rows that arrive after the watermark has passed them.
     """
 
     on_time: list[tuple[int, int]]
     late: list[tuple[int, int]]
 
     def script(self) -> TestStream:
-        """The stream as Beam plays it."""
+        """Returns the stream as a TestStream."""
         end = _START + max(seconds for seconds, _ in self.on_time) + 2 * WINDOW_SECONDS
         script = TestStream().advance_watermark_to(_START).add_elements(_at(self.on_time))
         script = script.advance_watermark_to(end)
@@ -68,12 +68,12 @@ class Stream(NamedTuple):
         return script.advance_watermark_to_infinity()
 
     def ids(self) -> set[str]:
-        """What has to be there at the end."""
+        """Returns the ids that the output must have."""
         return {str(number) for _, number in self.on_time + self.late}
 
 
 def stream(rows: int, windows: int, late: int) -> Stream:
-    """Rows spread over windows in turn, so that neighbours are of different ones."""
+    """Distributes rows over windows in turn, so that neighbours are in different windows."""
     times = [(number % windows) * WINDOW_SECONDS + 1 for number in range(rows)]
     in_order = [(seconds, number) for number, seconds in enumerate(times)]
     return Stream(in_order[late:], in_order[:late])
@@ -87,7 +87,7 @@ Write = Callable[[beam.PCollection, str], Any]
 
 
 def avro(shards: int = 1, lateness: int = 0) -> Write:
-    """Beam's WriteToAvro, windowed."""
+    """Returns Beam's WriteToAvro with windows."""
 
     def write(numbers: beam.PCollection, directory: str) -> None:
         (
@@ -103,7 +103,7 @@ def avro(shards: int = 1, lateness: int = 0) -> Write:
 
 
 def files(numbers: beam.PCollection, directory: str) -> None:
-    """Beam's WriteToFiles, with a pane for what is late."""
+    """Writes with Beam's WriteToFiles, with a pane for each late row."""
     (
         numbers
         | beam.Map(lambda number: json.dumps({"job_id": str(number)}))
@@ -117,8 +117,8 @@ def files(numbers: beam.PCollection, directory: str) -> None:
     )
 
 
-def ours(shards: int) -> Write:
-    """The steps of this project from the message on; what is late is a pane of its own."""
+def job_status(shards: int) -> Write:
+    """Returns the steps of this project after reading; late rows have their own panes."""
 
     def write(numbers: beam.PCollection, directory: str) -> None:
         mapping = load_mapping()
@@ -145,7 +145,7 @@ def _block(number: int) -> RawBlock:
 
 
 def found_in(directory: str) -> list[str]:
-    """The job ids of all rows in the files of a directory."""
+    """Returns the job ids of all rows in the files of a directory."""
     found: list[str] = []
     for path in sorted(Path(directory).rglob("*")):
         if path.is_dir() or path.parent.name == "_manifest":
@@ -166,15 +166,15 @@ CASES: tuple[tuple[str, Write, Stream], ...] = (
     ("WriteToAvro, the same, lateness allowed", avro(1, LATE_SECONDS), stream(40, 1, 10)),
     ("WriteToFiles, 5 windows", files, stream(40, 5, 0)),
     ("WriteToFiles, 1 window, 10 rows late", files, stream(40, 1, 10)),
-    ("job-status, 5 windows, 4 shards, 10 rows late", ours(4), stream(40, 5, 10)),
+    ("job-status, 5 windows, 4 shards, 10 rows late", job_status(4), stream(40, 5, 10)),
 )
 
 
-def lost(write: Write, rows: Stream) -> tuple[int, int]:
-    """Plays a stream into a sink; how many rows arrived, and how many of them once at least.
+def arrived(write: Write, rows: Stream) -> tuple[int, int]:
+    """Writes a stream with a sink. Returns the number of rows, and of distinct expected rows.
 
     Raises:
-        Exception: Whatever the engine makes of an error of the sink.
+        Exception: The runner failed because of an error of the sink.
     """
     options = PipelineOptions(["--runner=BundleBasedDirectRunner", "--allow_unsafe_triggers"])
     options.view_as(StandardOptions).streaming = True
@@ -186,7 +186,7 @@ def lost(write: Write, rows: Stream) -> tuple[int, int]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Plays the streams and prints what became of their rows; 1 if this project's are not all."""
+    """Prints the lost rows of every sink. Returns 1 if this project loses or repeats a row."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.stock_sink", description=__doc__)
     parser.parse_args(arguments)
     logging.disable()
@@ -195,7 +195,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, write, rows in CASES:
         expected = len(rows.ids())
         try:
-            out, there = lost(write, rows)
+            out, there = arrived(write, rows)
         except Exception as error:
             print(f"{name:46} {expected:7}  the run fails: {type(error).__name__}")
             failed |= name.startswith("job-status")

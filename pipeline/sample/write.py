@@ -197,7 +197,8 @@ def _split(count: int, shares: Sequence[int]) -> list[int]:
 
 def _shuffled(rng: random.Random, good: int, bad: int, other: int) -> list[_Slot]:
     """Returns slots in random order; the first is good, if any is: it shows the file's format."""
-    slots: list[_Slot] = [*["good"] * good, *["bad"] * bad, *["other"] * other]
+    counts: dict[_Slot, int] = {"good": good, "bad": bad, "other": other}
+    slots = [slot for slot, count in counts.items() for _ in range(count)]
     rng.shuffle(slots)
     if good:
         first = slots.index("good")

@@ -1,4 +1,4 @@
-"""The harness finds differences, and its figures say what was measured."""
+"""The comparison finds differences of outputs and computes its figures correctly."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import fastavro
 import pytest
 
 from benchmarks import compare
-from benchmarks.compare import DifferenceError, Measured, check_equal, chosen
+from benchmarks.compare import DifferenceError, Measured, check_equal, contenders_of
 from benchmarks.contenders import Contender
 from benchmarks.content import Content, content_of
 from benchmarks.figures import figures_of, table
@@ -36,7 +36,7 @@ def _write(path: Path, numbers: list[int], offset: int = 0) -> None:
         fastavro.writer(file, _SCHEMA, records, codec="deflate")
 
 
-def test_neither_order_nor_files_nor_origin_change_the_content(tmp_path: Path) -> None:
+def test_the_digest_ignores_the_order_the_files_and_the_origin_of_records(tmp_path: Path) -> None:
     _write(tmp_path / "one" / "all.avro", [1, 2, 3])
     _write(tmp_path / "two" / "some.avro", [3, 1], offset=8)
     _write(tmp_path / "two" / "rest.avro", [2], offset=9)
@@ -45,25 +45,25 @@ def test_neither_order_nor_files_nor_origin_change_the_content(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("numbers", [[1, 2, 4], [1, 2], [1, 2, 3, 3]])
-def test_other_records_are_other_content(tmp_path: Path, numbers: list[int]) -> None:
+def test_the_digest_depends_on_the_records(tmp_path: Path, numbers: list[int]) -> None:
     _write(tmp_path / "one" / "all.avro", [1, 2, 3])
     _write(tmp_path / "two" / "all.avro", numbers)
     assert content_of(tmp_path / "one").digest != content_of(tmp_path / "two").digest
 
 
 @pytest.mark.parametrize(
-    ("content", "complaint"),
+    ("content", "message"),
     [
         (Content(9, "same", 1, _DEFLATE), "wrote 9 of 10 events"),
         (Content(10, "other", 1, _DEFLATE), "wrote other records than"),
         (Content(10, "same", 1, frozenset({"null"})), "wrote with the codec null"),
     ],
 )
-def test_a_contender_that_does_other_work_is_refused(content: Content, complaint: str) -> None:
+def test_a_contender_with_another_output_is_an_error(content: Content, message: str) -> None:
     first = Measured(Contender("x", "one", ()), contents={10: Content(10, "same", 1, _DEFLATE)})
     second = Measured(Contender("y", "two", ()), contents={10: content})
     check_equal([first, first])
-    with pytest.raises(DifferenceError, match=complaint):
+    with pytest.raises(DifferenceError, match=message):
         check_equal([first, second])
 
 
@@ -71,7 +71,7 @@ def _usage(seconds: float) -> Usage:
     return Usage(seconds, seconds / 2, 1_000_000, 2_000_000)
 
 
-def test_startup_and_cost_per_event_come_from_the_medians_of_two_sizes() -> None:
+def test_startup_and_cost_per_event_are_computed_from_the_medians_of_two_sizes() -> None:
     slow = figures_of(
         {100_000: [_usage(4), _usage(3), _usage(99)], 400_000: [_usage(10), _usage(9), _usage(10)]}
     )
@@ -86,13 +86,13 @@ def test_startup_and_cost_per_event_come_from_the_medians_of_two_sizes() -> None
     assert fast.times_as_little_cpu == pytest.approx(6)
 
 
-def test_the_table_has_no_ratio_where_chance_hides_the_cost_of_an_event() -> None:
+def test_the_table_has_no_ratio_if_the_cost_of_an_event_is_not_positive() -> None:
     first = figures_of({1: [_usage(2)], 4: [_usage(1)]})
     assert first.times_as_fast_per_event is None
     assert "| (x) one " in table([("x", "one")], [first], [5_000_000])
 
 
-# Two processes hold memory at the same time, and for as long as nobody has looked at both.
+# Two processes hold memory at the same time, until a sample has seen both.
 _PAIR = """\
 import subprocess, sys, time
 from pathlib import Path
@@ -109,18 +109,18 @@ for each in pair:
     each.communicate(b"\\n")
 """
 
-# A process that is started is counted with the memory of the one that starts it: here it is small,
-# which the process of the tests is not.
+# The system counts the memory of the calling process for a process that it starts. This caller is
+# small; the process of the tests is not.
 _MEASURED = """\
 import json, sys
 from dataclasses import asdict
 from pathlib import Path
 from benchmarks import measure
 
-look = measure.resident_bytes
+original = measure.resident_bytes
 
 def resident_bytes(session):
-    found = look(session)
+    found = original(session)
     if found > 300_000_000:
         Path("seen").touch()
     return found
@@ -130,7 +130,7 @@ print(json.dumps(asdict(measure.measure([sys.executable, "-c", sys.argv[1]], "."
 """
 
 
-def test_memory_of_child_processes_is_counted(tmp_path: Path) -> None:
+def test_the_memory_of_child_processes_is_counted(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", _MEASURED, _PAIR],
         cwd=tmp_path,
@@ -146,13 +146,13 @@ def test_memory_of_child_processes_is_counted(tmp_path: Path) -> None:
         assert usage.total_bytes > 300_000_000
 
 
-def test_a_command_that_fails_says_what_it_said(tmp_path: Path) -> None:
+def test_the_error_of_a_failed_command_has_its_output(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match=r"(?s)exit code 3.*no such luck"):
         measure([sys.executable, "-c", "print('no such luck'); raise SystemExit(3)"], tmp_path)
 
 
-def test_the_letters_choose_contenders_in_their_order() -> None:
-    assert [each.letter for each in chosen("c, a")] == ["c", "a"]
+def test_letters_select_contenders_in_their_order() -> None:
+    assert [each.letter for each in contenders_of("c, a")] == ["c", "a"]
 
 
 def test_the_command_prints_a_table_and_writes_every_round(tmp_path: Path) -> None:
@@ -177,8 +177,8 @@ def test_the_command_prints_a_table_and_writes_every_round(tmp_path: Path) -> No
         assert each["output_bytes"]["800"] > each["output_bytes"]["200"] > 0
 
 
-def test_a_wrong_letter_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
+def test_an_unknown_letter_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as raised:
         compare.main(["--contenders", "a,z"])
-    assert ended.value.code == 2
+    assert raised.value.code == 2
     assert "no contender 'z'" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Every contender of the comparison does the same work."""
+"""Every contender of the comparison writes the same records."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from schemas.avro import record_schema
 
 EVENTS = 600
 
-# A line that needs care: numbers as ids, an offset, text that json alone would not keep, a time
-# that cannot be read, and no job_status.
+# Special lines: numbers as ids, a time with an offset, JSON text that `json` does not keep, a time
+# that cannot be parsed, and a job without job_status.
 _SPECIAL = (
     '{"event":"ats_jobs.updated","event_date":"2025-05-01T10:00:00+02:00","account_id":7,'
     '"provider":"zohorecruit","record_id":6404,"event_data":{"id":null,"remote_id":12,'
@@ -58,7 +58,7 @@ def _records(directory: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("contender", CONTENDERS, ids=lambda contender: contender.letter)
-def test_all_write_the_same_records_with_the_same_codec(
+def test_every_contender_writes_the_same_records_with_the_same_codec(
     contender: Contender, outputs: dict[str, Path]
 ) -> None:
     reference = content_of(outputs["d"])
@@ -69,13 +69,13 @@ def test_all_write_the_same_records_with_the_same_codec(
 
 
 @pytest.mark.parametrize("contender", CONTENDERS, ids=lambda contender: contender.letter)
-def test_all_write_every_field_of_the_schema(
+def test_every_contender_writes_every_field_of_the_schema(
     contender: Contender, outputs: dict[str, Path]
 ) -> None:
     fields = {field["name"] for field in record_schema("job_status_event").parsed["fields"]}
     records = _records(outputs[contender.letter])
     assert all(set(record) == fields for record in records)
-    # Only nulls everywhere would be equal, too.
+    # Records with nulls only would be equal as well.
     assert {name for record in records for name in record if record[name] is not None} >= fields - {
         *ORIGIN,
         "message_id",
@@ -84,7 +84,7 @@ def test_all_write_every_field_of_the_schema(
 
 
 @pytest.mark.parametrize("letter", ["b", "c"])
-def test_those_who_can_know_the_place_of_an_event_write_it(
+def test_the_plain_loops_write_the_same_source_and_offset(
     letter: str, outputs: dict[str, Path]
 ) -> None:
     def places(directory: Path) -> set[tuple[str, int]]:
