@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     sizes = [int(each) for each in parser.parse_args(arguments).millions.split(",")]
     contenders = [each for each in CONTENDERS if each.letter in _LETTERS]
-    print("| millions of events | way | seconds | µs an event | largest process MB | all MB |")
+    print("| millions of events | program | seconds | µs an event | largest process MB | all MB |")
     print("| ---: | --- | ---: | ---: | ---: | ---: |")
     with tempfile.TemporaryDirectory(prefix="job-status-scale-") as work:
         source = Path(work) / "events"

@@ -1,4 +1,4 @@
-"""What else is made of the options' definitions: their page, and the metadata of a Flex Template.
+"""Generates the page of the options and the metadata of a Flex Template from `RunOptions`.
 
 python -m scripts.option_docs markdown > docs/options.md
 python -m scripts.option_docs template > deploy/metadata.json
@@ -16,13 +16,13 @@ from pipeline.options import GROUPS, RunOptions, Use, default_of
 _INTRODUCTION = """\
 # Options of `job-status run`
 
-`job-status validate` takes the same; `job-status replay` those that concern neither files nor
-Pub/Sub.
-This page is made from the definitions in `pipeline/options/run_options.py`:
+`job-status validate` has the same options. `job-status replay` has all except those for files and
+for Pub/Sub.
+This page is generated from `pipeline/options/run_options.py`. Do not edit it; run
 `python -m scripts.option_docs markdown > docs/options.md`.
 """
 
-_ALONE: dict[Use, str] = {
+_ONLY_FOR: dict[Use, str] = {
     "files": "Files only.",
     "messages": "Pub/Sub only.",
     "drain": "With `--drain` only.",
@@ -38,7 +38,7 @@ _TEMPLATE = {
 
 
 def markdown() -> str:
-    """The page of all options, group by group."""
+    """Returns the page of all options, by group."""
     lines = [_INTRODUCTION]
     for group, text in GROUPS.items():
         rows = [_row(each) for each in fields(RunOptions) if each.metadata["group"] == group]
@@ -52,23 +52,23 @@ def markdown() -> str:
 
 
 def _row(option: Field[Any]) -> str:
-    about = option.metadata
+    metadata = option.metadata
     default = default_of(option)
-    shown = "required" if about["required"] else _code(default)
-    text = about["help"][0].upper() + about["help"][1:] + "."
-    if about["only_for"] is not None:
-        text += f" {_ALONE[about['only_for']]}"
+    shown = "required" if metadata["required"] else _code(default)
+    text = metadata["help"][0].upper() + metadata["help"][1:] + "."
+    if metadata["only_for"] is not None:
+        text += f" {_ONLY_FOR[metadata['only_for']]}"
     return f"| `--{option.name}` | {_value(option)} | {shown} | {text} |"
 
 
 def _value(option: Field[Any]) -> str:
-    about = option.metadata
-    if about["choices"]:
-        return ", ".join(f"`{choice}`" for choice in about["choices"])
+    metadata = option.metadata
+    if metadata["choices"]:
+        return ", ".join(f"`{choice}`" for choice in metadata["choices"])
     if str(option.type) == "bool":
         return ""
-    low, high = about["at_least"], about["at_most"]
-    value = about["metavar"]
+    low, high = metadata["at_least"], metadata["at_most"]
+    value = metadata["metavar"]
     if low is not None and high is not None:
         return f"{value}, {low:,} to {high:,}"
     return f"{value}, at least {low:,}" if low is not None else value
@@ -81,27 +81,27 @@ def _code(default: Any) -> str:
 
 
 def template() -> dict[str, Any]:
-    """The metadata of a Flex Template: what its form asks for, and by which patterns it checks."""
+    """Returns the metadata of a Flex Template: the fields of its form and their patterns."""
     shown = [each for each in fields(RunOptions) if each.metadata["in_template"]]
     return {**_TEMPLATE, "parameters": [_parameter(each) for each in shown]}
 
 
 def _parameter(option: Field[Any]) -> dict[str, Any]:
-    about = option.metadata
+    metadata = option.metadata
     parameter: dict[str, Any] = {
         "name": option.name,
         "label": option.name.replace("_", " ").capitalize(),
         "helpText": _form_text(option),
-        "isOptional": not about["required"],
-        "groupName": about["group"],
+        "isOptional": not metadata["required"],
+        "groupName": metadata["group"],
     }
     default = default_of(option)
-    if default not in (None, [], False) and _fits_any_run(option):
+    if default not in (None, [], False) and _fits_every_run(option):
         parameter["defaultValue"] = " ".join(default) if isinstance(default, list) else str(default)
     if str(option.type) == "bool":
         parameter |= {"paramType": "BOOLEAN", "defaultValue": "false"}
-    elif about["choices"] and "defaultValue" in parameter:
-        options = [{"value": choice, "label": choice} for choice in about["choices"]]
+    elif metadata["choices"] and "defaultValue" in parameter:
+        options = [{"value": choice, "label": choice} for choice in metadata["choices"]]
         parameter |= {"paramType": "ENUM", "enumOptions": options}
     elif option.name == "input_subscription":
         parameter["paramType"] = "PUBSUB_SUBSCRIPTION"
@@ -109,39 +109,39 @@ def _parameter(option: Field[Any]) -> dict[str, Any]:
         parameter["paramType"] = "PUBSUB_TOPIC"
     else:
         parameter["paramType"] = "TEXT"
-        pattern = about["pattern"]
+        pattern = metadata["pattern"]
         if str(option.type).startswith("int"):
             pattern = "[0-9]+"
-        elif about["choices"]:
-            pattern = f"({'|'.join(about['choices'])})"
+        elif metadata["choices"]:
+            pattern = f"({'|'.join(metadata['choices'])})"
         if pattern is not None:
             parameter["regexes"] = [f"^{pattern}$"]
     return parameter
 
 
-def _fits_any_run(option: Field[Any]) -> bool:
-    """Whether a form may send the default along: it sends what it shows, whatever is read."""
+def _fits_every_run(option: Field[Any]) -> bool:
+    """Returns True if a form may show the default. A form sends it for files and for Pub/Sub."""
     return option.metadata["only_for"] is None and option.name != "write_mode"
 
 
 def _form_text(option: Field[Any]) -> str:
-    """The help of an option as a form says it, which takes one value for each, and no dashes."""
+    """Returns the help for a form, which has one value for each option and no dashes."""
     text: str = option.metadata["help"].removesuffix("; repeatable")
     text = text.replace("--drain or --streaming", "streaming").replace("--streaming", "streaming")
     default = default_of(option)
-    if default not in (None, [], False) and not _fits_any_run(option):
+    if default not in (None, [], False) and not _fits_every_run(option):
         text += f" (default: {default})"
     return text
 
 
 def main(arguments: list[str]) -> None:
-    """Prints one of the two.
+    """Prints the page or the metadata.
 
     Args:
         arguments: `markdown` or `template`.
     """
-    made = {"markdown": markdown, "template": lambda: json.dumps(template(), indent=2) + "\n"}
-    print(made[arguments[0]](), end="")
+    documents = {"markdown": markdown, "template": lambda: json.dumps(template(), indent=2) + "\n"}
+    print(documents[arguments[0]](), end="")
 
 
 if __name__ == "__main__":
