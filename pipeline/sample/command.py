@@ -30,13 +30,7 @@ def sample(arguments: Sequence[str], console: Console) -> None:
         help="files of every shape, or events.jsonl of envelopes (default: all)",
     )
     options = parser.parse_args(arguments)
-    counts = write_samples(
-        options.directory,
-        events=options.events,
-        seed=options.seed,
-        bad_fraction=options.bad_fraction,
-        shapes=options.shapes,
-    )
+    counts = write_samples(**vars(options))
     for file in counts.files:
         print(f"{options.directory}/{file.name}")
     console.print(

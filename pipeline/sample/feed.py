@@ -45,7 +45,7 @@ def statuses_in_turn(rng: random.Random, provider: str | None) -> Iterator[Statu
     rows = [
         row for row in status_rows() if provider in (None, data.providers[row.provider].names[0])
     ]
-    weights = [form.varied for form in data.forms.values()]
+    weights = [form["varied"] for form in data.forms.values()]
     rng.shuffle(rows)
     for row in itertools.cycle(rows):
         yield row.provider, rng.choices(row.forms, weights)[0]
@@ -55,7 +55,7 @@ def statuses_by_weight(rng: random.Random) -> Iterator[Status]:
     """Yields statuses of all providers by their shares, in forms by their ordinary weights."""
     rows, forms = status_rows(), sample_data().forms.values()
     statuses = [(row.provider, text) for row in rows for text in row.forms]
-    weights = (row.share * form.ordinary for row in rows for form in forms)
+    weights = (row.share * form["ordinary"] for row in rows for form in forms)
     cumulative = list(itertools.accumulate(weights))
     while True:
         yield from rng.choices(statuses, cum_weights=cumulative, k=1024)
@@ -129,7 +129,7 @@ def with_duplicates(rng: random.Random, events: Iterator[Event], share: float) -
 
 
 def varied(rng: random.Random, event: Event) -> Event:
-    """Adds to an event what only some providers and customers send."""
+    """Adds members that only some providers and customers send, and changes some others."""
     record = f',"record_type":"ats_jobs","record_remote_id":{event.remote_id}'
     if rng.random() < 0.3:
         record += f',"raw_event":{{"action":"job_{event.type.rpartition(".")[2]}","version":2}}'

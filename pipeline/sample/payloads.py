@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Iterable, Iterator
 
 from pipeline.sample.feed import Event
-from pipeline.sample.providers import status_pair
+from pipeline.sample.providers import sample_data, status_pair
 
 Render = Callable[[Event], str]
 """Renders an event as a payload or as a part of one."""
@@ -45,15 +45,9 @@ def page_text(jobs: Iterable[str], next_page: int | None = None) -> str:
 def other_events(rng: random.Random) -> Iterator[tuple[str, str]]:
     """Yields events of other types that share a feed with jobs: the type, and the payload."""
     for number in itertools.count(1):
-        person = f'"name":"Sample Person {number}","email":"person-{number}@example.com"'
-        for kind, fields in (
-            ("ats_candidates.updated", person),
-            ("ats_job_postings.updated", '"title":"Welder","status":"published"'),
-            ("hris_accounts.created", '"status":"active"'),
-            ("ats_applications.created", '"application_status":{"value":null}'),
-            ("hris_employees.updated", person),
-        ):
+        for kind, template in sample_data().other_events.items():
             record = f"{rng.getrandbits(32):08x}"
+            fields = template.replace("$number", str(number))
             text = (
                 f'{{"event":"{kind}","event_date":"2025-05-02T08:00:00.000Z","provider":"bamboohr",'
                 f'"record_id":"{record}","event_data":{{"id":"{record}",{fields}}}}}'

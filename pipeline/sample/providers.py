@@ -23,20 +23,14 @@ class Provider(Struct, frozen=True):
     statuses: tuple[tuple[Any, int], ...]
 
 
-class FormWeights(Struct, frozen=True):
-    """The weights of a form of status in an ordinary and in a varied feed."""
-
-    ordinary: float
-    varied: float
-
-
 class SampleData(Struct, frozen=True):
-    """The content of providers.yaml. `unmapped` pairs a provider's usual name with a status."""
+    """The content of providers.yaml, which describes each field."""
 
     levels: tuple[str, ...]
     roles: tuple[str, ...]
     values: tuple[str, ...]
-    forms: dict[str, FormWeights]
+    forms: dict[str, dict[Literal["ordinary", "varied"], float]]
+    other_events: dict[str, str]
     providers: tuple[Provider, ...]
     unmapped_share: float
     unmapped: tuple[tuple[str, Any], ...]

@@ -53,6 +53,10 @@ class SampleFile:
     ignored_types: Counter[str] = field(default_factory=Counter)
 
 
+Contents = Iterator[tuple[SampleFile, Iterator[str]]]
+"""Files with their texts, which update the counts of their file."""
+
+
 @dataclass(frozen=True)
 class SampleCounts:
     """The result that a run over all files must have: events to write, dead letters, ignored."""
@@ -127,14 +131,12 @@ def _write(path: str, texts: Iterator[str]) -> None:
         raise
 
 
-def _lines(rng: random.Random, events: int, bad: int) -> Iterator[tuple[SampleFile, Iterator[str]]]:
+def _lines(rng: random.Random, events: int, bad: int) -> Contents:
     file = SampleFile("events.jsonl", "envelopes", events=events - bad)
-    yield file, _event_lines(rng, events, bad, file.error_codes)
+    yield file, _event_lines(rng, file, events, bad)
 
 
-def _event_lines(
-    rng: random.Random, events: int, bad: int, error_codes: Counter[str]
-) -> Iterator[str]:
+def _event_lines(rng: random.Random, file: SampleFile, events: int, bad: int) -> Iterator[str]:
     distinct = feed.job_events(rng, feed.statuses_by_weight(rng), jobs=1 << 18, late_per_1024=2)
     damages = itertools.cycle(BAD_PAYLOADS)
     remaining = range(events, 0, -1)
@@ -143,7 +145,7 @@ def _event_lines(
         if rng.random() * left < bad and (left < events or bad == events):
             bad -= 1
             code, damage = next(damages)
-            error_codes[code] += 1
+            file.error_codes[code] += 1
             yield damage(event, webhook_text) + "\n"
         else:
             yield webhook_text(event) + "\n"
@@ -172,9 +174,7 @@ _ELEMENTS: tuple[tuple[Render, Callable[[list[str]], str] | None], ...] = (
 )
 
 
-def _every_kind(
-    rng: random.Random, events: int, bad: int
-) -> Iterator[tuple[SampleFile, Iterator[str]]]:
+def _every_kind(rng: random.Random, events: int, bad: int) -> Contents:
     others = round((events - bad) * _OTHER_TYPES_SHARE)
     shares = [share for _, _, _, share in _FILES]
     # An export has jobs only. Feeds and arrays have events of other types as well.
