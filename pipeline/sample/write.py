@@ -53,7 +53,7 @@ class SampleFile:
     ignored_types: Counter[str] = field(default_factory=Counter)
 
 
-Contents = Iterator[tuple[SampleFile, Iterator[str]]]
+_Contents = Iterator[tuple[SampleFile, Iterator[str]]]
 """Files with their texts, which update the counts of their file."""
 
 
@@ -131,7 +131,7 @@ def _write(path: str, texts: Iterator[str]) -> None:
         raise
 
 
-def _lines(rng: random.Random, events: int, bad: int) -> Contents:
+def _lines(rng: random.Random, events: int, bad: int) -> _Contents:
     file = SampleFile("events.jsonl", "envelopes", events=events - bad)
     yield file, _event_lines(rng, file, events, bad)
 
@@ -174,7 +174,7 @@ _ELEMENTS: tuple[tuple[Render, Callable[[list[str]], str] | None], ...] = (
 )
 
 
-def _every_kind(rng: random.Random, events: int, bad: int) -> Contents:
+def _every_kind(rng: random.Random, events: int, bad: int) -> _Contents:
     others = round((events - bad) * _OTHER_TYPES_SHARE)
     shares = [share for _, _, _, share in _FILES]
     # An export has jobs only. Feeds and arrays have events of other types as well.
