@@ -31,19 +31,21 @@ def schema(arguments: Sequence[str], _: Console) -> None:
 def _parser() -> CommandParser:
     parser = CommandParser(
         prog="job-status schema",
-        description="The Avro schemas of the outputs: see them, check a new one.",
+        description="Prints the Avro schemas of the outputs, or checks a new one.",
         allow_abbrev=False,
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     command = partial(add_command, commands)
     shown = command("print", "prints the schemas that are written", _print)
-    shown.add_argument("--record", choices=RECORD_NAMES, help="one of them, as an .avsc file")
-    shown.add_argument("--markdown", action="store_true", help="as the reference in the docs")
+    shown.add_argument("--record", choices=RECORD_NAMES, help="only this schema, as an .avsc file")
+    shown.add_argument(
+        "--markdown", action="store_true", help="the reference of the docs, as Markdown"
+    )
     check = command(
         "check",
-        "checks a schema against every released version, both ways, by Avro's checker and by "
-        "reading real files; without a file, the released ones among themselves",
+        "checks a schema against every released version, both ways, with Avro's checker and by "
+        "reading real files; without a file, checks the released ones",
         _check,
     )
     check.add_argument("file", metavar="FILE", nargs="?", help="an .avsc file")

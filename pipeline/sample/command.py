@@ -14,12 +14,12 @@ def sample(arguments: Sequence[str], console: Console) -> None:
     """Writes samples, and prints their files and the result that a run over them must have."""
     parser = CommandParser(
         prog="job-status sample",
-        description="Makes realistic events of every provider, the same ones for the same seed.",
+        description="Writes realistic events of every provider, the same ones for the same seed.",
         allow_abbrev=False,
     )
-    parser.add_argument("directory", metavar="DIR", help="where to write them")
-    parser.add_argument("--events", type=int, default=1000, help="how many (default: 1000)")
-    parser.add_argument("--seed", type=int, default=1, help="of the generator (default: 1)")
+    parser.add_argument("directory", metavar="DIR", help="directory of the files")
+    parser.add_argument("--events", type=int, default=1000, help="number of events (default: 1000)")
+    parser.add_argument("--seed", type=int, default=1, help="random seed (default: 1)")
     parser.add_argument(
         "--bad_fraction", type=float, default=0.0, help="share of bad payloads (default: 0)"
     )
@@ -27,7 +27,7 @@ def sample(arguments: Sequence[str], console: Console) -> None:
         "--shapes",
         choices=("all", "lines"),
         default="all",
-        help="files of every shape, or events.jsonl of envelopes (default: all)",
+        help="files of every shape, or one events.jsonl of envelopes (default: all)",
     )
     options = parser.parse_args(arguments)
     counts = write_samples(**vars(options))
