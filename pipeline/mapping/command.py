@@ -1,4 +1,4 @@
-"""`job-status mapping`: what the rules are, why a status came out, and how to add to them."""
+"""`job-status mapping`: explains, prints, suggests and checks the rules that derive a status."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from typing import Any
 
 from rich.console import Console
 
-from pipeline.mapping.reports import explain_text, lint_text, print_text, suggest_text
+from pipeline.mapping.explain import explain_text
+from pipeline.mapping.lint import lint_text
+from pipeline.mapping.suggest import suggest_text
+from pipeline.mapping.tables import tables_text
 from pipeline.options import CommandParser, add_command
 from pipeline.setup import read_mapping, read_text
 from schemas.errors import UsageError
 
 
 def mapping(arguments: Sequence[str], _: Console) -> None:
-    """Runs a subcommand of `mapping`; results go to stdout."""
+    """Runs a subcommand of `mapping` and writes its result to stdout."""
     options = _parser().parse_args(arguments)
     sys.stdout.write(options.command(options).rstrip("\n") + "\n")
 
@@ -27,14 +30,12 @@ def _parser() -> CommandParser:
         description="The rules that derive a status: see them, check them, add to them.",
         allow_abbrev=False,
     )
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-
-    command = partial(add_command, commands)
-    explain = command("explain", "which status comes out of a source value, and why", _explain)
+    command = partial(add_command, parser.add_subparsers(metavar="COMMAND", required=True))
+    explain = command("explain", "the status of a source value, and its rule", _explain)
     explain.add_argument("--provider", metavar="NAME", help="the hiring system")
     explain.add_argument("json", metavar="JSON", help="the source value, as JSON")
     tables = command("print", "the tables in force", _print)
-    suggest = command("suggest", "a mapping file to fill in, of what had no rule", _suggest)
+    suggest = command("suggest", "a mapping file to fill in, for statuses without a rule", _suggest)
     suggest.add_argument("report", metavar="REPORT.json", help="a report or a manifest")
     for each in (explain, tables, suggest):
         each.add_argument("--mapping", metavar="FILE", help="rules that add to the built-in ones")
@@ -48,7 +49,7 @@ def _explain(options: Any) -> str:
 
 
 def _print(options: Any) -> str:
-    return print_text(read_mapping(options.mapping))
+    return tables_text(read_mapping(options.mapping))
 
 
 def _suggest(options: Any) -> str:
@@ -57,9 +58,8 @@ def _suggest(options: Any) -> str:
 
 
 def _lint(options: Any) -> str:
-    found = lint_text(read_text(options.file, "the mapping"), options.file)
-    if found.problems:
-        sys.stdout.write(found.text)
-        plural = "" if found.problems == 1 else "s"
-        raise UsageError(f"{options.file} has {found.problems} problem{plural}")
-    return found.text
+    text, problems = lint_text(read_text(options.file, "the mapping"), options.file)
+    if problems:
+        sys.stdout.write(text)
+        raise UsageError(f"{options.file} has {problems} problem{'s' * (problems != 1)}")
+    return text

@@ -1,4 +1,4 @@
-"""The mapping tables: reads, checks and looks up what a status means."""
+"""The mapping tables: parses, checks and indexes the rules that give a status its meaning."""
 
 import lazy_loader
 

@@ -1,6 +1,8 @@
 from .file import FILL_IN as FILL_IN
 from .file import NORMALISED_UNMAPPED as NORMALISED_UNMAPPED
+from .file import SECTIONS as SECTIONS
 from .file import UNMAPPED as UNMAPPED
+from .file import VALUES as VALUES
 from .file import Kind as Kind
 from .file import is_number_like as is_number_like
 from .file import needs_provider as needs_provider
@@ -10,11 +12,10 @@ from .normalise import OVERLONG as OVERLONG
 from .normalise import normalise_label as normalise_label
 from .normalise import provider_key as provider_key
 from .normalise import spellings as spellings
+from .problems import MappingError as MappingError
 from .problems import describe as describe
 from .problems import nearest as nearest
-from .tables import VALUES as VALUES
 from .tables import Mapping as Mapping
-from .tables import MappingError as MappingError
 from .tables import Rule as Rule
 from .tables import Table as Table
 from .tables import load_mapping as load_mapping

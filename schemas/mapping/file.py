@@ -1,15 +1,15 @@
-"""Reads and checks a mapping file: which texts, codes and booleans mean which status.
+"""Parses and checks a mapping file: the rules that give labels, codes and booleans a status.
 
-The file is read as YAML nodes, not as values, for two reasons: an error can name the line, and the
-text that somebody wrote is still there where YAML would make something else of it (`010` is 8 to
-YAML 1.1, `on` is true).
+The base loader of YAML returns nodes: each has its line, and a scalar keeps the text as written.
+YAML's other loaders convert some scalars (`010` to 8, `on` to true). The parser reports these: they
+need quotes, so that a file means the same to every reader.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Final, Literal, NamedTuple, TypeGuard, cast
+from typing import Final, Literal, NamedTuple
 
 import yaml
 
@@ -28,31 +28,34 @@ VALUES: Final = (
     "on_hold",
     "unmapped_value",
 )
-"""The members of a job status. A rule that says `unmapped_value` ends the search for one."""
+"""The values of a job status. A rule that means `unmapped_value` ends the search for a rule."""
 
 UNMAPPED: Final = "unmapped_value"
 NORMALISED_UNMAPPED: Final = normalise_label(UNMAPPED)
 
 FILL_IN: Final = "FILL_IN"
-"""Stands where a person has to write a value before a suggested file can be used."""
+"""Marks a place in a suggested file where a person must write a value before use."""
 
 Kind = Literal["label", "code", "boolean"]
 
-_SECTIONS: Final[dict[str, Kind]] = {"labels": "label", "codes": "code", "booleans": "boolean"}
-_PROVIDER_KEYS: Final = ("names", *_SECTIONS)
+SECTIONS: Final[dict[str, Kind]] = {"labels": "label", "codes": "code", "booleans": "boolean"}
+"""The kind of the rules in each section of a file."""
+
+_PROVIDER_KEYS: Final = ("names", *SECTIONS)
 _TOP_KEYS: Final = ("labels", "providers")
 _TAG: Final = "tag:yaml.org,2002:"
-_PLAIN_INTEGER: Final = re.compile("0|-?[1-9][0-9]{0,17}")
+_RESOLVER: Final = yaml.resolver.Resolver()
+_CANONICAL_INTEGER: Final = re.compile("0|-?[1-9][0-9]{0,17}")
 
 
 class Entry(NamedTuple):
-    """One rule as it stands in a file.
+    """A rule as written in a file.
 
     Attributes:
-        provider: The provider as the file calls it; None for everybody.
-        kind: What is compared: a normalised text, a code as it is, or a JSON boolean.
+        provider: The provider's name in the file; None for a rule for all providers.
+        kind: How to compare: a normalised label, an exact code, or a JSON boolean.
         text: The label or code as written, trimmed; `true` or `false`.
-        value: The member it means.
+        value: The status that it means.
         line: Its line, from 1.
     """
 
@@ -64,12 +67,12 @@ class Entry(NamedTuple):
 
     @property
     def key(self) -> str:
-        """What is compared: the normalised label, or the code or boolean as it is."""
+        """The text to compare: the normalised label, or the exact code or boolean."""
         return normalise_label(self.text) if self.kind == "label" else self.text
 
 
 class Provider(NamedTuple):
-    """A provider that a file names, with its other names as written there."""
+    """A provider in a file, with its other names as written."""
 
     name: str
     names: tuple[str, ...]
@@ -77,7 +80,7 @@ class Provider(NamedTuple):
 
 
 class MappingFile(NamedTuple):
-    """The content of a mapping file, checked by itself."""
+    """The checked content of a mapping file."""
 
     name: str
     providers: tuple[Provider, ...] = ()
@@ -85,289 +88,249 @@ class MappingFile(NamedTuple):
 
 
 def parse_mapping(text: str, name: str) -> MappingFile:
-    """Reads a mapping file.
-
-    Args:
-        text: The YAML.
-        name: What messages call the file.
-
-    Returns:
-        Its content, in the order of the file.
+    """Parses the YAML of a mapping file; messages call it `name`.
 
     Raises:
-        MappingError: It is not YAML, or not a mapping; names every problem found.
+        MappingError: It is not YAML, or not a mapping; lists every problem.
     """
-    reader = _Reader()
-    reader.read(text)
-    if reader.problems:
-        raise MappingError.of(name, reader.problems)
-    return MappingFile(name, tuple(reader.providers), tuple(reader.entries))
+    root = _compose(text, name)
+    parser = _Parser()
+    if root is not None:
+        parser.parse(root)
+    if parser.problems:
+        raise MappingError.of(name, parser.problems)
+    return MappingFile(name, tuple(parser.providers), tuple(parser.entries))
 
 
 def is_number_like(text: str) -> bool:
-    """Whether a text has digits and no letters: such a text can only be a code."""
+    """Returns True if a text has digits and no letters: it can only be a code."""
     return any(c.isnumeric() for c in text) and not any(c.isalpha() for c in text)
 
 
 def needs_provider(key: str) -> bool:
-    """Whether a normalised label says nothing for everybody: one letter, or a boolean as a text."""
+    """Returns True if a normalised label is one letter or a boolean: only a provider defines it."""
     return len(key.replace(" ", "")) == 1 or key in ("true", "false")
 
 
-class _Reader:
-    """Walks the nodes of one file, collecting rules and problems."""
+def _compose(text: str, name: str) -> yaml.Node | None:
+    line = 1
+    try:
+        # The loader in C is faster, but deep nesting crashes its process.
+        return yaml.compose(text, Loader=yaml.BaseLoader)
+    except yaml.MarkedYAMLError as e:
+        mark = e.problem_mark or e.context_mark
+        line = mark.line + 1 if mark else 1
+        message = "not YAML: " + " ".join(part for part in (e.context, e.problem) if part)
+    except yaml.YAMLError:
+        message = "not YAML: it holds a character that YAML does not allow"
+    except RecursionError:
+        message = "nested too deeply"
+    raise MappingError.of(name, [Problem(line, "", message)])
+
+
+class _Parser:
+    """Collects the providers, rules and problems of one file."""
 
     def __init__(self) -> None:
         self.providers: list[Provider] = []
         self.entries: list[Entry] = []
         self.problems: list[Problem] = []
-        self._claims: dict[tuple[str | None, Kind, str], Entry] = {}
-        self._provider_lines: dict[str, int] = {}
+        self._first_entries: dict[tuple[str | None, Kind, str], Entry] = {}
+        self._name_lines: dict[str, int] = {}
 
-    def read(self, text: str) -> None:
-        try:
-            # The loader in C is faster, but deep nesting ends the process.
-            root = yaml.compose(text, Loader=yaml.SafeLoader)
-        except yaml.MarkedYAMLError as e:
-            mark = e.problem_mark or e.context_mark
-            what = " ".join(part for part in (e.context, e.problem) if part)
-            self._problem(mark.line + 1 if mark else 1, "", f"not YAML: {what}")
-        except yaml.YAMLError:
-            self._problem(1, "", "not YAML: it holds a character that YAML does not allow")
-        except RecursionError:
-            self._problem(1, "", "nested too deeply")
-        else:
-            if root is not None:
-                self._root(root)
-                self._check_codes()
-
-    def _root(self, root: yaml.Node) -> None:
-        for key, node in self._pairs(root, "", _TOP_KEYS):
+    def parse(self, root: yaml.Node) -> None:
+        for key, node in self._members(root, "", _TOP_KEYS):
             if key == "labels":
                 self._section(node, "labels", None, "label")
             else:
-                for name, provider_node in self._pairs(node, "providers", None):
+                for name, provider_node in self._members(node, "providers", None):
                     self._provider(name, provider_node)
+        self._check_codes()
 
     def _provider(self, name: str, node: yaml.Node) -> None:
-        path, line = f"providers.{name}", _line(node)
-        self._claim_name(name, line, path)
+        path = f"providers.{name}"
+        self._add_name(name, node, path)
         names: list[str] = []
-        for key, child in self._pairs(node, path, _PROVIDER_KEYS):
+        for key, child in self._members(node, path, _PROVIDER_KEYS):
             if key == "names":
                 for item in self._items(child, f"{path}.names"):
                     text = self._text(item, f"{path}.names")
-                    if text is not None and self._claim_name(text, _line(item), f"{path}.names"):
+                    if text is not None and self._add_name(text, item, f"{path}.names"):
                         names.append(text)
             else:
-                self._section(child, f"{path}.{key}", name, _SECTIONS[key])
-        self.providers.append(Provider(name, tuple(names), line))
+                self._section(child, f"{path}.{key}", name, SECTIONS[key])
+        self.providers.append(Provider(name, tuple(names), _line(node)))
 
-    def _claim_name(self, name: str, line: int, path: str) -> bool:
+    def _add_name(self, name: str, node: yaml.Node, path: str) -> bool:
+        """Returns True if a provider's name is new in this file; reports it otherwise."""
         key = provider_key(name)
         if not key:
-            self._problem(line, path, f"`{name}` has no letter or digit to know a provider by")
-        elif key in self._provider_lines:
-            self._problem(
-                line,
-                path,
-                f"`{name}` names a provider a second time (first on line "
-                f"{self._provider_lines[key]})",
-                "Names are compared without case, spaces and punctuation: keep one.",
-            )
-        else:
-            self._provider_lines[key] = line
-            return True
-        return False
+            self._problem(node, path, f"`{name}` has no letter or digit to know a provider by")
+            return False
+        if key in self._name_lines:
+            first = f"first on line {self._name_lines[key]}"
+            hint = "Names are compared without case, spaces and punctuation: keep one."
+            self._problem(node, path, f"`{name}` names a provider a second time ({first})", hint)
+            return False
+        self._name_lines[key] = _line(node)
+        return True
 
     def _section(self, node: yaml.Node, path: str, provider: str | None, kind: Kind) -> None:
-        read = {"label": self._label, "code": self._code, "boolean": self._boolean}[kind]
-        for value, texts in self._pairs(node, path, VALUES):
-            for item in self._items(texts, f"{path}.{value}"):
-                text = read(item, f"{path}.{value}", provider)
+        for value, texts in self._members(node, path, VALUES):
+            value_path = f"{path}.{value}"
+            for item in self._items(texts, value_path):
+                if kind == "boolean":
+                    text = self._boolean(item, value_path)
+                else:
+                    text = self._text(item, value_path, allow_integers=True)
                 if text is not None:
-                    self._claim(Entry(provider, kind, text, value, _line(item)), path)
+                    self._add_entry(Entry(provider, kind, text.strip(), value, _line(item)), path)
 
-    def _claim(self, entry: Entry, path: str) -> None:
-        """Takes a rule unless another one of the same table says otherwise."""
-        first = self._claims.setdefault((entry.provider, entry.kind, entry.key), entry)
+    def _add_entry(self, entry: Entry, path: str) -> None:
+        problem = _entry_problem(entry)
+        if problem is not None:
+            self.problems.append(Problem(entry.line, f"{path}.{entry.value}", *problem))
+            return
+        first = self._first_entries.setdefault((entry.provider, entry.kind, entry.key), entry)
         if first is entry:
             self.entries.append(entry)
-        elif first.value != entry.value:
-            self._conflict(entry, first, path)
+        else:
+            self._check_agreement(entry, first, path)
 
     def _check_codes(self) -> None:
-        """Refuses a code that a label of the same table contradicts.
-
-        A string is looked up as both, and which one decides must not depend on an order that nobody
-        sees.
-        """
+        """Reports each code that a label of the same provider contradicts: a string is both."""
         for entry in self.entries:
             if entry.kind == "code":
-                label = self._claims.get((entry.provider, "label", normalise_label(entry.text)))
-                if label is not None and label.value != entry.value:
-                    self._conflict(entry, label, f"providers.{entry.provider}.codes")
+                key = normalise_label(entry.text)
+                label = self._first_entries.get((entry.provider, "label", key), entry)
+                self._check_agreement(entry, label, f"providers.{entry.provider}.codes")
 
-    def _conflict(self, entry: Entry, first: Entry, path: str) -> None:
-        other = "" if first.text == entry.text else f", as `{first.text}`"
-        self._problem(
-            entry.line,
-            f"{path}.{entry.value}",
-            f"`{entry.text}` is claimed by {first.value} too (line {first.line}{other})",
-            "Keep it under one value; labels are compared without case and punctuation.",
-        )
+    def _check_agreement(self, entry: Entry, first: Entry, path: str) -> None:
+        if first.value == entry.value:
+            return
+        spelling = "" if first.text == entry.text else f", as `{first.text}`"
+        message = f"`{entry.text}` is claimed by {first.value} too (line {first.line}{spelling})"
+        hint = "Keep it under one value; labels are compared without case and punctuation."
+        self.problems.append(Problem(entry.line, f"{path}.{entry.value}", message, hint))
 
-    def _label(self, node: yaml.Node, path: str, provider: str | None) -> str | None:
-        text = node.value if _is_plain_integer(node) else self._text(node, path)
-        if text is None:
-            return None
-        text, key, line = text.strip(), normalise_label(text), _line(node)
-        if not key:
-            self._problem(line, path, f'"{text}" is empty once punctuation is gone')
-        elif key == OVERLONG:
-            self._problem(line, path, f"a label has at most {MAX_LABEL} characters")
-        elif is_number_like(key):
-            self._problem(
-                line,
-                path,
-                f"`{text}` is a code, not a label",
-                f"Write it under providers.{provider or 'NAME'}.codes: "
-                "the same number means different things at different providers.",
-            )
-        elif provider is None and needs_provider(key):
-            self._problem(
-                line,
-                path,
-                f"`{text}` means nothing by itself: letters and booleans exist only for a provider",
-                "Write it under providers.NAME.labels"
-                + (", or true without quotes under booleans." if key in ("true", "false") else "."),
-            )
-        else:
-            return text
+    def _boolean(self, node: yaml.Node, path: str) -> str | None:
+        text = "this"
+        if isinstance(node, yaml.ScalarNode):
+            text = f"`{node.value}`"
+            if _yaml_type(node) == "bool" and node.value.lower() in ("true", "false"):
+                return str(node.value).lower()
+        hint = "Write true or false, without quotes; texts go under labels."
+        self._problem(node, path, f"{text} is not a boolean", hint)
         return None
 
-    def _code(self, node: yaml.Node, path: str, provider: str | None) -> str | None:
-        text = node.value if _is_plain_integer(node) else self._text(node, path)
-        if text is None:
-            return None
-        text = text.strip()
-        if not text or len(text) > MAX_LABEL:
-            self._problem(_line(node), path, f"a code has 1 to {MAX_LABEL} characters")
-            return None
-        return text
-
-    def _boolean(self, node: yaml.Node, path: str, provider: str | None) -> str | None:
-        if (
-            isinstance(node, yaml.ScalarNode)
-            and node.tag == f"{_TAG}bool"
-            and node.value.lower() in ("true", "false")
-        ):
-            return str(node.value).lower()
-        written = f"`{node.value}`" if isinstance(node, yaml.ScalarNode) else "this"
-        self._problem(
-            _line(node),
-            path,
-            f"{written} is not a boolean",
-            "Write true or false, without quotes; texts go under labels.",
-        )
-        return None
-
-    def _pairs(
+    def _members(
         self, node: yaml.Node, path: str, known: tuple[str, ...] | None
     ) -> Iterator[tuple[str, yaml.Node]]:
-        """Goes through a mapping's keys that are texts, known, and there once; reports the rest."""
+        """Yields the members of a mapping; reports keys that are unknown, repeated or no texts."""
         if _is_null(node):
             return
         if not isinstance(node, yaml.MappingNode):
-            what = "keys with something under them" if path else "`labels:` or `providers:`"
-            self._problem(_line(node), path, f"expected {what}")
+            expected = "keys with something under them" if path else "`labels:` or `providers:`"
+            self._problem(node, path, f"expected {expected}")
             return
         first_lines: dict[str, int] = {}
         for key_node, value_node in node.value:
             key = self._text(key_node, path)
             if key is None:
                 continue
-            line = _line(key_node)
             if key in first_lines:
-                self._problem(
-                    line,
-                    path,
-                    f"`{key}` stands twice (first on line {first_lines[key]})",
-                    "Put everything under one of them.",
-                )
+                message = f"`{key}` stands twice (first on line {first_lines[key]})"
+                self._problem(key_node, path, message, "Put everything under one of them.")
             elif known is not None and key not in known:
-                self._unknown(key, line, path, known)
+                message = f"unknown {'value' if known is VALUES else 'key'} `{key}`"
+                self._problem(key_node, path, message, _unknown_hint(key, path, known))
             else:
                 yield key, value_node
-            first_lines.setdefault(key, line)
-
-    def _unknown(self, key: str, line: int, path: str, known: tuple[str, ...]) -> None:
-        what = "value" if known is VALUES else "key"
-        guess = nearest(key, known)
-        hint = f"Did you mean `{guess}`?" if guess else f"Known: {', '.join(known)}."
-        if key == FILL_IN:
-            hint = f"Replace it by what the texts mean: {', '.join(known)}."
-        elif not path and key in _SECTIONS:
-            hint = f"Only a provider has {key}: write them under providers.NAME.{key}."
-        elif not path and not guess:
-            hint = f"A provider's tables go under `providers:`. Known here: {', '.join(known)}."
-        self._problem(line, path, f"unknown {what} `{key}`", hint)
+            first_lines.setdefault(key, _line(key_node))
 
     def _items(self, node: yaml.Node, path: str) -> list[yaml.Node]:
-        """Returns the items of a list; one text alone counts as a list, nothing as an empty one."""
+        """Returns the items of a list; a single text is a list of one, null an empty list."""
         if isinstance(node, yaml.SequenceNode):
             return list(node.value)
-        if isinstance(node, yaml.MappingNode):
-            self._problem(_line(node), path, "expected a list of texts", "Write [one, another].")
-            return []
-        return [] if _is_null(node) else [node]
+        if not isinstance(node, yaml.MappingNode):
+            return [] if _is_null(node) else [node]
+        self._problem(node, path, "expected a list of texts", "Write [one, another].")
+        return []
 
-    def _text(self, node: yaml.Node, path: str) -> str | None:
-        """Returns the text of a scalar that YAML takes for a text; reports any other node."""
+    def _text(self, node: yaml.Node, path: str, *, allow_integers: bool = False) -> str | None:
+        """Returns a scalar's text; reports other nodes, and scalars that YAML would convert."""
         if not isinstance(node, yaml.ScalarNode):
-            self._problem(_line(node), path, "expected a text")
+            self._problem(node, path, "expected a text")
             return None
-        if node.tag == f"{_TAG}str":
-            return str(node.value)
-        self._problem(
-            _line(node),
-            path,
-            f"YAML takes `{node.value}` for {_what_yaml_reads(node)}",
-            f'Write it in quotes: "{node.value}".',
-        )
+        text = str(node.value)
+        kind = _yaml_type(node)
+        is_integer = kind == "int" and _CANONICAL_INTEGER.fullmatch(text) is not None
+        if kind == "str" or (allow_integers and is_integer):
+            return text
+        message = f"YAML takes `{text}` for {_converted(text, kind)}"
+        self._problem(node, path, message, f'Write it in quotes: "{text}".')
         return None
 
-    def _problem(self, line: int, path: str, message: str, hint: str | None = None) -> None:
-        self.problems.append(Problem(line, path, message, hint))
+    def _problem(self, node: yaml.Node, path: str, message: str, hint: str | None = None) -> None:
+        self.problems.append(Problem(_line(node), path, message, hint))
+
+
+def _entry_problem(entry: Entry) -> tuple[str, str | None] | None:
+    """Returns the message and the hint if no rule can have the text of an entry."""
+    text, key = entry.text, entry.key
+    if entry.kind != "label":
+        has_length = 1 <= len(text) <= MAX_LABEL
+        return None if has_length else (f"a code has 1 to {MAX_LABEL} characters", None)
+    if not key:
+        return f'"{text}" is empty once punctuation is gone', None
+    if key == OVERLONG:
+        return f"a label has at most {MAX_LABEL} characters", None
+    if is_number_like(key):
+        reason = "the same number means different things at different providers"
+        hint = f"Write it under providers.{entry.provider or 'NAME'}.codes: {reason}."
+        return f"`{text}` is a code, not a label", hint
+    if entry.provider is None and needs_provider(key):
+        booleans = ", or true without quotes under booleans" if key in ("true", "false") else ""
+        message = "means nothing by itself: letters and booleans exist only for a provider"
+        return f"`{text}` {message}", f"Write it under providers.NAME.labels{booleans}."
+    return None
+
+
+def _unknown_hint(key: str, path: str, known: tuple[str, ...]) -> str:
+    guess = nearest(key, known)
+    if key == FILL_IN:
+        return f"Replace it by what the texts mean: {', '.join(known)}."
+    if not path and key in SECTIONS:
+        return f"Only a provider has {key}: write them under providers.NAME.{key}."
+    if guess:
+        return f"Did you mean `{guess}`?"
+    if not path:
+        return f"A provider's tables go under `providers:`. Known here: {', '.join(known)}."
+    return f"Known: {', '.join(known)}."
 
 
 def _line(node: yaml.Node) -> int:
-    return cast("int", node.start_mark.line) + 1
+    return node.start_mark.line + 1
 
 
 def _is_null(node: yaml.Node) -> bool:
-    return isinstance(node, yaml.ScalarNode) and node.tag == f"{_TAG}null"
+    return isinstance(node, yaml.ScalarNode) and _yaml_type(node) == "null"
 
 
-def _is_plain_integer(node: yaml.Node) -> TypeGuard[yaml.ScalarNode]:
-    """Whether a node is a number, and YAML reads the very digits that were written."""
-    return (
-        isinstance(node, yaml.ScalarNode)
-        and node.tag == f"{_TAG}int"
-        and _PLAIN_INTEGER.fullmatch(node.value) is not None
-    )
+def _yaml_type(node: yaml.ScalarNode) -> str:
+    """Returns the type that YAML gives a scalar: str, int, float, bool, null, timestamp…"""
+    tag = node.tag
+    if node.style is None and tag == f"{_TAG}str":
+        tag = _RESOLVER.resolve(yaml.ScalarNode, node.value, (True, False))
+    return str(tag).removeprefix(_TAG)
 
 
-def _what_yaml_reads(node: yaml.ScalarNode) -> str:
-    kind = node.tag.removeprefix(_TAG)
-    if kind == "null":
-        return "nothing"
-    if kind == "timestamp":
-        return "a date"
+def _converted(text: str, kind: str) -> str:
+    """Describes the value that YAML reads from an unquoted text."""
     if kind not in ("bool", "int", "float"):
-        return f"something else (tag {node.tag})"
+        return {"null": "nothing", "timestamp": "a date"}.get(kind, f"something else (tag {kind})")
     try:
-        value = yaml.safe_load(node.value)
+        value = yaml.safe_load(text)
     except (ValueError, yaml.YAMLError):
         return "a number"
     return f"the boolean {str(value).lower()}" if kind == "bool" else f"the number {value!r}"

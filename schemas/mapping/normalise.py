@@ -1,8 +1,8 @@
-"""How two spellings of a status are found to be the same.
+"""Normalises texts, so that all spellings of a status and of a provider's name become equal.
 
-Providers write one status as `ON_HOLD`, `on-hold`, `onHold` or `On  hold`, and languages add
-accents that some systems drop. Everything here is pure, never raises and takes time linear in the
-text, whatever the text is: statuses come from outside.
+Providers write one status as `ON_HOLD`, `on-hold`, `onHold` or `On  hold`, and some systems drop
+the accents of a language. The texts are untrusted: every function is pure, never raises, and takes
+a time linear in the text.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Final, NamedTuple
 from unicodedata import category, combining, normalize
 
 MAX_LABEL: Final = 256
-"""Characters that a normalised text may have and still be looked up."""
+"""The longest normalised text that can have a rule, in characters."""
 
 OVERLONG: Final = "\0"
-"""What stands for a text that is too long: equal to no label, as control characters go."""
+"""Replaces a text that is too long. No label equals it: labels have no control characters."""
 
 _MAX_CLEAN: Final = 16 * MAX_LABEL
-"""Characters that a cleaned text may have: nothing that a person wrote shrinks to a sixteenth."""
+"""The longest cleaned text that is folded, in characters: no real text shrinks to a sixteenth."""
 
 _MAX_MARKS: Final = 30
 """Combining marks in a row (the limit of Unicode's stream-safe text format, UAX #15).
@@ -29,7 +29,8 @@ Putting marks into canonical order takes a time quadratic in the length of their
 of them would keep a worker busy for hours.
 """
 
-_MAX_KNOWN_CHARACTERS: Final = 20_000
+_MAX_CACHED_CHARACTERS: Final = 20_000
+_MAX_CACHED_TEXT: Final = 100
 _DOT_ABOVE: Final = "\u0307"
 _DOTLESS_I: Final = "\u0131"
 _DOTS: Final = re.compile(_DOT_ABOVE + "{2,}")
@@ -39,11 +40,11 @@ _ASCII_BOUNDARY: Final = re.compile("(?<=[a-z])(?=[A-Z])")
 
 
 class Spellings(NamedTuple):
-    """The forms in which a text is looked up, in this order.
+    """The forms of a text that are compared with labels, in this order.
 
     Attributes:
         plain: The normalised text.
-        split: The same, of the text cut at its lower-to-upper boundaries (`onHold`).
+        split: The normalised text with a space at each lower-to-upper boundary (`onHold`).
         bare: `plain` without accents.
         bare_split: `split` without accents.
     """
@@ -59,7 +60,7 @@ class _Cleaner(dict[int, str]):
 
     def __missing__(self, point: int) -> str:
         cleaned = _cleaned_character(chr(point))
-        if len(self) < _MAX_KNOWN_CHARACTERS:
+        if len(self) < _MAX_CACHED_CHARACTERS:
             self[point] = cleaned
         return cleaned
 
@@ -67,34 +68,23 @@ class _Cleaner(dict[int, str]):
 def normalise_label(text: str) -> str:
     """Normalises a text, so that spellings of one status become equal.
 
-    Compatibility forms are unified (NFKC); white space, `_`, `-`, `.`, `/` and dashes become
-    a space, other control and format characters go; case is folded, and the dot that folding
-    a Turkish capital i leaves goes, as does the lack of one; runs of spaces become one, and none
-    stand at the ends.
-
-    Args:
-        text: Any text.
+    Compatibility forms are unified (NFKC). White space, `_`, `-`, `.`, `/` and dashes become
+    a space; other control and format characters are removed. Case is folded; the dot of a Turkish
+    capital i is removed, and a dotless i gets one. Runs of spaces become one space; none stays at
+    the ends.
 
     Returns:
-        The normalised text; empty if the text says nothing; `OVERLONG` if it has over `MAX_LABEL`
-        characters or was never meant to be read (dozens of combining marks in a row).
+        The normalised text; empty if nothing is left; `OVERLONG` if it has over `MAX_LABEL`
+        characters or cannot be real text (dozens of combining marks in a row).
     """
     cleaned = _clean(text)
     return OVERLONG if cleaned is None else _fold(cleaned)
 
 
 def spellings(text: str) -> Spellings:
-    """Returns the forms in which a text is looked up; all are `OVERLONG` where the text is."""
-    # One search asks for them in several tables, one after the other.
-    return _recent_spellings(text) if len(text) <= _LONGEST_KNOWN else _spellings(text)
-
-
-_LONGEST_KNOWN: Final = 100
-
-
-@lru_cache(maxsize=64)
-def _recent_spellings(text: str) -> Spellings:
-    return _spellings(text)
+    """Returns the forms to compare with labels; all are `OVERLONG` if the text is."""
+    # One look-up needs them in several tables, one after the other.
+    return _cached_spellings(text) if len(text) <= _MAX_CACHED_TEXT else _spellings(text)
 
 
 def _spellings(text: str) -> Spellings:
@@ -108,8 +98,11 @@ def _spellings(text: str) -> Spellings:
     return Spellings(plain, split, bare, bare if split is plain else without_accents(split))
 
 
+_cached_spellings = lru_cache(64)(_spellings)
+
+
 def without_accents(normalised: str) -> str:
-    """Takes the combining marks off a normalised text (`publié` becomes `publie`)."""
+    """Removes the combining marks of a normalised text (`publié` becomes `publie`)."""
     if normalised.isascii():
         return normalised
     letters = "".join(filterfalse(combining, normalize("NFD", normalised)))
@@ -117,26 +110,20 @@ def without_accents(normalised: str) -> str:
 
 
 def provider_key(name: str) -> str:
-    """Returns what a provider's names have in common: no case, spaces or punctuation.
+    """Returns the letters and digits of a provider's name in folded case; may be empty.
 
-    Args:
-        name: A provider's name as an event or a person writes it (`SAP SuccessFactors`).
-
-    Returns:
-        Letters and digits in folded case (`sapsuccessfactors`); empty where there are none.
+    All names of one provider have the same key: `SAP SuccessFactors` has `sapsuccessfactors`.
     """
-    # Data has few providers, each of them in every event; a long name is none of them.
-    return _known_provider_key(name) if len(name) <= _LONGEST_KNOWN else _provider_key(name)
-
-
-@lru_cache(maxsize=1024)
-def _known_provider_key(name: str) -> str:
-    return _provider_key(name)
+    # Data has few providers, each in many events; a long name is none of them.
+    return _cached_provider_key(name) if len(name) <= _MAX_CACHED_TEXT else _provider_key(name)
 
 
 def _provider_key(name: str) -> str:
     folded = normalise_label(name)
     return folded if folded.isalnum() else "".join(c for c in folded if c.isalnum())
+
+
+_cached_provider_key = lru_cache(1024)(_provider_key)
 
 
 def _cleaned_character(character: str) -> str:
@@ -151,56 +138,49 @@ _CLEANER: Final = _Cleaner({point: _cleaned_character(chr(point)) for point in r
 def _clean(text: str) -> str | None:
     """Unifies compatibility forms, separators and invisible characters.
 
-    Returns:
-        The cleaned text, or None if more than `_MAX_CLEAN` characters are left, or there are more
-        than `_MAX_MARKS` marks in a row.
+    Returns None if over `_MAX_CLEAN` characters are left, or over `_MAX_MARKS` marks are in a row.
     """
     if len(text) <= _MAX_MARKS or (len(text) <= _MAX_CLEAN and text.isascii()):
         return normalize("NFKC", text).translate(_CLEANER)
-    pieces: list[str] = []
+    chunks: list[str] = []
     size = 0
     for start in range(0, len(text), _MAX_CLEAN):
-        piece = _DOTS.sub(_DOT_ABOVE, text[start : start + _MAX_CLEAN])
-        if _has_many_marks(piece):
+        chunk = _DOTS.sub(_DOT_ABOVE, text[start : start + _MAX_CLEAN])
+        if not chunk.isascii() and _MANY_MARKS.search(bytes(map(combining, chunk))):
             return None
-        piece = _SPACES.sub(" ", normalize("NFKC", piece).translate(_CLEANER))
-        if not piece.replace(_DOT_ABOVE, "").strip():
-            piece = " " if piece and pieces[-1:] != [" "] else ""
-        pieces.append(piece)
-        size += len(piece)
+        chunk = _SPACES.sub(" ", normalize("NFKC", chunk).translate(_CLEANER))
+        if not chunk.replace(_DOT_ABOVE, "").strip():
+            chunk = " " if chunk and chunks[-1:] != [" "] else ""
+        chunks.append(chunk)
+        size += len(chunk)
         if size > _MAX_CLEAN:
             return None
-    # Marks may meet across pieces.
-    return normalize("NFKC", "".join(pieces))
-
-
-def _has_many_marks(text: str) -> bool:
-    return not text.isascii() and _MANY_MARKS.search(bytes(map(combining, text))) is not None
+    # Marks of two chunks may combine.
+    return normalize("NFKC", "".join(chunks))
 
 
 def _fold(cleaned: str) -> str:
     folded = cleaned.casefold()
     if not folded.isascii():
         folded = folded.replace(_DOT_ABOVE, "").replace(_DOTLESS_I, "i")
-        # Folding takes some letters apart that composed text has as one.
+        # Folding decomposes some letters that NFKC composes.
         folded = normalize("NFKC", folded)
     folded = " ".join(folded.split())
     return folded if len(folded) <= MAX_LABEL else OVERLONG
 
 
 def _split(cleaned: str) -> str:
-    """Puts a space between a lower-case letter, its marks included, and an upper-case one."""
+    """Puts a space between a lower-case letter, its marks included, and an upper-case letter."""
     if cleaned.islower():
         return cleaned
     if cleaned.isascii():
         return _ASCII_BOUNDARY.sub(" ", cleaned)
-    parts: list[str] = []
-    start = 0
-    for position, character in enumerate(cleaned):
-        if character.isupper() and _follows_lower_case(cleaned, position):
-            parts.append(cleaned[start:position])
-            start = position
-    return " ".join([*parts, cleaned[start:]]) if parts else cleaned
+    return "".join(
+        f" {character}"
+        if character.isupper() and _follows_lower_case(cleaned, place)
+        else character
+        for place, character in enumerate(cleaned)
+    )
 
 
 def _follows_lower_case(text: str, position: int) -> bool:

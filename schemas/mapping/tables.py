@@ -1,8 +1,8 @@
-"""The mapping tables in force: what a text, a code or a boolean means, and for whom.
+"""The mapping tables in force: the rules of the mapping files, indexed for look-ups.
 
-There are up to four tables for a provider's status, and the first that knows it decides: the user's
-for the provider, the built-in one for the provider, the user's for everybody, the built-in one for
-everybody.
+A provider's status is compared with up to four tables, and the first that has a rule decides: the
+user's for the provider, the built-in one for the provider, the user's for all providers, the
+built-in one for all providers.
 """
 
 from __future__ import annotations
@@ -10,27 +10,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 from itertools import chain
 from typing import Final, NamedTuple
 
 import msgspec
 
-from schemas.mapping.file import VALUES, Entry, Kind, MappingFile, parse_mapping
+from schemas.mapping.file import Entry, Kind, MappingFile, parse_mapping
 from schemas.mapping.normalise import Spellings, provider_key, without_accents
 from schemas.mapping.problems import MappingError, Problem
-
-__all__ = [
-    "BUILT_IN_NAME",
-    "VALUES",
-    "Mapping",
-    "MappingError",
-    "Rule",
-    "Table",
-    "built_in_file",
-    "load_mapping",
-]
 
 BUILT_IN_NAME: Final = "schemas/mapping/job_status.yaml"
 
@@ -39,10 +28,10 @@ class Rule(NamedTuple):
     """A rule in force.
 
     Attributes:
-        value: The member it says.
-        text: The label, code or boolean as somebody wrote it.
+        value: The status that it means.
+        text: The label, code or boolean as written.
         kind: How it is compared.
-        provider: The provider it holds for, by its usual name; None for everybody.
+        provider: The usual name of its provider; None for a rule for all providers.
         place: File and line.
     """
 
@@ -55,12 +44,12 @@ class Rule(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The rules of one file for one provider, or for everybody. Treat its dicts as read-only.
+    """The rules of one file for one provider, or for all. Treat its dicts as read-only.
 
     Attributes:
-        title: What people call it.
+        title: Its name in messages.
         labels: Rules by normalised label.
-        bare_labels: Rules by normalised label without accents, where that leaves no doubt.
+        bare_labels: Rules by normalised label without accents, where these agree on a status.
         codes: Rules by code.
         booleans: Rules by boolean.
     """
@@ -82,80 +71,71 @@ class Table:
         )
 
     def code(self, code: str) -> Rule | None:
-        """Finds the rule for a code, which is compared as it is."""
+        """Finds the rule for a code."""
         return self.codes.get(code)
 
     def boolean(self, flag: bool) -> Rule | None:
         """Finds the rule for a JSON boolean."""
         return self.booleans.get(flag)
 
-    def known(self) -> set[str]:
-        """Returns all that is known here, as it is compared; booleans as JSON."""
-        booleans = {rule.text for rule in self.booleans.values()}
-        return {*self.labels, *self.bare_labels, *self.codes, *booleans}
 
-    def rules(self) -> list[Rule]:
-        """Lists the rules: labels, codes, booleans, each in the order of the file."""
-        return [*self.labels.values(), *self.codes.values(), *self.booleans.values()]
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Mapping:
-    """The tables in force. Immutable; a pickle holds the rules, not the indexes over them.
+    """The tables in force. Immutable; a pickle holds the rules and not the indexes.
 
     Attributes:
-        files: Where the rules come from; the first that knows a status decides.
-        global_tables: The tables for everybody, in the order of `files`.
-        keys: All that any table knows: labels with and without accents, codes, booleans as JSON.
-        provider_keys: Those that a provider's table knows. What is not among them means the same
-            at every provider.
-        fingerprint: 16 hex digits over the rules: neither comments nor the order in a file matter.
+        files: The sources of the rules; the first with a rule for a status decides.
     """
 
     files: tuple[MappingFile, ...]
-    global_tables: tuple[Table, ...] = field(init=False, compare=False, repr=False)
-    keys: frozenset[str] = field(init=False, compare=False, repr=False)
-    provider_keys: frozenset[str] = field(init=False, compare=False, repr=False)
-    fingerprint: str = field(init=False, compare=False)
-    _tables: dict[str, tuple[Table, ...]] = field(init=False, compare=False, repr=False)
-    _usual_names: dict[str, str] = field(init=False, compare=False, repr=False)
-
-    def __post_init__(self) -> None:
-        names = _usual_names(self.files)
-        tables: dict[str | None, list[Table]] = {None: []}
-        for file in self.files:
-            for provider, entries in _by_provider(file, names).items():
-                tables.setdefault(provider, []).append(_table(file, provider, entries))
-        for_everybody = tuple(tables.pop(None))
-        of_providers = _keys(chain.from_iterable(tables.values()))
-        object.__setattr__(self, "global_tables", for_everybody)
-        object.__setattr__(self, "keys", of_providers | _keys(for_everybody))
-        object.__setattr__(self, "provider_keys", of_providers)
-        object.__setattr__(self, "_tables", {p: tuple(t) for p, t in tables.items() if p})
-        object.__setattr__(self, "_usual_names", names)
-        object.__setattr__(self, "fingerprint", _fingerprint(self.files, names))
 
     def __reduce__(self) -> tuple[type[Mapping], tuple[tuple[MappingFile, ...]]]:
         return Mapping, (self.files,)
 
+    @cached_property
+    def global_tables(self) -> tuple[Table, ...]:
+        """The tables for all providers, in the order of `files`."""
+        return self._tables[None]
+
+    @cached_property
+    def keys(self) -> frozenset[str]:
+        """The keys of all tables: labels with and without accents, codes, booleans as JSON."""
+        return self.provider_keys | _keys(self.global_tables)
+
+    @cached_property
+    def provider_keys(self) -> frozenset[str]:
+        """The keys of the providers' tables. Any other key means the same at every provider."""
+        of_providers = (tables for provider, tables in self._tables.items() if provider)
+        return _keys(chain.from_iterable(of_providers))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hex digits over the rules; comments and the order in a file do not change it."""
+        content = []
+        with_rules: set[str] = set()
+        for file in self.files:
+            rules = sorted(
+                (self._usual_name(e.provider) or "", e.kind, e.key, e.value) for e in file.entries
+            )
+            with_rules.update(rule[0] for rule in rules)
+            if rules:
+                content.append(rules)
+        names = sorted(name for name in self._usual_names.items() if name[1] in with_rules)
+        encoded = msgspec.json.encode([content, names])
+        return hashlib.blake2b(encoded, digest_size=8).hexdigest()
+
     @property
     def providers(self) -> list[str]:
         """The usual names of the providers that have a table, sorted."""
-        return sorted(self._tables)
+        return sorted(filter(None, self._tables))
 
     def provider(self, name: str | None) -> str | None:
-        """Returns the usual name of a provider; None if no table is for it.
-
-        Args:
-            name: Any of its names, however written; it may come from the data.
-        """
-        if name is None:
-            return None
-        usual = self._usual_names.get(provider_key(name))
+        """Returns the usual name of a provider by any of its names; None if it has no table."""
+        usual = self._usual_name(name)
         return usual if usual in self._tables else None
 
     def provider_tables(self, name: str | None) -> tuple[Table, ...]:
-        """Returns the tables for a provider, in the order in which they are looked at."""
+        """Returns the tables for a provider, in the order in which they are searched."""
         usual = self.provider(name)
         return () if usual is None else self._tables[usual]
 
@@ -165,85 +145,82 @@ class Mapping:
             name
             for file in self.files
             for provider in file.providers
-            if self._usual_names[provider_key(provider.name)] == usual_name
+            if self._usual_name(provider.name) == usual_name
             for name in provider.names
         ]
 
+    @cached_property
+    def _usual_names(self) -> dict[str, str]:
+        """The usual name of each provider by the key of any of its names."""
+        names: dict[str, str] = {}
+        for file in reversed(self.files):
+            for provider in file.providers:
+                usual = names.setdefault(provider_key(provider.name), provider.name)
+                for name in provider.names:
+                    names.setdefault(provider_key(name), usual)
+        return names
+
+    def _usual_name(self, provider: str | None) -> str | None:
+        return None if provider is None else self._usual_names.get(provider_key(provider))
+
+    @cached_property
+    def _tables(self) -> dict[str | None, tuple[Table, ...]]:
+        tables: dict[str | None, tuple[Table, ...]] = {}
+        for file in self.files:
+            # A listed provider without rules gets an empty table: it counts as known.
+            by_provider: dict[str | None, list[Entry]] = {None: []}
+            for provider in file.providers:
+                by_provider[self._usual_name(provider.name)] = []
+            for entry in file.entries:
+                by_provider[self._usual_name(entry.provider)].append(entry)
+            for usual, entries in by_provider.items():
+                tables[usual] = (*tables.get(usual, ()), _table(file, usual, entries))
+        return tables
+
 
 def load_mapping(user_text: str | None = None, user_name: str = "") -> Mapping:
-    """Loads the built-in mapping and, before it, a user's.
-
-    Args:
-        user_text: The YAML of the user's file; None for the built-in tables alone.
-        user_name: What messages call that file.
-
-    Returns:
-        The mapping in force.
+    """Loads the built-in mapping and, before it, the YAML of a user's file, if there is one.
 
     Raises:
         MappingError: The user's file is not a mapping, or gives a provider's name to another one.
     """
-    built_in = built_in_file()
+    built_in = Mapping((built_in_file(),))
     if user_text is None:
-        return Mapping((built_in,))
+        return built_in
     user = parse_mapping(user_text, user_name or "mapping")
-    problems = _foreign_names(user, built_in)
+    problems = _conflicting_names(user, built_in)
     if problems:
         raise MappingError.of(user.name, problems)
-    return Mapping((user, built_in))
+    return Mapping((user, *built_in.files))
 
 
 @cache
 def built_in_file() -> MappingFile:
-    """Reads the mapping that comes with the package."""
+    """Parses the mapping of the package."""
     file = resources.files(__package__).joinpath("job_status.yaml")
     return parse_mapping(file.read_text("utf-8"), BUILT_IN_NAME)
 
 
-def _foreign_names(user: MappingFile, built_in: MappingFile) -> list[Problem]:
-    """Finds names in the user's file that would make two built-in providers one."""
-    names = _usual_names((built_in,))
+def _conflicting_names(user: MappingFile, built_in: Mapping) -> list[Problem]:
+    """Finds the names in a user's file that would merge two built-in providers."""
     problems: list[Problem] = []
     for provider in user.providers:
-        usual = names.get(provider_key(provider.name), provider.name)
+        usual = built_in.provider(provider.name) or provider.name
         for name in provider.names:
-            taken = names.get(provider_key(name), usual)
-            if taken != usual:
+            other = built_in.provider(name) or usual
+            if other != usual:
+                message = f"`{name}` is a name of {other} already"
+                hint = f"Write its rules under providers.{other}."
                 path = f"providers.{provider.name}.names"
-                message = f"`{name}` is a name of {taken} already"
-                hint = f"Write its rules under providers.{taken}."
                 problems.append(Problem(provider.line, path, message, hint))
     return problems
 
 
-def _usual_names(files: tuple[MappingFile, ...]) -> dict[str, str]:
-    """Returns the usual name of each provider by the key of any of its names."""
-    names: dict[str, str] = {}
-    for file in reversed(files):
-        for provider in file.providers:
-            usual = names.setdefault(provider_key(provider.name), provider.name)
-            for name in provider.names:
-                names.setdefault(provider_key(name), usual)
-    return names
-
-
-def _by_provider(file: MappingFile, names: dict[str, str]) -> dict[str | None, list[Entry]]:
-    # A provider without rules has a table all the same: it is known that there is nothing to say.
-    entries: dict[str | None, list[Entry]] = {None: []}
-    for provider in file.providers:
-        entries[names[provider_key(provider.name)]] = []
-    for entry in file.entries:
-        usual = None if entry.provider is None else names[provider_key(entry.provider)]
-        entries[usual].append(entry)
-    return entries
-
-
 def _table(file: MappingFile, provider: str | None, entries: Iterable[Entry]) -> Table:
-    table = Table(f"{file.name} for {provider or 'everybody'}")
-    doubtful: set[str] = set()
+    table = Table(f"{file.name} for {provider or 'all providers'}")
+    ambiguous: set[str] = set()
     for entry in entries:
-        place = f"{file.name}:{entry.line}"
-        rule = Rule(entry.value, entry.text, entry.kind, provider, place)
+        rule = Rule(entry.value, entry.text, entry.kind, provider, f"{file.name}:{entry.line}")
         if entry.kind == "code":
             table.codes[entry.key] = rule
         elif entry.kind == "boolean":
@@ -252,26 +229,15 @@ def _table(file: MappingFile, provider: str | None, entries: Iterable[Entry]) ->
             table.labels[entry.key] = rule
             bare = without_accents(entry.key)
             if table.bare_labels.setdefault(bare, rule).value != rule.value:
-                doubtful.add(bare)
-    for bare in doubtful:
+                ambiguous.add(bare)
+    for bare in ambiguous:
         del table.bare_labels[bare]
     return table
 
 
 def _keys(tables: Iterable[Table]) -> frozenset[str]:
-    return frozenset(key for table in tables for key in table.known())
-
-
-def _fingerprint(files: tuple[MappingFile, ...], names: dict[str, str]) -> str:
-    content = []
-    with_rules: set[str] = set()
-    for file in files:
-        rules = sorted(
-            (names[provider_key(e.provider)] if e.provider else "", e.kind, e.key, e.value)
-            for e in file.entries
-        )
-        with_rules.update(rule[0] for rule in rules)
-        if rules:
-            content.append(rules)
-    other_names = sorted((key, usual) for key, usual in names.items() if usual in with_rules)
-    return hashlib.blake2b(msgspec.json.encode([content, other_names]), digest_size=8).hexdigest()
+    keys: set[str] = set()
+    for table in tables:
+        keys.update(table.labels, table.bare_labels, table.codes)
+        keys.update(rule.text for rule in table.booleans.values())
+    return frozenset(keys)

@@ -12,7 +12,7 @@ import fastavro
 import pytest
 
 from schemas.avro import RecordName, listed_values, record_schema
-from schemas.mapping.tables import VALUES
+from schemas.mapping.file import VALUES
 
 _TIME = {"type": "long", "logicalType": "timestamp-micros"}
 _EVENT: dict[str, Any] = {

@@ -1,19 +1,21 @@
-"""What each raw status must come out as, written down by hand and apart from the mapping file.
+"""The expected status of each source value, written by hand and independent of the mapping file.
 
-A line is `JSON => value` or `JSON => value by derivation`; without one, the provider's own rule
-must have decided (for everybody: the rule for everybody).
+A line is `JSON => value` or `JSON => value by derivation`. The default derivation is a rule of the
+provider; without a provider, a rule for all providers.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
-from transforms.derive.rules import Deriver
+from schemas.mapping.tables import Mapping
+from transforms.derive.lookup import Step
+from transforms.derive.rules import Deriver, derive
 from transforms.json.text import kind_of
 
 
 class Case(NamedTuple):
-    """A source value, and the status it must come out as."""
+    """A source value and its expected status."""
 
     provider: str | None
     json: str
@@ -407,7 +409,7 @@ _BY_PROVIDER: dict[str | None, str] = {
         "Archived" => archived
         "Deleted" => deleted
     """,
-    # The other names of providers, and other ways to write a name.
+    # Other names of providers, and other spellings of a name.
     "SAP SuccessFactors": '"2" => closed',
     "sapsuccessfactors": '"SAPDeleted" => deleted',
     "Oracle Taleo": "3 => pending",
@@ -592,22 +594,57 @@ CASES = [
 ]
 
 
+WORKDAY = (
+    '[{"ID":[{"attributes":{"wd:type":"WID"},"$value":"ab12"},'
+    '{"attributes":{"wd:type":"Job_Requisition_Status_ID"},"$value":"Frozen"}]}]'
+)
+"""A status of Workday: references to one thing, the first by an opaque id."""
+
+
+class Inputs(TypedDict):
+    """The columns that a status is derived from, with the names of the arguments of `derive`."""
+
+    provider: str | None
+    event_type: str | None
+    given_value: str | None
+    source_value_type: str
+    source_value_json: str | None
+    legacy_status: str | None
+
+
+def inputs(
+    json: str | None = None,
+    *,
+    provider: str | None = None,
+    value: str | None = None,
+    status: str | None = None,
+    event: str | None = "ats_jobs.updated",
+) -> Inputs:
+    return {
+        "provider": provider,
+        "event_type": event,
+        "given_value": value,
+        "source_value_type": "missing" if json is None else kind_of(json.encode()),
+        "source_value_json": json,
+        "legacy_status": status,
+    }
+
+
+def explain(mapping: Mapping, provider: str | None, json: str) -> list[Step]:
+    """Returns the steps that derive a status from a source value alone."""
+    steps: list[Step] = []
+    derive(mapping, **inputs(json, provider=provider, event=None), trace=steps)
+    return steps
+
+
 def difference(deriver: Deriver, case: Case) -> str | None:
-    """Returns what is wrong with a case, or None."""
-    kind = kind_of(case.json.encode())
-    derived = deriver(
-        provider=case.provider,
-        event_type=None,
-        given_value=None,
-        source_value_type=kind,
-        source_value_json=None if kind == "null" else case.json,
-        legacy_status=None,
-    )
+    """Returns a message if a case has another result than expected."""
+    derived = deriver(**inputs(case.json, provider=case.provider, event=None))
     if (derived.value, derived.derivation) == (case.value, case.derivation):
         return None
     return f"{case}: got {derived.value} by {derived.derivation}"
 
 
 def differences(deriver: Deriver) -> list[str]:
-    """Returns what is wrong with all cases."""
+    """Returns the messages for all cases."""
     return [found for case in CASES if (found := difference(deriver, case)) is not None]

@@ -1,6 +1,7 @@
 from .derive_job_status import DeriveJobStatus as DeriveJobStatus
-from .rules import Step as Step
+from .lookup import Step as Step
 from .rules import derive as derive
 from .source_value import MAX_CODE_DIGITS as MAX_CODE_DIGITS
+from .source_value import id_code as id_code
 from .source_value import number_code as number_code
 from .source_value import parts as parts

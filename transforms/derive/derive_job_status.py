@@ -1,6 +1,6 @@
-"""DeriveJobStatus: coerces each event's source value and derives its status, a block at a time.
+"""DeriveJobStatus: coerces each event's source value and derives its status, one block at a time.
 
-The rules run once for each distinct input of a block, and what they said is looked up by index.
+The rules run once for each distinct input of a block; the rows get the results by index.
 """
 
 from __future__ import annotations
@@ -29,36 +29,31 @@ JOB_STATUS = pa.struct(
         ("derivation", pa.string()),
     ]
 )
-"""The status of a job: in a block a dictionary, in the order of the output's schema."""
-
-_Sent = tuple[str | None, str | None, str]
-"""What was sent of a status: STATUS_TEXT."""
+"""The status of a job, in the order of the output's schema; in a block, a dictionary of these."""
 
 
 def derive_batch(events: pa.RecordBatch, deriver: Deriver) -> pa.RecordBatch:
     """Replaces the column `job_status` by the derived one, and adds `mapping_fingerprint`.
 
-    Args:
-        events: Has the columns provider, event_type, legacy_status and job_status of ParseEvents.
-        deriver: Knows the rules.
+    The events need the columns provider, event_type, legacy_status and job_status of ParseEvents.
     """
     status = events.column("job_status")
-    sent: list[_Sent] = list(
+    raw_statuses: list[tuple[str | None, str | None, str]] = list(
         zip(*(column.to_pylist() for column in status.dictionary.flatten()), strict=True)
     )
-    words = [events.column(name) for name in ("provider", "event_type", "legacy_status")]
-    providers, event_types, legacy_statuses = (each.dictionary.to_pylist() for each in words)
-    # One number says which values a row combines; each combination is derived once.
-    shape = [len(each.dictionary) for each in (status, *words)]
-    codes = np.ravel_multi_index([each.indices.to_numpy() for each in (status, *words)], shape)
+    others = [events.column(name) for name in ("provider", "event_type", "legacy_status")]
+    providers, event_types, legacy_statuses = (each.dictionary.to_pylist() for each in others)
+    # One number encodes the combination of values in a row; each combination is derived once.
+    shape = [len(each.dictionary) for each in (status, *others)]
+    codes = np.ravel_multi_index([each.indices.to_numpy() for each in (status, *others)], shape)
     combinations, indices = np.unique(codes, return_inverse=True)
     # Many combinations have the same result.
     results: dict[tuple[int, Derived], int] = {}
-    places = []
-    for sent_index, provider, event_type, legacy_status in zip(
+    result_indices = []
+    for raw_index, provider, event_type, legacy_status in zip(
         *(each.tolist() for each in np.unravel_index(combinations, shape)), strict=True
     ):
-        given_value, source_json, source_type = sent[sent_index]
+        given_value, source_json, source_type = raw_statuses[raw_index]
         derived = deriver(
             providers[provider],
             event_types[event_type],
@@ -67,23 +62,23 @@ def derive_batch(events: pa.RecordBatch, deriver: Deriver) -> pa.RecordBatch:
             source_json,
             legacy_statuses[legacy_status],
         )
-        places.append(results.setdefault((sent_index, derived), len(results)))
-    distinct = _statuses(status.dictionary, results)
+        result_indices.append(results.setdefault((raw_index, derived), len(results)))
     derived_status = pa.DictionaryArray.from_arrays(
-        pa.array(np.array(places, np.int32)[indices]), distinct
+        pa.array(np.array(result_indices, np.int32)[indices]),
+        _statuses(status.dictionary, results),
     )
-    fingerprint = constant(deriver.mapping.fingerprint, events.num_rows)
     batch = events.set_column(
         events.schema.get_field_index("job_status"), "job_status", derived_status
     )
+    fingerprint = constant(deriver.mapping.fingerprint, events.num_rows)
     return batch.append_column("mapping_fingerprint", fingerprint)
 
 
-def _statuses(sent: pa.StructArray, results: Collection[tuple[int, Derived]]) -> pa.StructArray:
+def _statuses(raw: pa.StructArray, results: Collection[tuple[int, Derived]]) -> pa.StructArray:
     indices = pa.array([index for index, _ in results], pa.int32())
-    columns = dict(zip(STATUS_TEXT.names, sent.take(indices).flatten(), strict=True))
-    for place, name in enumerate(Derived._fields):
-        columns[name] = strings([derived[place] for _, derived in results])
+    columns = dict(zip(STATUS_TEXT.names, raw.take(indices).flatten(), strict=True))
+    for position, name in enumerate(Derived._fields):
+        columns[name] = strings([derived[position] for _, derived in results])
     return pa.StructArray.from_arrays(
         [columns[each] for each in JOB_STATUS.names], fields=list(JOB_STATUS)
     )
@@ -101,13 +96,9 @@ class _DeriveJobStatus(beam.DoFn):
 
 
 class DeriveJobStatus(beam.PTransform):
-    """Derives the status of each job event of each block.
+    """Derives the status of each job event by the tables of a mapping.
 
-    Args:
-        mapping: The tables in force.
-
-    Returns:
-        A collection of EventBlock, with the columns of JOB_STATUS.
+    Returns a collection of EventBlock with a column `job_status` of the type JOB_STATUS.
     """
 
     def __init__(self, mapping: Mapping) -> None:

@@ -1,8 +1,8 @@
-"""What a `source_value` is: its kind, its parts, whether it says anything, and its text.
+"""Reads a `source_value`: its parts, the code of a number, the text to keep, and if it is empty.
 
-Works on the exact JSON text (UTF-8, no white space around it, known to be valid), one level at
-a time: numbers keep every digit, of duplicate keys the last one counts, and what nobody looks at is
-never built. Every function takes a time that is linear in the text.
+The functions take exact JSON text (UTF-8, trimmed, valid) and decode one level at a time. So
+numbers keep every digit, the last of duplicate keys counts, and unused parts are never built. Each
+function takes a time linear in the text.
 """
 
 from __future__ import annotations
@@ -14,16 +14,20 @@ from typing import Final, NamedTuple
 import msgspec
 
 from schemas.mapping import normalise_label
+from transforms.json import kind_of
 
-MAX_DEPTH: Final = 4
-"""How deep containers are looked into, the outermost being 1."""
+MAX_CONTAINER_DEPTH: Final = 4
+"""Levels of arrays and objects that are searched, the outermost being 1."""
 
 MAX_COMMAS: Final = 500_000
-"""Commas in a container that is looked into. It takes megabytes of them: no status, but an attack
-on the memory, which would have to hold every part by itself."""
+"""Commas in a container that is searched. More of them take megabytes: no status, but an attack
+on the memory, because each part would be an object in it."""
 
 MAX_TEXT: Final = 4096
 """Characters of a coerced text that are kept."""
+
+MAX_CODE_DIGITS: Final = 18
+"""Digits of a number that can be a code."""
 
 LABEL_KEYS: Final = (
     "label",
@@ -41,7 +45,7 @@ LABEL_KEYS: Final = (
     "status_name",
     "$value",
 )
-"""Where an object may have its label, the likeliest place first."""
+"""The keys under which an object may have its label, in order of preference."""
 
 ID_KEYS: Final = ("id", "code")
 SOURCE_KEYS: Final = ("source_value", "sourceValue")
@@ -51,11 +55,11 @@ _RANKS: Final = {key.casefold(): (rank, key) for rank, key in enumerate(_ALL_KEY
 _VALUE: Final = LABEL_KEYS.index("value")
 _FIRST_ID: Final = len(LABEL_KEYS)
 _FIRST_SOURCE: Final = _FIRST_ID + len(ID_KEYS)
+_MAX_CACHED_BYTES: Final = 1024
 _SCALARS: Final = re.compile(rb'"[^"]*"(\s*:)?|[-0-9tfn]')
 _BLANK: Final = re.compile(rb'"[\s_\-./]*"')
 _PLAIN: Final = re.compile(rb'"[^\\]*[A-Za-z0-9][^\\]*"')
 _WID: Final = msgspec.Raw(b'"WID"')
-MAX_CODE_DIGITS: Final = 18
 
 _decode_array: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -70,7 +74,7 @@ class Part(NamedTuple):
 
 
 class Element(NamedTuple):
-    """An element of an array: where it stands first, its JSON text, how often it occurs."""
+    """A distinct element of an array: its first position, its JSON text, its number of copies."""
 
     position: int
     json: bytes
@@ -78,14 +82,14 @@ class Element(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """The members of an object that may say what its status is, each list in order of preference.
+    """The members of an object that may contain its status, each list in order of preference.
 
     Attributes:
-        labels: Under the keys where labels stand.
-        ids: Under `id` and `code`.
-        source: Under `source_value`; if there is one, the object is a pair like the job status
-            itself, and only `source` and `value` count.
-        value: Under `value`.
+        labels: The members under LABEL_KEYS.
+        ids: The members under `id` and `code`.
+        source: The members under `source_value`. If there is one, the object has the form of a job
+            status, and only `source` and `value` count.
+        value: The members under `value`.
     """
 
     labels: list[Part]
@@ -94,23 +98,19 @@ class Parts(NamedTuple):
     value: list[Part]
 
 
-def is_container(json: bytes) -> bool:
-    """Whether a text is an array or an object."""
-    return json[0] in b"[{"
-
-
-def is_looked_into(json: bytes, depth: int) -> bool:
-    """Whether a container at a depth (the outermost being 1) is looked into."""
-    return depth <= MAX_DEPTH and (len(json) <= MAX_COMMAS or json.count(b",") <= MAX_COMMAS)
+def is_searched(json: bytes, depth: int) -> bool:
+    """Returns True if a container at a depth (the outermost being 1) is within the limits."""
+    within_commas = len(json) <= MAX_COMMAS or json.count(b",") <= MAX_COMMAS
+    return depth <= MAX_CONTAINER_DEPTH and within_commas
 
 
 def has_content(json: bytes) -> bool:
-    """Whether there is a number, a boolean or a string that is not blank anywhere in a value.
+    """Returns True if a value contains a number, a boolean or a string that is not blank.
 
-    The keys of objects say nothing by themselves.
+    The keys of objects do not count.
     """
-    # An escaped quote or backslash is no blank, so any letter may stand for it; without them
-    # a string ends at the next quote.
+    # An escaped quote or backslash is not blank, so letters can replace it; without them a string
+    # ends at the next quote.
     flat = json.replace(rb"\\", b"xx").replace(rb"\"", b"xx") if b"\\" in json else json
     for match in _SCALARS.finditer(flat):
         token = match[0]
@@ -125,10 +125,11 @@ def has_content(json: bytes) -> bool:
     return False
 
 
-def speaking(json: bytes) -> list[Element]:
-    """Returns the distinct elements of an array that say something, in order.
+def elements_with_content(json: bytes) -> list[Element]:
+    """Returns the distinct elements of an array that have content, in order.
 
-    A Workday reference of type WID is no element: it is the opaque id of what the others name.
+    A Workday reference of type WID is excluded: it is an opaque id for the same thing as the other
+    elements.
     """
     found: dict[bytes, tuple[int, int]] = {}
     for index, raw in enumerate(_decode_array(json)):
@@ -143,13 +144,13 @@ def speaking(json: bytes) -> list[Element]:
 
 
 def parts(json: bytes) -> Parts:
-    """Returns the members of an object that may say what its status is.
+    """Returns the members of an object that may contain its status.
 
-    Keys are compared without case. Of the keys that differ in case only, the usual spelling comes
-    first, then the others by code point, so that the order of an object's members never matters.
+    Keys are compared without case. Of keys that differ only in case, the spelling of LABEL_KEYS is
+    first, then the others by code point, so the order of the members in the object does not matter.
     """
-    # A search passes an object several times: in each of the tables, then for its text.
-    return _remembered_parts(json) if len(json) <= _LONGEST_REMEMBERED else _parts(json)
+    # One look-up needs the parts of an object several times: for each table, then for its text.
+    return _cached_parts(json) if len(json) <= _MAX_CACHED_BYTES else _parts(json)
 
 
 def _parts(json: bytes) -> Parts:
@@ -173,18 +174,14 @@ def _parts(json: bytes) -> Parts:
     return members
 
 
-_LONGEST_REMEMBERED = 1024
-_remembered_parts = lru_cache(256)(_parts)
+_cached_parts = lru_cache(256)(_parts)
 
 
 def number_code(text: str) -> str | None:
-    """Returns the code of a JSON number: its integer, if it is one of at most 18 digits.
+    """Returns the code of a JSON number: its integer of at most 18 digits, or None.
 
-    Args:
-        text: The number as written; `1e1000000000` is as quick as any.
-
-    Returns:
-        `10` for 10, 10.0 and 1e1; `0` for -0; None for anything else.
+    For example `10` for 10, 10.0 and 1e1; `0` for -0; None for 1.5. The time does not depend on the
+    number's size: `1e1000000000` takes as long as any.
     """
     mantissa, _, exponent = text.replace("E", "e").partition("e")
     whole, _, fraction = mantissa.removeprefix("-").partition(".")
@@ -202,21 +199,25 @@ def number_code(text: str) -> str | None:
     return ("-" if mantissa.startswith("-") else "") + significant + "0" * power
 
 
+def id_code(json: bytes) -> str | None:
+    """Returns the code of an id: a trimmed string or an integer; None for any other value."""
+    kind = kind_of(json)
+    if kind == "string":
+        return decode_string(json).strip() or None
+    return number_code(json.decode()) if kind == "number" else None
+
+
 def compact(json: bytes) -> str:
-    """Returns a JSON text without insignificant white space; numbers and escapes as they are."""
+    """Returns a JSON text without insignificant white space; numbers and escapes stay."""
     return msgspec.json.format(json, indent=-1).decode()
 
 
 def text_of(json: bytes, depth: int = 1) -> str:
-    """Coerces a value to a text, with no regard to rules.
-
-    Args:
-        json: The value.
-        depth: Its depth, the outermost being 1.
+    """Coerces a value at a depth (the outermost being 1) to a text, without use of the rules.
 
     Returns:
-        A string as it is; a number or boolean as written; of an object the first label that says
-        something; of an array its element, if only one says something; else the JSON text.
+        A string as it is; a number or boolean as written; the text of the representative part of
+        an array or object; the JSON text if there is none.
     """
     if json[0] == ord('"'):
         return decode_string(json)
@@ -225,24 +226,26 @@ def text_of(json: bytes, depth: int = 1) -> str:
 
 
 def representative_part(json: bytes, depth: int = 1) -> bytes | None:
-    """Returns the part of a value that the value's text is taken from; it says something.
-
-    Args:
-        json: The value.
-        depth: Its depth, the outermost being 1.
+    """Returns the part of a value at a depth (the outermost being 1) that provides its text.
 
     Returns:
-        A label or an element; None where no part can stand for the whole.
+        The first label of an object that has content, or the only element of an array that has
+        content; None for other values.
     """
-    if not is_container(json) or not is_looked_into(json, depth):
+    if json[0] not in b"[{" or not is_searched(json, depth):
         return None
-    return _speaking_label(json) if json[0] == ord("{") else _speaking_element(json)
+    if json[0] == ord("["):
+        elements = elements_with_content(json)
+        return elements[0].json if len(elements) == 1 and elements[0].times == 1 else None
+    members = parts(json)
+    candidates = members.source + members.value if members.source else labels_of(members)
+    return next((part.json for part in candidates if has_content(part.json)), None)
 
 
 def labels_of(members: Parts) -> list[Part]:
-    """Returns the members that can have a text: labels, and what an id holds, but not the id."""
+    """Returns the members that can have a text: labels, and an array or object under `id`."""
     return members.labels + [
-        part for part in members.ids if part.key.casefold() == "id" and is_container(part.json)
+        part for part in members.ids if part.key.casefold() == "id" and part.json[0] in b"[{"
     ]
 
 
@@ -253,14 +256,3 @@ def _is_workday_id(json: bytes) -> bool:
     if memoryview(attributes)[0] != ord("{"):
         return False
     return _decode_object(attributes).get("wd:type") == _WID
-
-
-def _speaking_element(json: bytes) -> bytes | None:
-    found = speaking(json)
-    return found[0].json if len(found) == 1 and found[0].times == 1 else None
-
-
-def _speaking_label(json: bytes) -> bytes | None:
-    members = parts(json)
-    candidates = members.source + members.value if members.source else labels_of(members)
-    return next((part.json for part in candidates if has_content(part.json)), None)

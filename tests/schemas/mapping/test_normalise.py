@@ -1,4 +1,4 @@
-"""Spellings of one status become one text, and no text can hold a worker up."""
+"""All spellings of a status become one text, and every text takes a bounded time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from schemas.mapping.normalise import (
     without_accents,
 )
 
-# Python's own upper case of an iota subscript below another accent is not its inverse's.
+# For an iota subscript below another accent, Python's upper() is not the inverse of lower().
 _GREEK_IOTA = set("\u0345") | {chr(point) for point in range(0x1F80, 0x2000)}
 words = st.text(max_size=60)
 
@@ -56,18 +56,18 @@ words = st.text(max_size=60)
         ("a,b", "a,b"),
     ],
 )
-def test_norm(text: str, normalised: str) -> None:
+def test_normalise_label(text: str, normalised: str) -> None:
     assert normalise_label(text) == normalised
 
 
-def test_a_text_of_256_characters_is_looked_up_and_a_longer_one_is_not() -> None:
+def test_a_text_of_over_256_characters_is_overlong() -> None:
     assert normalise_label("x" * MAX_LABEL) == "x" * MAX_LABEL
     assert normalise_label("x" * MAX_LABEL + "x") == OVERLONG
     assert normalise_label("x" * MAX_LABEL + " " * 10_000) == "x" * MAX_LABEL
     assert spellings("x" * 300) == (OVERLONG,) * 4
 
 
-def test_what_stands_for_a_long_text_is_no_text() -> None:
+def test_the_overlong_marker_equals_no_label() -> None:
     assert normalise_label(OVERLONG) == ""
 
 
@@ -86,11 +86,11 @@ def test_what_stands_for_a_long_text_is_no_text() -> None:
         ("open2Close", "open2close"),
     ],
 )
-def test_a_text_is_split_where_lower_case_meets_upper_case(text: str, split: str) -> None:
+def test_a_text_is_split_between_lower_and_upper_case(text: str, split: str) -> None:
     assert spellings(text).split == split
 
 
-def test_the_bare_spellings_have_no_accents() -> None:
+def test_bare_spellings_have_no_accents() -> None:
     assert spellings("ferméOuvert") == (
         "ferméouvert",
         "fermé ouvert",
@@ -105,17 +105,17 @@ def test_the_bare_spellings_have_no_accents() -> None:
     "name",
     ["sapsuccessfactors", "SAP SuccessFactors", "sap-success_factors!", "S.A.P. (Success)Factors"],
 )
-def test_names_of_providers_are_compared_without_case_spaces_and_punctuation(name: str) -> None:
+def test_a_provider_key_ignores_case_spaces_and_punctuation(name: str) -> None:
     assert provider_key(name) == "sapsuccessfactors"
 
 
-def test_a_name_without_letters_and_digits_has_no_key() -> None:
+def test_a_name_without_letters_and_digits_has_an_empty_key() -> None:
     assert provider_key("-- !") == ""
     assert provider_key("x" * 1000) == ""
 
 
 @given(words)
-def test_norm_is_idempotent(text: str) -> None:
+def test_normalise_label_is_idempotent(text: str) -> None:
     assume(normalise_label(text) != OVERLONG)
     assert normalise_label(normalise_label(text)) == normalise_label(text)
 
@@ -132,13 +132,13 @@ def test_spellings_do_not_depend_on_the_normalisation_form(text: str, form: str)
 @example("ŉ")
 @example("ı")
 @example("ẞ")
-def test_norm_does_not_depend_on_case(text: str) -> None:
+def test_normalise_label_does_not_depend_on_case(text: str) -> None:
     assume(not _GREEK_IOTA & set(unicodedata.normalize("NFD", text) + text))
     assert normalise_label(text.upper()) == normalise_label(text.lower()) == normalise_label(text)
 
 
 @given(words)
-def test_a_text_holds_no_separator_and_no_edge_space_once_normalised(text: str) -> None:
+def test_a_normalised_text_has_no_separators_and_no_spaces_at_its_ends(text: str) -> None:
     normalised = normalise_label(text)
     assume(normalised != OVERLONG)
     assert not set("_-./\t\n") & set(normalised)
@@ -148,12 +148,14 @@ def test_a_text_holds_no_separator_and_no_edge_space_once_normalised(text: str) 
 
 
 @given(words, st.sampled_from([" ", "\u200b", "…", "\u0307 ", "_\u00ad"]), st.integers(0, 30_000))
-def test_what_goes_may_be_as_long_as_it_likes(text: str, filler: str, times: int) -> None:
+def test_removed_characters_do_not_count_towards_the_length(
+    text: str, filler: str, times: int
+) -> None:
     assert normalise_label(filler * times + " " + text) == normalise_label(text)
 
 
 @pytest.mark.parametrize(
-    ("character", "says"),
+    ("character", "overlong"),
     [
         ("\u0301\u0323", True),
         ("\u0307", False),
@@ -165,16 +167,16 @@ def test_what_goes_may_be_as_long_as_it_likes(text: str, filler: str, times: int
         (" ", False),
     ],
 )
-def test_megabytes_of_anything_take_seconds_at_most(character: str, says: bool) -> None:
+def test_megabytes_of_any_character_take_seconds_at_most(character: str, overlong: bool) -> None:
     text = character * (2_000_000 // len(character.encode()))
     start = time.process_time()
-    assert (normalise_label(text) == OVERLONG) is says
-    assert (normalise_label(text) == "") is not says
-    # A square would take hours.
+    assert (normalise_label(text) == OVERLONG) is overlong
+    assert (normalise_label(text) == "") is not overlong
+    # A quadratic time would be hours.
     assert time.process_time() - start < 60
 
 
-def test_many_short_runs_of_marks_do_not_add_up_to_hours() -> None:
+def test_many_runs_of_marks_take_a_linear_time() -> None:
     text = ("a" + "\u0301\u0323" * 2_000) * 2
 
     def seconds(times: int, work: Callable[[], object]) -> float:

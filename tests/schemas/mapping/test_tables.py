@@ -1,4 +1,4 @@
-"""The tables in force: whose rule comes first, what a fingerprint holds, what travels."""
+"""The tables in force: their order, the fingerprint, and the pickle of a mapping."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import pytest
 from apache_beam.internal.cloudpickle import cloudpickle
 
 from schemas.mapping.normalise import normalise_label, spellings
-from schemas.mapping.tables import Mapping, MappingError, built_in_file, load_mapping
+from schemas.mapping.problems import MappingError
+from schemas.mapping.tables import Mapping, built_in_file, load_mapping
 
 
 def value(mapping: Mapping, provider: str | None, text: str) -> str | None:
-    """The value of the first table that knows a text."""
+    """Returns the value of the first table with a rule for a text."""
     tables = (*mapping.provider_tables(provider), *mapping.global_tables)
     rules = (table.label(spellings(text)) for table in tables)
     return next((rule.value for rule in rules if rule), None)
@@ -31,7 +32,7 @@ def test_the_users_tables_come_before_the_built_in_ones() -> None:
         "my.yaml for workable",
         "schemas/mapping/job_status.yaml for workable",
     ]
-    # The user's for the provider, the built-in one for the provider, the user's for everybody.
+    # The user's for the provider, the built-in one for the provider, the user's for all providers.
     assert value(mapping, "workable", "published") == "open"
     assert value(mapping, "workable", "draft") == "draft"
     assert value(mapping, None, "draft") == "internal"
@@ -52,19 +53,19 @@ def test_a_spelling_with_accents_comes_before_one_without() -> None:
     assert value(mapping, "x", "Ouvèrt") == "closed"
 
 
-def test_accents_decide_nothing_where_two_values_differ_by_them_alone() -> None:
+def test_accents_that_distinguish_two_values_are_not_ignored() -> None:
     mapping = load_mapping("providers: {x: {labels: {open: [zonka], closed: [zonká]}}}")
     assert value(mapping, "x", "zonkà") is None
     assert value(mapping, "x", "zonka") == "open"
 
 
-def test_a_rule_knows_its_place() -> None:
+def test_a_rule_has_its_file_and_line() -> None:
     mapping = load_mapping("labels:\n  open:\n    - Go\n", "dir/my.yaml")
     rule = mapping.global_tables[0].labels["go"]
     assert (rule.text, rule.place, rule.provider) == ("Go", "dir/my.yaml:3", None)
 
 
-def test_every_built_in_rule_stands_on_the_line_that_it_names() -> None:
+def test_every_built_in_rule_is_on_the_line_in_its_place() -> None:
     text = resources.files("schemas.mapping").joinpath("job_status.yaml").read_text("utf-8")
     lines = text.splitlines()
     entries = built_in_file().entries
@@ -85,7 +86,7 @@ def test_providers_are_found_by_any_of_their_names() -> None:
 
 
 @pytest.mark.parametrize("name", [None, "", "--", "nobody", "bamboohr2", "x" * 10_000])
-def test_a_provider_that_nobody_knows_has_no_table(name: str | None) -> None:
+def test_an_unknown_provider_has_no_table(name: str | None) -> None:
     mapping = load_mapping()
     assert mapping.provider(name) is None
     assert mapping.provider_tables(name) == ()
@@ -150,7 +151,7 @@ labels: {closed: [Stop], open: [run, go_ahead, Go Ahead]}
         "providers: {acme: {booleans: {open: [true]}}}",
         "providers: {acme: {booleans: {open: [false]}}}",
         "providers: {greenhouse: {names: [gh2]}}",
-        # Already said by the built-in tables, but here it comes before a provider's own.
+        # The built-in tables have the same rule, but this one precedes a provider's own.
         "labels: {closed: [closed]}",
     ],
 )
@@ -163,7 +164,7 @@ def test_every_rule_changes_the_fingerprint(text: str) -> None:
 _FINGERPRINTS: dict[str, str] = {}
 
 
-def test_the_order_of_the_built_in_file_does_not_matter() -> None:
+def test_the_order_of_the_built_in_file_does_not_change_the_fingerprint() -> None:
     file = built_in_file()
     entries, providers = list(file.entries), list(file.providers)
     random.Random(1).shuffle(entries)
@@ -173,7 +174,7 @@ def test_the_order_of_the_built_in_file_does_not_matter() -> None:
 
 
 @pytest.mark.parametrize("text", [None, "providers: {acme: {codes: {open: [1]}}}"])
-def test_a_mapping_travels_small_and_whole(text: str | None) -> None:
+def test_a_pickled_mapping_is_small_and_complete(text: str | None) -> None:
     mapping = load_mapping(text, "my.yaml")
     for copy in (
         pickle.loads(pickle.dumps(mapping)),
@@ -194,7 +195,7 @@ def test_a_mapping_cannot_be_changed() -> None:
         mapping.global_tables = ()  # type: ignore[misc]
 
 
-def test_the_built_in_labels_for_everybody_leave_out_what_is_ambiguous() -> None:
+def test_the_built_in_labels_for_all_providers_have_no_ambiguous_words() -> None:
     labels = load_mapping().global_tables[0].labels
     ambiguous = ["approved", "new", "template", "unknown", "other", "n/a", "none", "null", "error"]
     assert not {normalise_label(word) for word in ambiguous} & set(labels)

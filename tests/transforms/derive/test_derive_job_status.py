@@ -1,4 +1,4 @@
-"""Deriving a block in columns gives what deriving it row by row gives."""
+"""Deriving a block by columns has the same result as deriving each row."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ jsons = st.recursive(
 
 @st.composite
 def statuses(draw: st.DrawFn) -> dict[str, Any]:
-    """What was sent of a status, as ParseEvents hands it on."""
+    """A status from ParseEvents."""
     text = draw(st.one_of(st.none(), jsons))
     kind = "missing" if text is None else kind_of(text.encode())
     return {
@@ -60,7 +60,7 @@ rows = st.fixed_dictionaries(
 
 
 def _batch(events: list[dict[str, Any]], *, repeat_statuses: bool = False) -> pa.RecordBatch:
-    """A batch of ParseEvents; its dictionary of statuses may hold one twice, or one unused."""
+    """Returns a batch as from ParseEvents, optionally with repeated and unused statuses."""
     columns: dict[str, pa.Array] = {}
     for field in PARSED:
         values = [event.get(field.name) for event in events]
@@ -104,14 +104,16 @@ def _row_by_row(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 @given(st.lists(rows, max_size=12), st.booleans())
 @hypothesis_settings(max_examples=60)
-def test_columns_give_what_rows_give(events: list[dict[str, Any]], repeat_statuses: bool) -> None:
+def test_a_batch_has_the_results_of_its_rows(
+    events: list[dict[str, Any]], repeat_statuses: bool
+) -> None:
     batch = derive_batch(_batch(events, repeat_statuses=repeat_statuses), deriver())
     assert batch.column("job_status").to_pylist() == _row_by_row(events)
 
 
 @given(st.lists(rows, min_size=1, max_size=10), st.data())
 @hypothesis_settings(max_examples=60)
-def test_a_slice_gives_what_its_rows_give(events: list[dict[str, Any]], data: Any) -> None:
+def test_a_slice_has_the_results_of_its_rows(events: list[dict[str, Any]], data: Any) -> None:
     start = data.draw(st.integers(0, len(events)))
     batch = _batch(events).slice(start)
     assert derive_batch(batch, deriver()).column("job_status").to_pylist() == (
@@ -165,12 +167,12 @@ def _block(providers: list[str]) -> EventBlock:
 
 def _process(block: EventBlock) -> list[EventBlock]:
     transform = DeriveJobStatus(deriver().mapping)
-    # As a worker gets it.
+    # A worker unpickles it.
     do_fn = pickle.loads(pickle.dumps(transform._do_fn))
     return list(do_fn.process(block))
 
 
-def test_a_block_goes_through_as_one() -> None:
+def test_a_block_stays_one_block() -> None:
     (block,) = _process(_block(["lever", "ashby"]))
     assert [each["value"] for each in block.events.column("job_status").to_pylist()] == (
         ["open", "open"]
@@ -178,20 +180,20 @@ def test_a_block_goes_through_as_one() -> None:
     assert (block.read, block.rejections) == (2, [])
 
 
-def test_a_bug_that_one_row_meets_costs_that_row_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = Deriver.__call__
+def test_an_unexpected_exception_rejects_only_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = Deriver.__call__
 
     def buggy(self: Deriver, provider: str | None, *sent: Any) -> Derived:
         if provider == "boom":
             raise ZeroDivisionError("secret of the data")
-        return real(self, provider, *sent)
+        return original(self, provider, *sent)
 
     monkeypatch.setattr(Deriver, "__call__", buggy)
     blocks = _process(_block(["lever", "boom", "ashby"]))
-    written = [
+    values = [
         row["value"] for block in blocks for row in block.events.column("job_status").to_pylist()
     ]
-    assert written == ["open", "open"]
+    assert values == ["open", "open"]
     (rejection,) = [each for block in blocks for each in block.rejections]
     assert (rejection.code, rejection.step, rejection.payload) == (
         ("INTERNAL", "DeriveJobStatus", b"boom")

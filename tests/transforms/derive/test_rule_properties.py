@@ -1,4 +1,4 @@
-"""What holds of a derived status whatever is sent."""
+"""Properties of a derived status for any input."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from schemas.mapping.file import VALUES
 from schemas.mapping.normalise import normalise_label, spellings
-from schemas.mapping.tables import VALUES, load_mapping
-from tests.transforms.derive.test_rules import Inputs, inputs
-from tests.transforms.derive_cases import CASES
+from schemas.mapping.tables import load_mapping
+from tests.transforms.derive_cases import CASES, Inputs, inputs
 from transforms.derive.rules import Derived, Deriver, derive
 from transforms.derive.source_value import LABEL_KEYS
 from transforms.json.text import kind_of
@@ -35,7 +35,7 @@ class Number(str):
     __slots__ = ()
 
 
-# What statuses are made of: words of the tables, near misses, and anything else.
+# Parts of statuses: words of the tables, similar words, and any others.
 words = st.one_of(
     st.sampled_from(LABELS),
     st.sampled_from([str.upper, str.title, str.capitalize]).flatmap(
@@ -76,7 +76,7 @@ all_inputs = st.builds(
 
 
 def render(value: Any, space: Callable[[], str] = lambda: "") -> str:
-    """Writes a value as JSON, with what `space` returns around every token."""
+    """Writes a value as JSON, with the result of `space` around every token."""
     if isinstance(value, Number):
         token = str(value)
     elif isinstance(value, dict):
@@ -136,7 +136,7 @@ def test_the_result_is_always_a_member_or_null(given: Inputs) -> None:
 def test_deriving_again_from_the_outputs_own_columns_gives_the_same(given: Inputs) -> None:
     result = derive(MAPPING, **given)
     record = msgspec.json.decode(msgspec.json.encode({**given, **result._asdict()}))
-    # A reader may know nothing but the record.
+    # A reader has only the record.
     columns = {key: record[key] for key in given}
     if record["source_value_json"] is not None:
         assert kind_of(record["source_value_json"].encode()) == record["source_value_type"]
@@ -144,7 +144,7 @@ def test_deriving_again_from_the_outputs_own_columns_gives_the_same(given: Input
 
 
 @given(st.lists(all_inputs, max_size=8))
-def test_what_is_remembered_equals_what_is_derived(givens: list[Inputs]) -> None:
+def test_a_deriver_with_a_memory_returns_the_results_of_derive(givens: list[Inputs]) -> None:
     expected = [derive(MAPPING, **given) for given in givens]
     fresh = Deriver(MAPPING)
     for deriver in (fresh, fresh, DERIVER):
@@ -175,7 +175,7 @@ def test_the_canonical_form_of_texts_does_not_matter(
 
 
 @given(values, st.sampled_from(["NFKC", "NFKD"]))
-def test_no_normalisation_form_matters_where_no_codes_are(value: Any, form: str) -> None:
+def test_the_compatibility_form_does_not_matter_without_a_provider(value: Any, form: str) -> None:
     other = with_strings(value, lambda text: unicodedata.normalize(form, text))  # type: ignore[arg-type]
     assert outcome(other, None) == outcome(value, None)
 
@@ -199,12 +199,12 @@ def test_numbers_keep_every_digit(number: Number, provider: str | None) -> None:
 
 
 @given(words, providers)
-def test_strings_are_kept_as_they_are(text: str, provider: str | None) -> None:
+def test_strings_are_kept_unchanged(text: str, provider: str | None) -> None:
     assert derived(text, provider).source_value == text
 
 
 @given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=20), providers)
-def test_a_text_that_is_no_label_is_never_guessed(text: str, provider: str | None) -> None:
+def test_a_text_without_a_rule_is_never_guessed(text: str, provider: str | None) -> None:
     known: set[str] = set()
     for table in (*MAPPING.provider_tables(provider), *MAPPING.global_tables):
         known |= {*table.labels, *table.bare_labels, *table.codes}
@@ -213,7 +213,7 @@ def test_a_text_that_is_no_label_is_never_guessed(text: str, provider: str | Non
 
 
 @given(st.one_of(numbers, st.booleans()))
-def test_numbers_and_booleans_mean_nothing_without_a_provider(value: Any) -> None:
+def test_numbers_and_booleans_are_unmapped_without_a_provider(value: Any) -> None:
     for shape in (value, [value], {"label": value}, {"id": value}):
         assert outcome(shape, None) == ("unmapped_value", "source_value", "unmapped")
 
@@ -228,11 +228,11 @@ def test_a_wrapped_status_means_the_same(wrapping: str) -> None:
 
 @settings(max_examples=20)
 @given(st.integers(1, 200), st.sampled_from(["[", '{"label":', '{"id":', '{"source_value":']))
-def test_nesting_costs_nothing(depth: int, opening: str) -> None:
+def test_any_nesting_has_a_result(depth: int, opening: str) -> None:
     json = opening * depth + '"open"' + ("]" if opening == "[" else "}") * depth
     result = derive(MAPPING, **inputs(json))
-    says_open = depth <= 4 and opening != '{"id":'  # an id is a code, never a label
-    assert result.value == ("open" if says_open else "unmapped_value")
+    is_open = depth <= 4 and opening != '{"id":'  # an id is a code, never a label
+    assert result.value == ("open" if is_open else "unmapped_value")
 
 
 MEGABYTES = 2_000_000
@@ -272,11 +272,11 @@ def test_hostile_statuses_take_a_bounded_time(name: str) -> None:
     result = derive(MAPPING, **inputs(HOSTILE[name], provider="successfactors"))
     assert result.value is None or result.value in VALUES
     assert len(result.source_value or "") <= 4096
-    # A square would take hours.
+    # A quadratic time would be hours.
     assert time.process_time() - start < 60
 
 
-def test_a_remembered_status_is_quick_and_a_new_one_not_slow() -> None:
+def test_the_time_for_a_known_and_for_a_new_status_is_bounded() -> None:
     deriver = Deriver(MAPPING)
     remembered, new = [], []
     # The best of several rounds, and wide margins: other processes share the machine.

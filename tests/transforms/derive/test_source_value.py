@@ -1,4 +1,4 @@
-"""The parts of a source value: what counts, in which order, and what a number's code is."""
+"""The parts of a source value and their order, the code of a number, and content."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from transforms.derive.source_value import (
     Element,
     Part,
     compact,
+    elements_with_content,
     has_content,
-    is_looked_into,
+    is_searched,
     number_code,
     parts,
-    speaking,
     text_of,
 )
 
@@ -66,7 +66,7 @@ def test_a_numbers_code_is_its_integer(number: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("json", "says"),
+    ("json", "content"),
     [
         (b"null", False),
         (b"0", True),
@@ -92,16 +92,15 @@ def test_a_numbers_code_is_its_integer(number: str) -> None:
         (b'"' + b"\\\\" * 101 + b'"', True),
     ],
 )
-def test_says_something(json: bytes, says: bool) -> None:
-    assert has_content(json) is says
+def test_has_content(json: bytes, content: bool) -> None:
+    assert has_content(json) is content
 
 
-# A plain second way to say it: nothing that has a value anywhere.
-def _says(value: object) -> bool:
+def _has_content(value: object) -> bool:
     if isinstance(value, dict):
-        return any(map(_says, value.values()))
+        return any(map(_has_content, value.values()))
     if isinstance(value, list):
-        return any(map(_says, value))
+        return any(map(_has_content, value))
     return value is not None and value != ""
 
 
@@ -117,8 +116,8 @@ def _says(value: object) -> bool:
         ),
     )
 )
-def test_says_something_equals_a_plain_walk(value: object) -> None:
-    assert has_content(msgspec.json.encode(value)) is _says(value)
+def test_has_content_equals_a_simple_recursion(value: object) -> None:
+    assert has_content(msgspec.json.encode(value)) is _has_content(value)
 
 
 def test_the_usual_spelling_of_a_key_comes_first_then_the_others_by_code_point() -> None:
@@ -143,11 +142,11 @@ def test_source_value_comes_before_its_other_spelling() -> None:
     assert found.value == [Part("value", b'"x"')]
 
 
-def test_the_elements_that_speak() -> None:
+def test_only_distinct_elements_with_content_count() -> None:
     wid = b'{"attributes":{"wd:type":"WID"},"$value":"ab12"}'
     other = b'{"attributes":{"wd:type":"Other"},"$value":"ab12"}'
     json = b'[null, "a", "" ,[], "a",' + wid + b"," + other + b"]"
-    assert speaking(json) == [Element(1, b'"a"', 2), Element(6, other, 1)]
+    assert elements_with_content(json) == [Element(1, b'"a"', 2), Element(6, other, 1)]
 
 
 @pytest.mark.parametrize(
@@ -160,14 +159,14 @@ def test_the_elements_that_speak() -> None:
         b'"WID"',
     ],
 )
-def test_what_only_resembles_a_workday_id_is_an_element(json: bytes) -> None:
-    assert len(speaking(b"[" + json + b"]")) == 1
+def test_an_element_similar_to_a_workday_id_counts(json: bytes) -> None:
+    assert len(elements_with_content(b"[" + json + b"]")) == 1
 
 
-def test_containers_with_over_half_a_million_commas_are_not_looked_into() -> None:
+def test_containers_with_over_half_a_million_commas_are_not_searched() -> None:
     at_limit = b"[" + b"0," * MAX_COMMAS + b"0]"
-    assert is_looked_into(at_limit, 1)
-    assert not is_looked_into(at_limit[:-1] + b",0]", 1)
+    assert is_searched(at_limit, 1)
+    assert not is_searched(at_limit[:-1] + b",0]", 1)
     assert text_of(b"[" + b"null," * (MAX_COMMAS + 1) + b'"x"]').startswith("[null,")
 
 

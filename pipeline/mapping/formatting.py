@@ -1,0 +1,43 @@
+"""Formats texts and rules for all subcommands of `job-status mapping`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Final
+
+import yaml
+
+from schemas.mapping import Kind, Rule, Table, nearest
+
+_PLAIN: Final = re.compile(r"[^\W\d_](?:[\w -]*\w)?")
+
+
+def quoted(text: str) -> str:
+    """Quotes a text as JSON, with YAML's escapes for other characters that are not printable."""
+    encoded = json.dumps(text, ensure_ascii=False)
+    return "".join(c if c.isprintable() else f"\\U{ord(c):08X}" for c in encoded)
+
+
+def yaml_scalar(text: str) -> str:
+    """Writes a text as a YAML scalar, without quotes if YAML reads the same text from it."""
+    is_plain = _PLAIN.fullmatch(text) is not None and text.isprintable()
+    return text if is_plain and yaml.safe_load(text) == text else quoted(text)
+
+
+def rule_text(rule: Rule) -> str:
+    """Describes a rule: its kind, its text and its value."""
+    return f"{rule.kind} {quoted(rule.text)} means {rule.value}"
+
+
+def rules_of(table: Table, kind: Kind) -> dict[str, Rule]:
+    """Returns the rules of one kind by the text to compare."""
+    booleans = {rule.text: rule for rule in table.booleans.values()}
+    return {"label": table.labels, "code": table.codes, "boolean": booleans}[kind]
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Returns a question about the most similar known name, if there is one."""
+    guess = nearest(name, known)
+    return f"; did you mean {guess}?" if guess else ""
