@@ -42,10 +42,9 @@ def explain_text(provider: str | None, json_text: str, mapping: Mapping) -> str:
     ]
     for number, step in enumerate(steps, 1):
         lines += _step_lines(number, step)
-    result = (
-        f"{derived.value or 'null'} by {derived.derivation}, derived from {derived.derived_from}"
-    )
-    lines += [f"result:       {result}", f"mapping:      {mapping.fingerprint}"]
+    origin = f"{derived.derivation}, derived from {derived.derived_from}"
+    lines.append(f"result:       {derived.value or 'null'} by {origin}")
+    lines.append(f"mapping:      {mapping.fingerprint}")
     return "\n".join(lines) + "\n"
 
 

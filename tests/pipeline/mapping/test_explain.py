@@ -78,8 +78,7 @@ def test_a_nesting_of_200_is_accepted() -> None:
 
 
 def test_the_example_in_the_docs_is_the_real_output() -> None:
-    command, *shown = re.findall(r"^```\n\$ job-status mapping (.*?)```", DOCS, re.DOTALL | re.M)[
-        0
-    ].splitlines()
+    examples = re.findall(r"^```\n\$ job-status mapping (.*?)```", DOCS, re.DOTALL | re.M)
+    command, *shown = examples[0].splitlines()
     _, _, provider, source = shlex.split(command)
     assert explain_text(provider, source, MAPPING).splitlines()[: len(shown)] == shown

@@ -128,7 +128,7 @@ def test_a_filled_in_suggestion_maps_what_was_unmapped(
         (None, '{"id":7}', "an id needs a provider"),
     ],
 )
-def test_a_text_that_can_have_no_rule_is_a_comment(
+def test_a_text_without_a_possible_rule_is_a_comment(
     provider: str | None, text: str, reason: str
 ) -> None:
     suggested = suggest_text(report((provider, text, 2)), MAPPING)
