@@ -51,7 +51,7 @@ def suggest_text(report: bytes | str, mapping: Mapping, name: str = "report") ->
         hint = "`job-status run --report FILE.json` writes one."
         raise UsageError(f"{name} is not the report of a run", hint) from e
     if not rows:
-        return "# Every status had a rule: there is nothing to fill in.\n"
+        return "# Every status has a rule: there is nothing to fill in.\n"
     by_provider: dict[str | None, list[UnmappedRow]] = {None: []}
     spellings: dict[str, str] = {}
     for row in rows:
@@ -61,8 +61,8 @@ def suggest_text(report: bytes | str, mapping: Mapping, name: str = "report") ->
         by_provider.setdefault(provider, []).append(row)
     lines = [
         f"# Statuses without a rule, from {name}, the most frequent first.",
-        f"# Replace every {FILL_IN} by the value that the texts under it mean; move a text that",
-        "# means another value under that one; delete what you do not want to map. The values:",
+        f"# Replace every {FILL_IN} by the value of the texts under it. Move a text that has",
+        "# another value under that value; delete the texts that should have no rule. The values:",
         f"# {', '.join(VALUES)}.",
     ]
     lines += _section_lines(None, by_provider.pop(None), mapping, "")

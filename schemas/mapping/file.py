@@ -122,7 +122,7 @@ def _compose(text: str, name: str) -> yaml.Node | None:
         line = mark.line + 1 if mark else 1
         message = "not YAML: " + " ".join(part for part in (e.context, e.problem) if part)
     except yaml.YAMLError:
-        message = "not YAML: it holds a character that YAML does not allow"
+        message = "not YAML: it has a character that YAML does not allow"
     except RecursionError:
         message = "nested too deeply"
     raise MappingError.of(name, [Problem(line, "", message)])
@@ -165,12 +165,14 @@ class _Parser:
         """Returns True if a provider's name is new in this file; reports it otherwise."""
         key = provider_key(name)
         if not key:
-            self._problem(node, path, f"`{name}` has no letter or digit to know a provider by")
+            self._problem(node, path, f"`{name}` has no letter or digit: a name needs one")
             return False
         if key in self._name_lines:
             first = f"first on line {self._name_lines[key]}"
             hint = "Names are compared without case, spaces and punctuation: keep one."
-            self._problem(node, path, f"`{name}` names a provider a second time ({first})", hint)
+            self._problem(
+                node, path, f"`{name}` is a provider's name a second time ({first})", hint
+            )
             return False
         self._name_lines[key] = _line(node)
         return True
@@ -209,7 +211,7 @@ class _Parser:
         if first.value == entry.value:
             return
         spelling = "" if first.text == entry.text else f", as `{first.text}`"
-        message = f"`{entry.text}` is claimed by {first.value} too (line {first.line}{spelling})"
+        message = f"`{entry.text}` is also under {first.value} (line {first.line}{spelling})"
         hint = "Keep it under one value; labels are compared without case and punctuation."
         self.problems.append(Problem(entry.line, f"{path}.{entry.value}", message, hint))
 
@@ -230,8 +232,8 @@ class _Parser:
         if _is_null(node):
             return
         if not isinstance(node, yaml.MappingNode):
-            expected = "keys with something under them" if path else "`labels:` or `providers:`"
-            self._problem(node, path, f"expected {expected}")
+            message = "expected keys with values" if path else "expected `labels:` or `providers:`"
+            self._problem(node, path, message)
             return
         first_lines: dict[str, int] = {}
         for key_node, value_node in node.value:
@@ -239,7 +241,7 @@ class _Parser:
             if key is None:
                 continue
             if key in first_lines:
-                message = f"`{key}` stands twice (first on line {first_lines[key]})"
+                message = f"`{key}` is repeated (first on line {first_lines[key]})"
                 self._problem(key_node, path, message, "Put everything under one of them.")
             elif known is not None and key not in known:
                 message = f"unknown {'value' if known is VALUES else 'key'} `{key}`"
@@ -267,7 +269,7 @@ class _Parser:
         is_integer = kind == "int" and _CANONICAL_INTEGER.fullmatch(text) is not None
         if kind == "str" or (allow_integers and is_integer):
             return text
-        message = f"YAML takes `{text}` for {_converted(text, kind)}"
+        message = f"YAML reads `{text}` as {_converted(text, kind)}"
         self._problem(node, path, message, f'Write it in quotes: "{text}".')
         return None
 
@@ -282,7 +284,7 @@ def _entry_problem(entry: Entry) -> tuple[str, str | None] | None:
         has_length = 1 <= len(text) <= MAX_LABEL
         return None if has_length else (f"a code has 1 to {MAX_LABEL} characters", None)
     if not key:
-        return f'"{text}" is empty once punctuation is gone', None
+        return f'"{text}" is empty without punctuation', None
     if key == OVERLONG:
         return f"a label has at most {MAX_LABEL} characters", None
     if is_number_like(key):
@@ -291,17 +293,17 @@ def _entry_problem(entry: Entry) -> tuple[str, str | None] | None:
         return f"`{text}` is a code, not a label", hint
     if entry.provider is None and needs_provider(key):
         booleans = ", or true without quotes under booleans" if key in ("true", "false") else ""
-        message = "means nothing by itself: letters and booleans exist only for a provider"
-        return f"`{text}` {message}", f"Write it under providers.NAME.labels{booleans}."
+        message = f"`{text}` needs a provider: letters and booleans exist only for a provider"
+        return message, f"Write it under providers.NAME.labels{booleans}."
     return None
 
 
 def _unknown_hint(key: str, path: str, known: tuple[str, ...]) -> str:
     guess = nearest(key, known)
     if key == FILL_IN:
-        return f"Replace it by what the texts mean: {', '.join(known)}."
+        return f"Replace it by the value of the texts: {', '.join(known)}."
     if not path and key in SECTIONS:
-        return f"Only a provider has {key}: write them under providers.NAME.{key}."
+        return f"Only a provider has {key}: write these under providers.NAME.{key}."
     if guess:
         return f"Did you mean `{guess}`?"
     if not path:

@@ -121,8 +121,7 @@ class Mapping:
             if rules:
                 content.append(rules)
         names = sorted(name for name in self._usual_names.items() if name[1] in with_rules)
-        encoded = msgspec.json.encode([content, names])
-        return hashlib.blake2b(encoded, digest_size=8).hexdigest()
+        return hashlib.blake2b(msgspec.json.encode([content, names]), digest_size=8).hexdigest()
 
     @property
     def providers(self) -> list[str]:
@@ -131,7 +130,7 @@ class Mapping:
 
     def provider(self, name: str | None) -> str | None:
         """Returns the usual name of a provider by any of its names; None if it has no table."""
-        usual = self._usual_name(name)
+        usual = None if name is None else self._usual_names.get(provider_key(name))
         return usual if usual in self._tables else None
 
     def provider_tables(self, name: str | None) -> tuple[Table, ...]:

@@ -43,7 +43,7 @@ def test_every_problem_has_its_line_and_hint() -> None:
         "my.yaml:3: labels.closed: `1` is a code, not a label",
         "    Write it under providers.NAME.codes: the same number means different things at "
         "different providers.",
-        "my.yaml:3: labels.closed: YAML takes `on` for the boolean true",
+        "my.yaml:3: labels.closed: YAML reads `on` as the boolean true",
         '    Write it in quotes: "on".',
         "my.yaml: 3 problems",
     ]

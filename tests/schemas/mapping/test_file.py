@@ -166,7 +166,7 @@ def test_a_key_that_yaml_converts_must_be_quoted() -> None:
     assert problem_of("providers: {123: {}}")[:3] == (
         1,
         "providers",
-        "YAML takes `123` for the number 123",
+        "YAML reads `123` as the number 123",
     )
     assert "the boolean true" in problem_of("labels: {on: [go]}")[2]
 
@@ -187,7 +187,7 @@ def test_only_true_and_false_are_booleans(scalar: str) -> None:
 def test_a_label_under_two_values_is_refused() -> None:
     line, path, message, hint = problem_of("labels:\n  open: [On-Hold]\n  closed: [ok, on hold]\n")
     assert (line, path) == (3, "labels.closed")
-    assert message == "`on hold` is claimed by open too (line 2, as `On-Hold`)"
+    assert message == "`on hold` is also under open (line 2, as `On-Hold`)"
     assert "one value" in hint
 
 
@@ -205,7 +205,7 @@ def test_a_label_may_be_repeated_under_one_value() -> None:
     ],
 )
 def test_two_rules_of_a_provider_may_not_disagree(sections: str) -> None:
-    assert "is claimed by" in problem_of(f"providers: {{x: {{{sections}}}}}")[2]
+    assert "is also under" in problem_of(f"providers: {{x: {{{sections}}}}}")[2]
 
 
 def test_codes_that_differ_in_case_or_zeros_are_different() -> None:
@@ -230,7 +230,7 @@ def test_one_label_may_mean_different_things_at_two_providers() -> None:
 def test_a_repeated_key_is_refused(text: str, path: str, line: int) -> None:
     found = problem_of(text)
     assert found[:2] == (line, path)
-    assert "stands twice (first on line" in found[2]
+    assert "is repeated (first on line" in found[2]
 
 
 @pytest.mark.parametrize(

@@ -190,9 +190,9 @@ def test_a_pickled_mapping_is_small_and_complete(text: str | None) -> None:
 def test_a_mapping_cannot_be_changed() -> None:
     mapping = load_mapping()
     with pytest.raises(AttributeError):
-        mapping.fingerprint = ""  # type: ignore[misc]
+        mapping.fingerprint = ""
     with pytest.raises(AttributeError):
-        mapping.global_tables = ()  # type: ignore[misc]
+        mapping.global_tables = ()
 
 
 def test_the_built_in_labels_for_all_providers_have_no_ambiguous_words() -> None:
