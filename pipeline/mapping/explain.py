@@ -49,14 +49,15 @@ def explain_text(provider: str | None, json_text: str, mapping: Mapping) -> str:
 
 
 def _checked_kind(json_text: str) -> str:
-    hint = "A text is JSON with its quotes: '\"closed\"'."
     try:
         data = json_text.encode()
         if depth(data) > MAX_NESTING:
             raise UsageError(f"The JSON is nested more than {MAX_NESTING} deep")
         msgspec.json.decode(data, type=msgspec.Raw)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as e:
-        raise UsageError("The source value is not JSON", hint) from e
+        raise UsageError(
+            "The source value is not JSON", "A text needs quotes: '\"closed\"'."
+        ) from e
     return kind_of(data)
 
 

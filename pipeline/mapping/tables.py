@@ -29,18 +29,15 @@ def tables_text(mapping: Mapping) -> str:
 
 
 def _section_lines(tables: list[dict[str, Rule]], indent: str) -> list[str]:
-    by_value: dict[str, list[str]] = {value: [] for value in VALUES}
+    by_value: dict[str, list[str]] = {}
     overridden: list[str] = []
     in_force: dict[str, Rule] = {}
     for table in tables:
         for key, rule in table.items():
             if in_force.setdefault(key, rule) is rule:
                 text = rule.text if rule.kind == "boolean" else yaml_scalar(rule.text)
-                by_value[rule.value].append(f"{indent}  - {text}  # {rule.place}")
+                lines = by_value.setdefault(rule.value, [f"{indent}{rule.value}:"])
+                lines.append(f"{indent}  - {text}  # {rule.place}")
             else:
                 overridden.append(f"{indent}# overridden: {rule_text(rule)} at {rule.place}")
-    lines: list[str] = []
-    for value, rules in by_value.items():
-        if rules:
-            lines += [f"{indent}{value}:", *rules]
-    return lines + overridden
+    return [line for value in VALUES for line in by_value.get(value, [])] + overridden

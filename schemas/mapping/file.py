@@ -53,7 +53,7 @@ class Entry(NamedTuple):
 
     Attributes:
         provider: The provider's name in the file; None for a rule for all providers.
-        kind: How to compare: a normalised label, an exact code, or a JSON boolean.
+        kind: The kind of its text: a normalised label, an exact code, or a JSON boolean.
         text: The label or code as written, trimmed; `true` or `false`.
         value: The status that it means.
         line: Its line, from 1.

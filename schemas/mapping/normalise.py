@@ -1,8 +1,8 @@
 """Normalises texts, so that all spellings of a status and of a provider's name become equal.
 
 Providers write one status as `ON_HOLD`, `on-hold`, `onHold` or `On  hold`, and some systems drop
-the accents of a language. The texts are untrusted: every function is pure, never raises, and takes
-a time linear in the text.
+the accents of a language. The texts are untrusted: every function is pure, never raises, and runs
+in a time linear in the text.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MAX_CLEAN: Final = 16 * MAX_LABEL
 _MAX_MARKS: Final = 30
 """Combining marks in a row (the limit of Unicode's stream-safe text format, UAX #15).
 
-Putting marks into canonical order takes a time quadratic in the length of their run: five million
+Sorting marks into canonical order needs a time quadratic in the length of their run: five million
 of them would keep a worker busy for hours.
 """
 

@@ -15,8 +15,8 @@ class Problem(NamedTuple):
     Attributes:
         line: The line, from 1.
         path: The keys that lead there, joined by dots; empty for the whole file.
-        message: The fault.
-        hint: How to correct it.
+        message: A description of the problem.
+        hint: A correction.
     """
 
     line: int

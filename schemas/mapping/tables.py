@@ -30,7 +30,7 @@ class Rule(NamedTuple):
     Attributes:
         value: The status that it means.
         text: The label, code or boolean as written.
-        kind: How it is compared.
+        kind: The kind of its text.
         provider: The usual name of its provider; None for a rule for all providers.
         place: File and line.
     """

@@ -1,8 +1,8 @@
 """Reads a `source_value`: its parts, the code of a number, the text to keep, and if it is empty.
 
-The functions take exact JSON text (UTF-8, trimmed, valid) and decode one level at a time. So
+The functions read exact JSON text (UTF-8, trimmed, valid) and decode one level at a time. So
 numbers keep every digit, the last of duplicate keys counts, and unused parts are never built. Each
-function takes a time linear in the text.
+function runs in a time linear in the text.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ MAX_CONTAINER_DEPTH: Final = 4
 """Levels of arrays and objects that are searched, the outermost being 1."""
 
 MAX_COMMAS: Final = 500_000
-"""Commas in a container that is searched. More of them take megabytes: no status, but an attack
-on the memory, because each part would be an object in it."""
+"""Commas in a container that is searched. More of them need megabytes: this is not a status but an
+attack on the memory, which would hold each part as an object."""
 
 MAX_TEXT: Final = 4096
 """Characters of a coerced text that are kept."""
@@ -180,8 +180,8 @@ _cached_parts = lru_cache(256)(_parts)
 def number_code(text: str) -> str | None:
     """Returns the code of a JSON number: its integer of at most 18 digits, or None.
 
-    For example `10` for 10, 10.0 and 1e1; `0` for -0; None for 1.5. The time does not depend on the
-    number's size: `1e1000000000` takes as long as any.
+    For example `10` for 10, 10.0 and 1e1; `0` for -0; None for 1.5. Runs in a time linear in the
+    text, so `1e1000000000` is fast.
     """
     mantissa, _, exponent = text.replace("E", "e").partition("e")
     whole, _, fraction = mantissa.removeprefix("-").partition(".")

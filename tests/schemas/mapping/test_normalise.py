@@ -186,7 +186,7 @@ def test_many_runs_of_marks_take_a_linear_time() -> None:
         return time.process_time() - start
 
     assert normalise_label(text) == OVERLONG
-    # Putting the marks into canonical order takes 150 times as long.
+    # Sorting the marks into canonical order needs 150 times as long.
     assert seconds(200, lambda: normalise_label(text)) < seconds(
         20, lambda: unicodedata.normalize("NFKC", text)
     )

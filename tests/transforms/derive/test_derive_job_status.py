@@ -9,7 +9,6 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from schemas.avro import record_schema
@@ -103,7 +102,6 @@ def _row_by_row(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @given(st.lists(rows, max_size=12), st.booleans())
-@hypothesis_settings(max_examples=60)
 def test_a_batch_has_the_results_of_its_rows(
     events: list[dict[str, Any]], repeat_statuses: bool
 ) -> None:
@@ -112,7 +110,6 @@ def test_a_batch_has_the_results_of_its_rows(
 
 
 @given(st.lists(rows, min_size=1, max_size=10), st.data())
-@hypothesis_settings(max_examples=60)
 def test_a_slice_has_the_results_of_its_rows(events: list[dict[str, Any]], data: Any) -> None:
     start = data.draw(st.integers(0, len(events)))
     batch = _batch(events).slice(start)
@@ -122,7 +119,6 @@ def test_a_slice_has_the_results_of_its_rows(events: list[dict[str, Any]], data:
 
 
 @given(st.lists(rows, max_size=5))
-@hypothesis_settings(max_examples=60)
 def test_the_other_columns_stay_and_the_fingerprint_is_added(events: list[dict[str, Any]]) -> None:
     before = _batch(events)
     after = derive_batch(before, deriver())
