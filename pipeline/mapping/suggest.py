@@ -111,7 +111,7 @@ def _suggestion(provider: str | None, text: str) -> _Suggestion | str:
     if text in ("true", "false"):
         return ("boolean", text) if provider else "a boolean needs a provider"
     if text[0] in "[{":
-        code, noun = _id_of(text), "an id"
+        code, noun = _id_of_object(text), "an id"
         if code is None:
             return "has no label that could be mapped"
     elif _NUMBER.fullmatch(text) and re.search("[.eE]", text):
@@ -128,8 +128,7 @@ def _suggestion(provider: str | None, text: str) -> _Suggestion | str:
     return ("code", code) if provider else f"{noun} needs a provider"
 
 
-def _id_of(text: str) -> str | None:
-    """Returns the id in the JSON of an object without a label."""
+def _id_of_object(text: str) -> str | None:
     try:
         ids = parts(text.encode()).ids
     except (msgspec.DecodeError, RecursionError):
