@@ -93,6 +93,7 @@ def test_a_suggestion_cannot_be_used_before_it_is_filled_in() -> None:
         ("acme", '"7-8"', "code"),
         ("acme", '{"id":"11393"}', "code"),
         ("acme", '{"id":11393,"colour":"x"}', "code"),
+        ("acme", '{"id":"","code":7}', "code"),
         ("acme", "false", "boolean"),
         ("acme", '{"name":"Zonk"}', "label"),
         ("yes", '"Zonk"', "label"),

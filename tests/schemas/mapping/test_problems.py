@@ -21,10 +21,12 @@ def test_the_message_names_file_line_and_path() -> None:
 
 
 def test_the_error_is_a_usage_error_and_survives_pickling() -> None:
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(MappingError) as caught:
         parse_mapping("x", "my.yaml")
+    assert isinstance(caught.value, UsageError)
     copy = pickle.loads(pickle.dumps(caught.value))
     assert (type(copy), copy.args, copy.exit_code) == (MappingError, caught.value.args, 2)
+    assert copy.problems == caught.value.problems != ()
 
 
 def test_nearest_finds_a_similar_word_or_none() -> None:
