@@ -1,8 +1,7 @@
 """Runs all checks with each supported Python of this machine: `.venv/bin/nox`.
 
-Each version has a clone of the checkout below .nox, with the files as they are in the working
-tree. The clones stay, and with them their environments. Arguments after `--` are those of
-run_tests.sh.
+Each version has a clone of the checkout in .nox, with the files of the working tree. The clones
+and their environments stay for the next run. Arguments after `--` are passed to run_tests.sh.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from tests.clone import ROOT, clone_checkout
 from tests.interpreters import VERSIONS, find_interpreter
 
-FRESH_CLONE = "tests/test_fresh_clone.py::test_a_fresh_clone_sets_itself_up"
+FRESH_CLONE = "tests/project/test_fresh_clone.py::test_a_fresh_clone_sets_itself_up"
 
 
 def add_session(version: str) -> None:
@@ -26,14 +25,15 @@ def add_session(version: str) -> None:
         """Runs run_tests.sh in a clone."""
         python = find_interpreter(version)
         if python is None:
-            session.skip(f"there is no Python {version}: install it, on PATH or with pyenv")
+            session.skip(f"Python {version} is missing: install it on PATH or with pyenv")
         clone = ROOT / ".nox" / session.name
         clone_checkout(clone)
-        # The other versions make their fresh clones in their own sessions.
+        # Each session tests a fresh clone with its own version only.
         others = [f"--deselect={FRESH_CLONE}[{each}]" for each in VERSIONS if each != version]
         with session.chdir(clone):
             session.run(
                 "./run_tests.sh",
+                "--all",
                 *others,
                 *session.posargs,
                 env={"PYTHON": str(python)},

@@ -1,11 +1,12 @@
 #!/bin/sh
-# Runs the linters and the tests: sets up .venv with the development tools when that is needed.
+# Runs the linters and the tests. Sets up .venv with the development tools if needed.
 #
-#   ./run_tests.sh                          everything; ends with what was skipped and why
-#   ./run_tests.sh --require-all            gets all optional components; a test without one fails
+#   ./run_tests.sh                          the default tests, without real servers, kills and set-ups
+#   ./run_tests.sh --all                    every test; lists what was skipped and why
+#   ./run_tests.sh --all --require-all      builds the optional components; a test without one fails
 #   ./run_tests.sh tests/schemas -k name    the arguments are pytest's
 #
-# All checks run; the exit code is that of the first that failed.
+# All checks run. The exit code is that of the first check that failed.
 set -eu
 
 root=$(
@@ -18,11 +19,19 @@ set_up requirements-dev.lock
 
 cd "$root"
 case " $* " in
-  # What cannot be made here makes the tests fail that need it.
+  # Tests that need a component which cannot be built here fail.
   *' --require-all '*) scripts/components.sh >/dev/null || : ;;
 esac
-# The tests start the command hundreds of times; each start would compile what it imports anew.
+# The tests start the command hundreds of times. Without .pyc files each start would compile Beam.
 unset PYTHONDONTWRITEBYTECODE
+default=
+if [ "$#" -eq 0 ]; then
+  default=1
+  set -- -m 'not system and not project'
+elif [ "$1" = --all ]; then
+  shift
+  set -- --hypothesis-profile thorough "$@"
+fi
 status=0
 failed=
 check() {
@@ -43,4 +52,5 @@ check mypy mypy
 check pytest pytest --numprocesses auto --dist worksteal "$@"
 
 [ -z "$failed" ] || say "failed: $failed"
+[ -z "$default" ] || say "these were the default tests; ./run_tests.sh --all runs every test"
 exit "$status"

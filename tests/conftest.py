@@ -1,4 +1,4 @@
-"""What all tests share: optional components, and reading outputs the way others do."""
+"""Shared by all tests: suites, optional components, and reading outputs with fastavro."""
 
 from __future__ import annotations
 
@@ -21,10 +21,19 @@ from transforms.local.install_hint import install_beam_extra, pip_install
 
 Records = list[dict[str, Any]]
 
-# The same examples at every run, so that a change is judged by its own faults.
-settings.register_profile("repeatable", derandomize=True, database=None, deadline=None)
+# Every run uses the same examples, so that a failure comes from the change under test.
+settings.register_profile("quick", derandomize=True, database=None, deadline=None, max_examples=25)
+settings.register_profile("thorough", derandomize=True, database=None, deadline=None)
 settings.register_profile("explore", deadline=None, print_blob=True)
-settings.load_profile("repeatable")
+settings.load_profile("quick")
+
+TESTS = Path(__file__).parent
+
+SUITES = {
+    "system": ("faults/test_size.py", "flink", "kills", "readers", "storage_servers", "streaming"),
+    "project": ("benchmarks", "project"),
+}
+"""Folders and files whose tests `./run_tests.sh` runs only with `--all`, by mark."""
 
 
 class ReadRecords(Protocol):
@@ -34,7 +43,7 @@ class ReadRecords(Protocol):
 
 
 class Component(NamedTuple):
-    """Something that some tests cannot do without, and that not every machine has."""
+    """An optional component that some tests need."""
 
     is_there: Callable[[], bool]
     how_to_get_it: str
@@ -71,7 +80,7 @@ COMPONENTS: dict[str, Component] = {
     "pubsub_client": _module("google.cloud.pubsub_v1", install_beam_extra("gcp")),
     "pubsub_emulator": Component(pubsub.is_there, HOW_TO_GET_THEM),
 }
-"""What `@pytest.mark.needs(name)` can name."""
+"""The names that `@pytest.mark.needs(name)` accepts."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -83,11 +92,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "needs(name): lacks its point without that component")
+    config.addinivalue_line("markers", "needs(name): needs an optional component")
+    config.addinivalue_line("markers", "system: real servers, engines, readers and kills")
+    config.addinivalue_line("markers", "project: set-up, docs, packaging, deployment, benchmarks")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
+        path = item.path.relative_to(TESTS)
+        for suite, places in SUITES.items():
+            if any(path.is_relative_to(place) for place in places):
+                item.add_marker(suite)
         for marker in item.iter_markers("needs"):
             unknown = set(marker.args) - COMPONENTS.keys()
             if unknown or not marker.args:
@@ -130,14 +145,14 @@ def server() -> Iterator[pubsub.Server]:
 
 @pytest.fixture
 def published(server: pubsub.Server, monkeypatch: pytest.MonkeyPatch) -> pubsub.Published:
-    """A topic and a subscription of their own, on the server that every client asks."""
+    """A new topic and subscription, on the server that every client of this process uses."""
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", server.address)
     return server.create()
 
 
 @pytest.fixture(scope="module")
 def no_sync() -> Iterator[None]:
-    """Does not wait for the disk: in these tests runs die, but the machine does not."""
+    """Skips fsync: these tests kill runs, not the machine."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _: None)
         yield

@@ -14,10 +14,10 @@ import pytest
 from tests.components import component_path
 from tests.kills.command import Job, left_over, records_in
 from tests.pipeline.command import run
+from tests.project.test_deploy import commands
 from tests.pubsub import Server, wait_for
 from tests.streaming.command import Place
 from tests.streaming.traffic import envelopes
-from tests.test_deploy import commands
 
 pytestmark = [pytest.mark.needs("flink"), pytest.mark.needs("java")]
 

@@ -21,7 +21,7 @@ from tests.components import component_path
 from tests.pipeline import command
 from tests.pipeline.command import Said
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 
 

@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 
 from tests.interpreters import VERSIONS
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 LOCKS = ("requirements.lock", "requirements-dev.lock")
 ALL_LOCKS = (*LOCKS, "deploy/requirements.lock")
 

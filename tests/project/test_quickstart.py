@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.conftest import records_of
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "quickstart.md").read_text("utf-8")
 
 

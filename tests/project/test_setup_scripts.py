@@ -16,6 +16,7 @@ from tests.interpreters import VERSIONS
 from tests.machine import OTHER_VERSION, REAL, RECORDING, ROOT, SCRIPTS, WITHOUT_VENV, Machine
 
 PYTEST = "pytest --numprocesses auto --dist worksteal"
+DEFAULT_TESTS = f"{PYTEST} -m not system and not project"
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def machine(tmp_path: Path) -> Machine:
 
 INSTALLED = ["venv", "pip requirements.lock", "pip .", "pip check", "compile"]
 INSTALLED_FOR_TESTS = ["venv", "pip requirements-dev.lock", "pip .", "pip check", "compile"]
-CHECKS = ["ruff check .", "ruff format --check .", "mypy", PYTEST]
+LINTERS = ["ruff check .", "ruff format --check .", "mypy"]
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
@@ -138,7 +139,7 @@ class TestInstallation:
     def test_the_development_environment_serves_both(self, machine: Machine) -> None:
         machine.python(RECORDING)
         assert machine.run("run_tests.sh").returncode == 0
-        assert machine.called() == [*INSTALLED_FOR_TESTS, *CHECKS]
+        assert machine.called() == [*INSTALLED_FOR_TESTS, *LINTERS, DEFAULT_TESTS]
         assert machine.run("run_local.sh", "schema").returncode == 0
         assert machine.called() == []
 
@@ -147,7 +148,7 @@ class TestInstallation:
         machine.run("run_local.sh", "schema")
         machine.called()
         machine.run("run_tests.sh")
-        assert machine.called() == [*INSTALLED_FOR_TESTS, *CHECKS]
+        assert machine.called() == [*INSTALLED_FOR_TESTS, *LINTERS, DEFAULT_TESTS]
         assert machine.environments() == [".venv"]
 
     @pytest.mark.parametrize("name", ["requirements.lock", "pyproject.toml", "setup.py"])
@@ -346,16 +347,30 @@ class TestRunLocal:
 
 
 class TestRunTests:
-    def test_arguments_are_those_of_pytest(self, machine: Machine) -> None:
+    def test_without_arguments_it_runs_the_default_tests_and_names_the_option_for_all(
+        self, machine: Machine
+    ) -> None:
+        machine.python(RECORDING)
+        done = machine.run("run_tests.sh")
+        assert done.returncode == 0
+        assert machine.called()[-1] == DEFAULT_TESTS
+        assert done.stderr.endswith("./run_tests.sh --all runs every test\n")
+
+    def test_all_runs_every_test_with_more_examples(self, machine: Machine) -> None:
+        machine.python(RECORDING)
+        assert machine.run("run_tests.sh", "--all", "tests/schemas").returncode == 0
+        assert machine.called()[-1] == f"{PYTEST} --hypothesis-profile thorough tests/schemas"
+
+    def test_other_arguments_are_those_of_pytest(self, machine: Machine) -> None:
         machine.python(RECORDING)
         assert machine.run("run_tests.sh", "--require-all", "-k", "a or b").returncode == 0
         assert machine.called()[-1] == f"{PYTEST} --require-all -k a or b"
 
     def test_all_checks_run_and_the_first_failure_counts(self, machine: Machine) -> None:
         machine.python(RECORDING)
-        done = machine.run("run_tests.sh", FAIL="ruff")
+        done = machine.run("run_tests.sh", "tests", FAIL="ruff")
         assert done.returncode == 7
-        assert machine.called()[-4:] == CHECKS
+        assert machine.called()[-4:] == [*LINTERS, f"{PYTEST} tests"]
         assert done.stderr.endswith("run_tests.sh: failed: ruff check, ruff format\n")
 
     def test_ci_requires_everything(self, machine: Machine) -> None:
@@ -363,4 +378,4 @@ class TestRunTests:
         (machine.root / ".ci").mkdir()
         shutil.copy(ROOT / ".ci/run", machine.root / ".ci/run")
         assert machine.run(".ci/run").returncode == 0
-        assert machine.called()[-1] == f"{PYTEST} --require-all"
+        assert machine.called()[-1] == f"{PYTEST} --hypothesis-profile thorough --require-all"

@@ -10,7 +10,7 @@ import pytest
 
 from tests.pipeline.command import job_status, run, write_events
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
 def commands(name: str) -> list[str]:

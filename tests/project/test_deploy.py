@@ -20,7 +20,7 @@ from pipeline.runners.choose import beam_options, is_detached
 from pipeline.runners.detached import check_detached
 from scripts.option_docs import template
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "deploy.md").read_text("utf-8")
 LOCK = (ROOT / "deploy" / "requirements.lock").read_text("utf-8")
 

@@ -28,7 +28,7 @@ from apache_beam.runners.portability.prism_runner import PrismRunner
 from pipeline.runners.prism import PrismEngine
 from tests.components import component_path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "pain-points.md").read_text("utf-8")
 
 SCHEMA = fastavro.parse_schema(
