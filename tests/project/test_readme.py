@@ -16,6 +16,7 @@ from typing import Any, cast
 
 import pytest
 
+from schemas.mapping.tables import load_mapping
 from tests import pubsub
 from tests.components import component_path
 from tests.pipeline import command
@@ -168,3 +169,9 @@ def test_the_command_that_streams_works(workplace: Path, messages: int) -> None:
         _, rest = stream.communicate(timeout=120)
     assert stream.returncode == 128 + signal.SIGTERM, rest
     assert re.search(rf"^read +{messages} ", rest, re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", ["README.md", "CHANGELOG.md"])
+def test_the_number_of_systems_with_rules_is_that_of_the_tables(page: str) -> None:
+    (number,) = re.findall(r"rules for (\d+) (?:hiring )?systems", (ROOT / page).read_text("utf-8"))
+    assert int(number) == len(load_mapping().providers())
