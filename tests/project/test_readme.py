@@ -174,4 +174,4 @@ def test_the_command_that_streams_works(workplace: Path, messages: int) -> None:
 @pytest.mark.parametrize("page", ["README.md", "CHANGELOG.md"])
 def test_the_number_of_systems_with_rules_is_that_of_the_tables(page: str) -> None:
     (number,) = re.findall(r"rules for (\d+) (?:hiring )?systems", (ROOT / page).read_text("utf-8"))
-    assert int(number) == len(load_mapping().providers())
+    assert int(number) == len(load_mapping().providers)
