@@ -1,12 +1,10 @@
-"""The wheel holds all that an installation needs, and imports between packages point one way."""
+"""The wheel holds everything that an installation needs."""
 
 from __future__ import annotations
 
-import ast
 import shutil
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 
 import pytest
@@ -17,7 +15,7 @@ PACKAGES = ("pipeline", "transforms", "schemas")
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment that holds the wheel and nothing else."""
+    """An environment with the wheel alone."""
     folder = tmp_path_factory.mktemp("package")
     source = folder / "source"
     source.mkdir()
@@ -37,35 +35,25 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class TestWheel:
-    def test_it_holds_the_data_and_the_command(self, installed: Path, tmp_path: Path) -> None:
-        data = {
-            path.relative_to(ROOT / "schemas").as_posix(): path.read_bytes()
-            for path in (ROOT / "schemas").rglob("*")
-            if path.suffix in (".avsc", ".yaml")
-        }
-        assert {
-            "job_status_event.v1.avsc",
-            "dead_letter.v1.avsc",
-            "job_status.yaml",
-        } <= data.keys()
-        program = """
-            import importlib.metadata, importlib.resources, sys
-            import schemas
-            assert sys.prefix in schemas.__file__, schemas.__file__
-            assert importlib.metadata.version("job-status")
-            assert importlib.resources.files("pipeline.report.html").joinpath("page.css").is_file()
-            for name in sys.argv[1:]:
-                file = importlib.resources.files("schemas").joinpath(name)
-                sys.stdout.buffer.write(file.read_bytes())
-        """
+    def test_it_holds_every_file_of_the_packages(self, installed: Path) -> None:
+        (place,) = installed.glob("lib/python*/site-packages")
+        tracked = subprocess.run(
+            ["git", "ls-files", *PACKAGES], cwd=ROOT, check=True, capture_output=True, text=True
+        ).stdout.splitlines()
+        assert "schemas/mapping/job_status.yaml" in tracked
+        for name in tracked:
+            assert (place / name).read_bytes() == (ROOT / name).read_bytes(), name
+
+    def test_it_holds_the_command_and_the_version(self, installed: Path, tmp_path: Path) -> None:
+        assert (installed / "bin" / "job-status").exists()
+        program = "import importlib.metadata; print(importlib.metadata.version('job-status'))"
         read = subprocess.run(
-            [installed / "bin" / "python", "-I", "-c", textwrap.dedent(program), *data],
+            [installed / "bin" / "python", "-I", "-c", program],
             check=True,
             stdout=subprocess.PIPE,
             cwd=tmp_path,
         )
-        assert read.stdout == b"".join(data.values())
-        assert (installed / "bin" / "job-status").exists()
+        assert read.stdout.strip()
 
     def test_each_package_is_marked_as_typed(self, installed: Path) -> None:
         marked = installed.glob("lib/python*/site-packages/*/py.typed")
@@ -88,26 +76,3 @@ class TestWheel:
             'expected "str"  [arg-type]',
             "Found 1 error in 1 file (checked 1 source file)",
         ]
-
-
-class TestLayers:
-    @pytest.mark.parametrize(
-        ("package", "forbidden"),
-        [
-            ("schemas", {"apache_beam", "transforms", "pipeline"}),
-            ("transforms", {"pipeline"}),
-        ],
-    )
-    def test_imports_point_one_way(self, package: str, forbidden: set[str]) -> None:
-        modules = list((ROOT / package).rglob("*.py"))
-        assert modules
-        for module in modules:
-            for node in ast.walk(ast.parse(module.read_text())):
-                names: list[str] = []
-                if isinstance(node, ast.Import):
-                    names = [alias.name for alias in node.names]
-                elif isinstance(node, ast.ImportFrom):
-                    names = [node.module or ""]
-                    assert node.level < len(module.relative_to(ROOT).parts), module
-                found = {name.partition(".")[0] for name in names}
-                assert not found & forbidden, f"{module.relative_to(ROOT)}:{node.lineno}"  # type: ignore[attr-defined]
