@@ -27,7 +27,7 @@ from transforms.blocks.context import NO_CONTEXT
 from transforms.derive.derive_job_status import derive_batch
 from transforms.derive.rules import Deriver
 from transforms.encode.encode_avro import BlockEncoder
-from transforms.json.text import depth
+from transforms.json.masks import depth
 from transforms.parse.parse_events import EventParser, EventTypes
 
 _BLOCK_PAYLOADS = 100

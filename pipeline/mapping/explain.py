@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
 import msgspec
 
@@ -11,10 +10,7 @@ from pipeline.mapping.formatting import did_you_mean, quoted, rule_text
 from schemas.errors import UsageError
 from schemas.mapping import Mapping
 from transforms.derive import Step, derive
-from transforms.json import depth, kind_of
-
-MAX_NESTING: Final = 200
-"""The deepest nesting of a payload."""
+from transforms.json import MAX_NESTING, depth, kind_of
 
 
 def explain_text(provider: str | None, json_text: str, mapping: Mapping) -> str:

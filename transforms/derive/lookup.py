@@ -23,7 +23,6 @@ from transforms.derive.source_value import (
     Part,
     Parts,
     compact,
-    decode_string,
     elements_with_content,
     has_content,
     id_code,
@@ -33,7 +32,7 @@ from transforms.derive.source_value import (
     parts,
     text_of,
 )
-from transforms.json import kind_of
+from transforms.json import decode_string, kind_of
 
 MEMBERS: Final = {normalise_label(value): value for value in VALUES if value != UNMAPPED}
 """The statuses that a `value` can give, by their normalised text."""

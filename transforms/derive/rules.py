@@ -13,11 +13,11 @@ from transforms.derive.memory import BoundedMemory
 from transforms.derive.source_value import (
     MAX_TEXT,
     compact,
-    decode_string,
     has_content,
     representative_part,
     text_of,
 )
+from transforms.json import decode_string
 
 
 class Derived(NamedTuple):

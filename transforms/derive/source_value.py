@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from schemas.mapping import normalise_label
-from transforms.json import kind_of
+from transforms.json import decode_array, decode_object, decode_string, kind_of
 
 MAX_CONTAINER_DEPTH: Final = 4
 """Levels of arrays and objects that are searched, the outermost being 1."""
@@ -60,10 +60,6 @@ _SCALARS: Final = re.compile(rb'"[^"]*"(\s*:)?|[-0-9tfn]')
 _BLANK: Final = re.compile(rb'"[\s_\-./]*"')
 _PLAIN: Final = re.compile(rb'"[^\\]*[A-Za-z0-9][^\\]*"')
 _WID: Final = msgspec.Raw(b'"WID"')
-
-_decode_array: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
-_decode_object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-decode_string: Final = msgspec.json.Decoder(str).decode
 
 
 class Part(NamedTuple):
@@ -132,7 +128,7 @@ def elements_with_content(json: bytes) -> list[Element]:
     elements.
     """
     found: dict[bytes, tuple[int, int]] = {}
-    for index, raw in enumerate(_decode_array(json)):
+    for index, raw in enumerate(decode_array(json)):
         element = bytes(raw)
         first, count = found.get(element, (index, 0))
         found[element] = (first, count + 1)
@@ -155,7 +151,7 @@ def parts(json: bytes) -> Parts:
 
 def _parts(json: bytes) -> Parts:
     found: list[tuple[int, bool, Part]] = []
-    for key, raw in _decode_object(json).items():
+    for key, raw in decode_object(json).items():
         known = _RANKS.get(key.casefold())
         if known is not None:
             rank, usual = known
@@ -252,7 +248,7 @@ def labels_of(members: Parts) -> list[Part]:
 def _is_workday_id(json: bytes) -> bool:
     if json[0] != ord("{"):
         return False
-    attributes = _decode_object(json).get("attributes", _WID)
+    attributes = decode_object(json).get("attributes", _WID)
     if memoryview(attributes)[0] != ord("{"):
         return False
-    return _decode_object(attributes).get("wd:type") == _WID
+    return decode_object(attributes).get("wd:type") == _WID

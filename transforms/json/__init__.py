@@ -1,4 +1,4 @@
-"""Finds values in exact JSON text without decoding it."""
+"""Exact JSON text: types, positions, nesting and decoders that keep the text of values."""
 
 import lazy_loader
 
