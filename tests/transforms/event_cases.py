@@ -15,7 +15,7 @@ from transforms.blocks.block import EventBlock, RawBlock
 from transforms.blocks.context import NO_CONTEXT, Context
 from transforms.blocks.rejection import Rejection
 from transforms.parse.fields import KNOWN_FIELDS
-from transforms.parse.one_by_one import EventFinder, Rows
+from transforms.parse.one_by_one import EventFinder, Found, Rows
 from transforms.parse.parse_events import EventParser, EventTypes, columns_of
 
 SOURCE = "/in/events.jsonl"
@@ -151,17 +151,17 @@ def found_in(
     payload: bytes,
     *,
     context: Context = NO_CONTEXT,
-    plainly: bool = False,
+    by_fields: bool = False,
     offset: int = 0,
     finder: EventFinder | None = None,
 ) -> Rows:
     """Everything that is found in a payload."""
     finder = finder or event_finder()
     rows = Rows()
-    find = finder.find_plainly if plainly else finder.find
-    find(payload, offset, context, rows)
-    while (found := rows.next_found()) is not None:
-        finder.find_within(found, rows)
+    find = finder.find_by_fields if by_fields else finder.find
+    find(Found(payload, offset, context), rows)
+    while (element := rows.next_element()) is not None:
+        finder.find_in_element(element, rows)
     return rows
 
 

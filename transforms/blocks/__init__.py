@@ -1,4 +1,4 @@
-"""The contracts between the steps: blocks, their origin, rejections, and the ledger."""
+"""The data that the steps pass on: blocks, their origin, rejections, and the ledger."""
 
 import lazy_loader
 

@@ -1,4 +1,5 @@
 from .block import BLOCK_BYTES as BLOCK_BYTES
+from .block import BLOCK_ROWS as BLOCK_ROWS
 from .block import AvroBlock as AvroBlock
 from .block import EncodedBlock as EncodedBlock
 from .block import EventBlock as EventBlock
@@ -32,5 +33,5 @@ from .rejection import PAYLOAD_HEAD_BYTES as PAYLOAD_HEAD_BYTES
 from .rejection import Rejection as Rejection
 from .rejection import too_large as too_large
 from .unmapped import UnmappedRow as UnmappedRow
-from .unmapped import cut as cut
+from .unmapped import shorten as shorten
 from .unmapped import unmapped_key as unmapped_key

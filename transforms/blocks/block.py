@@ -1,8 +1,8 @@
-"""What the steps hand on: a block of payloads, and what became of it.
+"""The blocks that the steps pass on: RawBlock, EventBlock and EncodedBlock.
 
-A block is about 4 MiB of payloads with their origin. It is the unit of work and of commit: Beam's
-cost per element is paid once a block, not once an event. Blocks stay inside one fused stage; what
-crosses a GroupByKey is made of bytes and of small records.
+A block holds up to BLOCK_BYTES of payloads with their origin, and is the unit of work and of
+commit: the cost that Beam has per element is paid once per block, not once per event. Blocks stay
+inside one fused stage. Only bytes and small records cross a GroupByKey.
 """
 
 from __future__ import annotations
@@ -22,25 +22,29 @@ from transforms.blocks.rejection import Rejection
 from transforms.local import Progress
 
 BLOCK_BYTES = 4 << 20
-"""Size of a block, in bytes of payload. Measured: 2 MiB costs a tenth more an event, as fewer rows
-share what a call of Arrow costs by itself; 8 MiB saves a twentieth, and takes twice the memory."""
+"""Size of a block, in bytes of payload. Measured: with 2 MiB an event costs a tenth more, because
+fewer rows share the fixed cost of an Arrow call; 8 MiB saves a twentieth and doubles the memory."""
+
+BLOCK_ROWS = 10_000
+"""Most payloads of a block. It limits the memory of a block of tiny payloads, which is many times
+their size."""
 
 
 @with_block_coder
 @dataclass(frozen=True, slots=True)
 class RawBlock:
-    """Payloads as they were read.
+    """The payloads that a reader read together: lines, documents or messages.
 
     Attributes:
         source: Path or subscription.
-        payloads: One a line, a document or a message.
-        offsets: Of each payload in the source, in bytes after decompression.
+        payloads: One per line, document or message.
+        offsets: Offset of each payload in the source, in bytes after decompression.
         span: The bytes of the source that this block accounts for, or None.
-        rejections: What the reader itself had to reject.
-        note: Comes with the last block of an input whose length only its reader knows.
-        contexts: What is known of each payload beside its text, or None where nothing is.
-        input: The input that `span` is of, or None where that is the source.
-        receipt: Acknowledges the messages of the payloads, or None where they are no messages.
+        rejections: The payloads that the reader rejected.
+        note: Length and damage of the input, on its last block, if only its reader knows them.
+        contexts: The context of each payload, or None if none has one.
+        input: The input that `span` belongs to, or None if it is the source.
+        pending_acks: The acknowledgements of the messages, or None for files.
     """
 
     source: str
@@ -62,21 +66,20 @@ class RawBlock:
 @with_block_coder
 @dataclass(frozen=True, slots=True)
 class EventBlock:
-    """The job events of a block as columns, one row an event, and what was not an event.
+    """The job events of a RawBlock as columns, one row per event, and the other outcomes.
+
+    A RawBlock with many events becomes several of these. Only the last one has `span`, `note`,
+    `input` and `pending_acks`, which mean the same as in RawBlock.
 
     Attributes:
         source: Path or subscription.
         events: The columns.
-        payloads: The text of each row, kept in case a later step rejects the row.
-        contexts: What is known of each row's payload beside its text.
-        rejections: What became dead letters so far.
+        payloads: The text of each row, in case a later step rejects the row.
+        contexts: The context of each row.
+        rejections: The payloads that were rejected so far.
         ignored: Envelopes of other types, counted by type.
-        read: Events that were found: rows, rejections and ignored ones.
-        unreadable_timestamps: How many timestamps were given but could not be read.
-        span: As in RawBlock.
-        note: As in RawBlock.
-        input: As in RawBlock.
-        receipt: As in RawBlock; of several blocks that one became, the last has it.
+        read: Number of events that were found: rows, rejections and ignored ones.
+        unreadable_timestamps: Number of timestamps that were given and could not be read.
     """
 
     source: str
@@ -98,25 +101,19 @@ class EventBlock:
         return sum(map(len, self.payloads)) + self.events.nbytes
 
     def one_by_one(self) -> Iterator[EventBlock]:
-        """Yields a block for each row, then what belongs to the block as a whole, without rows."""
+        """Yields a block for each row, and last a block without rows that has all the rest."""
         for row, (payload, context) in enumerate(zip(self.payloads, self.contexts, strict=True)):
             yield EventBlock(self.source, self.events.slice(row, 1), [payload], [context])
         yield replace(self, events=self.events.slice(0, 0), payloads=[], contexts=[])
 
     def reject(self, rows: Sequence[int], code: str, step: str, message: str) -> EventBlock:
-        """Turns rows into rejections."""
+        """Returns the block with some of its rows as rejections."""
         keep = np.ones(len(self.payloads), bool)
         keep[list(rows)] = False
-        offsets = self.events.column("source_offset")
+        offsets = self.events.column("source_offset").to_pylist()
         rejections = [
             Rejection(
-                code,
-                step,
-                None,
-                message,
-                self.payloads[row],
-                offsets[row].as_py(),
-                self.contexts[row],
+                code, step, None, message, self.payloads[row], offsets[row], self.contexts[row]
             )
             for row in rows
         ]
@@ -134,8 +131,8 @@ class AvroBlock:
     """A block of an Avro file.
 
     Attributes:
-        count: How many records are in it.
-        data: Their encoding, compressed by the codec.
+        count: Number of records in it.
+        data: The encoded records, compressed with the codec of the file.
     """
 
     count: int
@@ -145,12 +142,12 @@ class AvroBlock:
 @with_block_coder
 @dataclass(frozen=True, slots=True)
 class EncodedBlock:
-    """What a block has become.
+    """The events of an EventBlock as Avro, ready to be appended to files.
 
     Attributes:
         records: The job status events, or None.
         dead_letters: The dead letters, or None.
-        books: What the block accounts for; records are counted as written by the sink alone.
+        ledger: The counts and the spans of the block. Only the sink counts records as written.
     """
 
     records: AvroBlock | None
@@ -164,6 +161,6 @@ class EncodedBlock:
 
     @property
     def progress(self) -> Progress:
-        """What it adds to what was done."""
+        """The progress of a run by this block."""
         dead_letters = 0 if self.dead_letters is None else self.dead_letters.count
         return Progress(events=self.ledger.read, dead_letters=dead_letters)

@@ -1,7 +1,7 @@
-"""The coder of blocks. Beam asks it how large a block is; nothing asks it to encode one.
+"""The coder of blocks. Beam asks it for the size of a block; hardly any runner encodes one.
 
-Beam samples the sizes of elements, and its usual coder tells a size by encoding the whole element:
-for blocks that was a tenth of all work.
+Beam samples the sizes of elements. Its default coder encodes a whole element to find its size: for
+blocks that took a tenth of all work.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ Block = TypeVar("Block", bound=_Sized)
 
 
 class BlockCoder(beam.coders.Coder):
-    """Tells the sizes of blocks; pickles them for an engine that puts its steps into no stages."""
+    """Estimates the sizes of blocks, and pickles them for a runner that does not fuse steps."""
 
     def encode(self, value: _Sized) -> bytes:
         """Pickles a block."""
         return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
 
     def decode(self, encoded: bytes) -> _Sized:
-        """Reads what `encode` made."""
+        """Unpickles a block."""
         block: _Sized = pickle.loads(encoded)
         return block
 
     def estimate_size(self, value: _Sized) -> int:
-        """What a block says of its size, in bytes."""
+        """Returns the size that a block states, in bytes."""
         return value.size
 
     def is_deterministic(self) -> bool:
-        """Blocks are never keys."""
+        """Returns False: blocks are never keys."""
         return False
 
 
 def with_block_coder(kind: type[Block]) -> type[Block]:
-    """Makes BlockCoder the coder of a type of blocks."""
+    """Registers BlockCoder as the coder of a type of blocks."""
     beam.coders.registry.register_coder(kind, BlockCoder)
     return kind

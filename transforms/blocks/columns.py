@@ -1,4 +1,4 @@
-"""The columns of an event block, and helpers that make columns."""
+"""The columns of an EventBlock, and helpers that make columns."""
 
 from __future__ import annotations
 
@@ -14,13 +14,11 @@ STATUS_TEXT = pa.struct(
         ("source_value_type", pa.string()),
     ]
 )
-"""What was sent of a status. In a block it is a dictionary: few statuses are distinct."""
-
+"""The sent parts of a status. A block holds it as a dictionary: few statuses are distinct."""
 
 TIMESTAMP = pa.timestamp("us", "UTC")
 SHARED_TEXT = pa.dictionary(pa.int32(), pa.string())
-"""Text that many events of a block have in common; a null is one of the dictionary's values."""
-
+"""Text with few distinct values in a block; null is one of the dictionary's values."""
 
 PARSED = pa.schema(
     [
@@ -42,15 +40,15 @@ PARSED = pa.schema(
         ("publish_time", TIMESTAMP),
     ]
 )
-"""The columns that ParseEvents makes."""
+"""The columns of the blocks that ParseEvents makes."""
 
 
 def constant(value: str, count: int) -> pa.DictionaryArray:
-    """A column that holds one value in every row."""
+    """Returns a column with the same value in every row."""
     zeros = pa.array(np.zeros(count, np.int32))
     return pa.DictionaryArray.from_arrays(zeros, pa.array([value], pa.string()))
 
 
 def strings(values: Sequence[str | None]) -> pa.StringArray:
-    """A column of text."""
+    """Returns a column of text."""
     return pa.array(values, pa.string())

@@ -1,4 +1,4 @@
-"""The context of a payload: what is known of it beside its own text."""
+"""The context of a payload: its fields that are known from outside its text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from transforms.json import kind_of
+from transforms.json import decode_object, kind_of
 
 CONTEXT_KEYS = {
     "event_type": "event",
@@ -18,16 +18,14 @@ CONTEXT_KEYS = {
     "provider": "provider",
 }
 
-_decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-
 
 class MessageInfo(NamedTuple):
-    """Which Pub/Sub message a payload came in.
+    """The Pub/Sub message of a payload.
 
     Attributes:
-        message_id: Given by the server.
+        message_id: The id that the server gave it.
         publish_time: Microseconds since 1970, UTC.
-        attributes: As they were published.
+        attributes: Its attributes as they were published.
     """
 
     message_id: str
@@ -37,11 +35,11 @@ class MessageInfo(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What is known of a payload beside its own text; what the text says wins over it.
+    """Fields of a payload that are known from outside its text. Fields in the text win.
 
     Attributes:
-        message: The message it came in. Two contexts are equal that say the same of payloads.
-        attempt: How often it was replayed.
+        message: The message of the payload. Does not count when contexts are compared.
+        attempt: The number of its replays. Does not count when contexts are compared.
     """
 
     event_type: str | None = None
@@ -57,16 +55,16 @@ NO_CONTEXT = Context()
 
 
 def context_beside(payload: bytes, context: Context) -> Context:
-    """That part of a context which a payload, whatever it is, does not hold itself."""
+    """Returns a context without the fields that a payload, which may be any bytes, has itself."""
     if context == NO_CONTEXT:
         return context
     try:
-        fields = _decode_object(payload)
+        fields = decode_object(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return context
-    held: dict[str, Any] = {
+    own: dict[str, Any] = {
         name: None
         for name, key in CONTEXT_KEYS.items()
         if key in fields and kind_of(fields[key]) != "null"
     }
-    return replace(context, **held) if held else context
+    return replace(context, **own) if own else context

@@ -1,4 +1,4 @@
-"""Puts a length in front of each value of a column of bytes, with Arrow's kernels."""
+"""Puts a prefix with its length before each value of a column of bytes, with Arrow's kernels."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _TABLE_LENGTHS = 512
 
 @dataclass(frozen=True, slots=True)
 class Framing:
-    """How a value is told from the next.
+    """The prefixes of values.
 
     Attributes:
-        null: What stands for a null, or None where there can be none.
-        prefix: What stands before a value of that many bytes.
-        table: The prefixes of short values, by length; the null stands last.
+        null: The bytes of a null, or None if there are no nulls.
+        prefix: Returns the prefix of a value of a length in bytes.
+        table: The prefixes of short values, by length, then the bytes of a null.
     """
 
     null: bytes | None
@@ -31,17 +31,15 @@ class Framing:
 
     @staticmethod
     def of(null: bytes | None, prefix: Callable[[int], bytes]) -> Framing:
-        """Makes the table of a framing."""
+        """Makes a framing with its table."""
         prefixes = [prefix(length) for length in range(_TABLE_LENGTHS)]
         return Framing(null, prefix, pa.array([*prefixes, null], pa.binary()))
 
 
 def framed(column: pa.Array, framing: Framing) -> list[Part]:
-    """Returns what stands before each value, and the values, to be joined.
+    """Returns the prefixes and the values of a column, to be joined.
 
-    Args:
-        column: Strings or bytes, or a dictionary of them.
-        framing: How to frame them.
+    The column holds strings or bytes, or is a dictionary of them.
     """
     if isinstance(column, pa.DictionaryArray):
         distinct = joined(framed(column.dictionary, framing), len(column.dictionary))
@@ -56,7 +54,7 @@ def framed(column: pa.Array, framing: Framing) -> list[Part]:
         return [pa.scalar(framing.prefix(longest), pa.binary()), values]
     if longest < _TABLE_LENGTHS:
         return [framing.table.take(lengths.fill_null(_TABLE_LENGTHS)), values]
-    # Real columns have few distinct lengths: the prefixes are made once for each.
+    # Real columns have few distinct lengths, so each prefix is made once.
     distinct = lengths.dictionary_encode(null_encoding="encode")
     prefixes = [
         framing.null if length is None else framing.prefix(length)
@@ -66,15 +64,10 @@ def framed(column: pa.Array, framing: Framing) -> list[Part]:
 
 
 def joined(parts: list[Part], count: int) -> pa.BinaryArray:
-    """Joins parts row by row.
-
-    Args:
-        parts: In the order of their bytes.
-        count: How many rows there are; only scalars do not tell.
-    """
+    """Joins parts row by row, in their order. `count` is the number of rows."""
     if len(parts) == 1 and isinstance(parts[0], pa.Array):
         return parts[0]
     if any(isinstance(part, pa.Array) for part in parts):
-        # Of a null there is nothing but what stands for it.
+        # A null contributes only its prefix.
         return pc.binary_join_element_wise(*parts, b"", null_handling="replace")
     return pa.repeat(pa.scalar(b"".join(part.as_py() for part in parts), pa.binary()), count)

@@ -1,4 +1,4 @@
-"""Isolates a row that triggers a bug, so that only this row is lost to INTERNAL."""
+"""Isolates a row that triggers a bug, so that only this row becomes an INTERNAL dead letter."""
 
 from __future__ import annotations
 
@@ -11,31 +11,30 @@ from transforms.blocks.block import EventBlock
 
 Result = TypeVar("Result")
 
-
 _LOGGER = logging.getLogger(__name__)
 
 
 def log_bug(step: str, error: Exception) -> None:
-    """Logs where a bug is; what the exception says may hold a value of the data."""
+    """Logs the place of a bug, but not the text of its exception, which may hold a value."""
     kind = type(error).__name__
-    said = {"step": step}
-    _LOGGER.error("%s on a block in %s; trying its rows one by one", kind, step, extra=said)
-    _LOGGER.debug("%s", "".join(traceback.format_tb(error.__traceback__)), extra=said)
+    extra = {"step": step}
+    _LOGGER.error("%s on a block in %s; trying its rows one by one", kind, step, extra=extra)
+    _LOGGER.debug("%s", "".join(traceback.format_tb(error.__traceback__)), extra=extra)
 
 
 def isolating(
     step: str, work: Callable[[EventBlock], Result], block: EventBlock
 ) -> Iterator[Result]:
-    """Does the work of a step; should a bug in it meet a row, only that row is lost to INTERNAL.
+    """Runs the work of a step on a block; if it raises, on each row alone.
 
     Args:
         step: The name of the step.
-        work: Works on a block; raises only where there is a bug.
-        block: What to work on.
+        work: Works on a block. An exception means a bug.
+        block: The block to work on.
 
     Yields:
-        The result for the block, or one for each of its rows, and last one for what belongs to
-        it as a whole, where the work failed on it whole.
+        The result for the block. If it raised, the result for each row, with a failing row as an
+        INTERNAL rejection, and then the result for the rest of the block.
     """
     try:
         result = work(block)
@@ -44,11 +43,11 @@ def isolating(
     else:
         yield result
         return
-    *rows, whole = block.one_by_one()
+    *rows, remainder = block.one_by_one()
     for row in rows:
         try:
             result = work(row)
         except Exception as error:
             result = work(row.reject([0], "INTERNAL", step, type(error).__name__))
         yield result
-    yield work(whole)
+    yield work(remainder)

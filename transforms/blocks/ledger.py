@@ -1,7 +1,7 @@
-"""The books of a run: what was read, what became of it, and which bytes of which input it was.
+"""The ledger of a run: its events and their outcomes, and the bytes of its inputs.
 
-Every bundle keeps its own and hands them to the commit as a small record of bytes. They are merged
-there, and the run commits only if they close.
+Every bundle keeps its own ledger and passes it to the commit as a small record of bytes. The commit
+merges them, and commits only if the ledger of the run balances.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ Value = TypeVar("Value")
 
 
 class InputLedger(Struct):
-    """What is known of one input.
+    """The ledger of one input.
 
     Attributes:
-        bytes: Its size as it lies there.
-        end: Its length after decompression, or None while nobody knows it.
-        damage: What is wrong with it, or None.
+        bytes: Its size in storage.
+        end: Its length after decompression, or None if it is not known yet.
+        damage: A description of its damage, or None.
         spans: The bytes [start, end) that blocks accounted for.
     """
 
@@ -35,14 +35,14 @@ class InputLedger(Struct):
     spans: list[tuple[int, int]] = field(default_factory=list)
 
     def add_span(self, span: Span) -> None:
-        """Adds a span; one that joins on to the last makes it longer."""
+        """Adds a span. If it starts at the end of the last one, it extends that."""
         if self.spans and self.spans[-1][1] == span.start:
             self.spans[-1] = self.spans[-1][0], span.end
         else:
             self.spans.append((span.start, span.end))
 
     def discrepancy(self) -> str | None:
-        """What keeps the spans from covering [0, end) exactly once, or None."""
+        """Returns why the spans do not cover [0, end) exactly once, or None if they do."""
         if self.end is None:
             return "it was not read to its end"
         position = 0
@@ -58,14 +58,14 @@ class InputLedger(Struct):
 
 
 class StagedFile(Struct):
-    """A file that is staged.
+    """A staged file.
 
     Attributes:
-        output: Which records it holds: job_status_event or dead_letter.
-        path: Where it is staged.
-        records: How many records are in it.
+        output: The kind of its records: job_status_event or dead_letter.
+        path: Its path in the staging directory.
+        records: Number of records in it.
         bytes: Its size.
-        sha256: Hex digest of all of it.
+        sha256: Hex digest of its content.
     """
 
     output: str
@@ -82,7 +82,7 @@ class Ledger(Tallies, kw_only=True):
         unmapped: Source texts that no rule maps.
         inputs: The inputs by path.
         files: The staged files.
-        receipts: The acknowledgements that wait for the commit.
+        receipts: The acknowledgements to be sent after the commit.
     """
 
     unmapped: UnmappedTally = field(default_factory=UnmappedTally)
@@ -91,7 +91,7 @@ class Ledger(Tallies, kw_only=True):
     receipts: list[PendingAcks] = field(default_factory=list)
 
     def merge(self, other: Ledger) -> None:
-        """Adds other books to these."""
+        """Adds another ledger."""
         self.add_tallies(other)
         self.unmapped.merge(other.unmapped)
         for path, ledger in other.inputs.items():
@@ -100,24 +100,27 @@ class Ledger(Tallies, kw_only=True):
         self.receipts.extend(other.receipts)
 
     def account_for(self, path: str, span: Span | None, note: InputNote | None) -> None:
-        """Takes down what a block says of the input it came from."""
+        """Adds the span of a block to its input, and the note of a reader to its input."""
         if span is not None:
             self.inputs.setdefault(path, InputLedger()).add_span(span)
         if note is not None:
-            mine = self.inputs.setdefault(note.path, InputLedger())
-            mine.end, mine.damage = note.end, note.damage
+            noted = self.inputs.setdefault(note.path, InputLedger())
+            noted.end, noted.damage = note.end, note.damage
 
     def _merge_input(self, path: str, theirs: InputLedger) -> None:
         mine = self.inputs.setdefault(path, InputLedger())
         mine.bytes += theirs.bytes
-        # Where they differ, the input became shorter while it was read.
+        # They differ if the input became shorter while it was read.
         mine.end = min((end for end in (mine.end, theirs.end) if end is not None), default=None)
         mine.damage = mine.damage or theirs.damage
         for span in theirs.spans:
             mine.add_span(Span(*span))
 
     def discrepancies(self) -> list[str]:
-        """Returns why the ledger does not balance; empty if every event and byte has one place."""
+        """Returns the reasons why the ledger does not balance; empty if it does.
+
+        It balances if each event has exactly one outcome and each byte was read exactly once.
+        """
         checks = balance(
             self, self._staged_records("job_status_event"), self._staged_records("dead_letter")
         )
@@ -136,17 +139,17 @@ class Ledger(Tallies, kw_only=True):
         return sum(file.records for file in self.files if file.output == output)
 
     def to_bytes(self) -> bytes:
-        """The books as a small record, which is all that crosses a GroupByKey."""
+        """Encodes the ledger as a small record, the only form that crosses a GroupByKey."""
         return packed(self)
 
     @staticmethod
     def from_bytes(data: bytes) -> Ledger:
-        """Reads what `to_bytes` wrote."""
+        """Decodes the record of a ledger."""
         return unpacked(data, Ledger)
 
     @staticmethod
     def merged(records: Iterable[bytes]) -> Ledger:
-        """The books of a run out of those of its bundles."""
+        """Merges the records of bundles into the ledger of a run."""
         ledger = Ledger()
         for record in records:
             ledger.merge(Ledger.from_bytes(record))
@@ -154,12 +157,12 @@ class Ledger(Tallies, kw_only=True):
 
 
 def packed(value: Any) -> bytes:
-    """Books, or what holds some, as bytes."""
+    """Encodes a ledger, or a value that holds ledgers."""
     return msgspec.msgpack.encode(value, enc_hook=UnmappedTally.state)
 
 
 def unpacked(data: bytes, kind: type[Value]) -> Value:
-    """Reads what `packed` made of a value of this type."""
+    """Decodes a value of this type that `packed` encoded."""
     return msgspec.msgpack.decode(data, type=kind, dec_hook=_tally)
 
 

@@ -15,12 +15,12 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class InputNote:
-    """What a reader learned of a whole input when it came to its end.
+    """The length and the damage of an input, known once its reader has finished.
 
     Attributes:
         path: The input.
-        end: Its length in bytes after decompression, as far as it could be read.
-        damage: What is wrong with it, or None.
+        end: Its length in bytes after decompression, as far as it can be read.
+        damage: A description of its damage, or None.
     """
 
     path: str
@@ -29,13 +29,12 @@ class InputNote:
 
 
 class PendingAcks(NamedTuple):
-    """What acknowledges the messages of a block, once what became of them is committed.
+    """The acknowledgements of a block's messages, to be sent once its outcome is committed.
 
     Attributes:
-        subscription: Where they were pulled from.
-        ack_ids: One for each message, those without a payload or an event included; none where
-            the engine acknowledges by itself.
-        oldest: When the oldest of them was published, in microseconds since 1970.
+        subscription: The subscription of the messages.
+        ack_ids: One per message, with or without an event. Empty if the runner acknowledges.
+        oldest: Publish time of the oldest message, in microseconds since 1970.
     """
 
     subscription: str

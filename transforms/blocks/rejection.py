@@ -7,23 +7,23 @@ from dataclasses import dataclass
 from transforms.blocks.context import NO_CONTEXT, Context
 
 PAYLOAD_HEAD_BYTES = 64 << 10
-"""How much is kept of a payload that is over the limit, in bytes."""
+"""Bytes that are kept of a payload over the limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """Why a payload became a dead letter: a value, not an exception.
+    """The reason why a payload becomes a dead letter: a value, not an exception.
 
     Attributes:
         code: One of the error codes of the dead letter schema.
         step: The transform that rejected it.
         path: JSON path within `payload`, or None.
-        message: What is wrong, for people. Never holds a value of the data.
-        payload: The smallest text that can be replayed by itself; a head of it where it was cut.
-        offset: Of the payload in its source, in bytes, or None.
-        context: What the payload does not say itself.
-        full_size: Bytes of the whole payload where `payload` is a head of it, else None.
-        full_sha256: Hex digest of the whole payload where `payload` is a head of it, else None.
+        message: The reason, for people. Never holds a value of the data.
+        payload: The smallest text that can be replayed alone; its head if it is truncated.
+        offset: Offset of the payload in its source, in bytes, or None.
+        context: What is known of the payload beside its text.
+        full_size: Bytes of the whole payload if `payload` is only its head, else None.
+        full_sha256: Hex digest of the whole payload if `payload` is only its head, else None.
     """
 
     code: str
@@ -40,7 +40,10 @@ class Rejection:
 def too_large(
     payload: bytes, offset: int, limit: int, size: int, sha256: str, path: str | None = None
 ) -> Rejection:
-    """A payload over the limit, as a rejection; `payload` is at least its head."""
+    """Returns the rejection of a payload over the limit, of which `payload` is at least the head.
+
+    The step is ReadFiles; other steps replace it.
+    """
     return Rejection(
         code="TOO_LARGE",
         step="ReadFiles",

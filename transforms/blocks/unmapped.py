@@ -1,32 +1,34 @@
-"""Counts the statuses that no rule maps, in a memory that hostile data cannot grow."""
+"""Counts the statuses that no rule maps, in bounded memory."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from operator import itemgetter
-from typing import Final, NamedTuple
+from typing import Final, TypeAlias
 
 import msgspec
 
 from schemas.mapping import NORMALISED_UNMAPPED, normalise_label
 
 MAX_TEXTS: Final = 10_000
-"""Distinct texts that are counted one by one; what comes after them is counted together."""
+"""Distinct texts that are counted one by one. All later ones are counted together."""
 
 MAX_LENGTH: Final = 256
-"""Characters of a text that are kept, an ellipsis at the cut included."""
+"""Characters of a text that are kept, with the ellipsis of a shortened one."""
+
+_Key: TypeAlias = "tuple[str | None, str]"
 
 TOP: Final = 100
-"""Rows of a report."""
+"""Rows of the report."""
 
 
 class UnmappedRow(msgspec.Struct, frozen=True, gc=False):
     """A row of the report.
 
     Attributes:
-        provider: The provider as it came; None where only a rule for everybody would help.
+        provider: The provider as it was sent; None if only a rule for all providers would help.
         source_value: The text that has no rule.
-        count: How often it came.
+        count: Number of its occurrences.
     """
 
     provider: str | None
@@ -35,27 +37,22 @@ class UnmappedRow(msgspec.Struct, frozen=True, gc=False):
 
 
 class UnmappedState(msgspec.Struct, frozen=True):
-    """A tally as it travels and is stored: plain JSON.
+    """A tally in the form in which it is sent and stored: plain JSON.
 
     Attributes:
         rows: The counted texts, most frequent first.
-        others: The count of all that came when there was no room for more texts.
+        others: Occurrences of texts beyond MAX_TEXTS.
     """
 
     rows: list[UnmappedRow] = []
     others: int = 0
 
 
-class _Key(NamedTuple):
-    provider: str | None
-    text: str
-
-
 class UnmappedTally:
     """Counts pairs of a provider and a text.
 
     Attributes:
-        others: The count of all that came when there was no room for more texts.
+        others: Occurrences of texts beyond MAX_TEXTS.
     """
 
     def __init__(self, state: UnmappedState | None = None) -> None:
@@ -65,8 +62,8 @@ class UnmappedTally:
             self.merge(state)
 
     def add(self, provider: str | None, text: str, count: int = 1) -> None:
-        """Counts a text of a provider's."""
-        key = _Key(None if provider is None else cut(provider), cut(text))
+        """Counts a text of a provider."""
+        key = None if provider is None else shorten(provider), shorten(text)
         if key in self._counts:
             self._counts[key] += count
         elif len(self._counts) < MAX_TEXTS:
@@ -75,56 +72,46 @@ class UnmappedTally:
             self.others += count
 
     def merge(self, other: UnmappedTally | UnmappedState) -> None:
-        """Adds the counts of another tally; if all have no room, the most frequent texts stay."""
+        """Adds the counts of another tally. Beyond MAX_TEXTS, the most frequent texts stay."""
         self.others += other.others
         if isinstance(other, UnmappedTally):
             counts: Iterable[tuple[_Key, int]] = other._counts.items()
         else:
-            counts = ((_Key(row.provider, row.source_value), row.count) for row in other.rows)
+            counts = (((row.provider, row.source_value), row.count) for row in other.rows)
         for key, count in counts:
             self._counts[key] = self._counts.get(key, 0) + count
-        # Ranking takes time: it is done once for many small tallies.
+        # Sorting is slow, so it is done once for many small tallies.
         if len(self._counts) > 2 * MAX_TEXTS:
             self._trim()
 
     def _trim(self) -> None:
         if len(self._counts) > MAX_TEXTS:
-            # Of those that came as often, the first to come stay.
+            # Among texts of the same count, the earliest stay.
             by_count = sorted(self._counts.items(), key=itemgetter(1), reverse=True)
             self._counts = dict(by_count[:MAX_TEXTS])
             self.others += sum(count for _, count in by_count[MAX_TEXTS:])
 
     def top(self, rows: int = TOP) -> list[UnmappedRow]:
-        """Returns the most frequent texts; those of one count by provider and text."""
-        self._trim()
-        return _rows(self._ranked()[:rows])
+        """Returns the most frequent texts; those of the same count by provider and text."""
+        return self.state().rows[:rows]
 
     def state(self) -> UnmappedState:
         """Returns the whole tally in a form that can be encoded."""
         self._trim()
-        return UnmappedState(_rows(self._ranked()), self.others)
+        rows = [UnmappedRow(*key, count) for key, count in self._counts.items()]
+        rows.sort(key=_rank)
+        return UnmappedState(rows, self.others)
 
     def total(self) -> int:
-        """Returns how many were counted in all."""
+        """Returns the number of all occurrences."""
         return sum(self._counts.values()) + self.others
 
-    def _ranked(self) -> list[tuple[_Key, int]]:
-        return sorted(
-            self._counts.items(),
-            key=lambda item: (
-                -item[1],
-                item[0].provider or "",
-                item[0].text,
-                item[0].provider is not None,
-            ),
-        )
+
+def _rank(row: UnmappedRow) -> tuple[int, str, str, bool]:
+    return -row.count, row.provider or "", row.source_value, row.provider is not None
 
 
-def _rows(ranked: Iterable[tuple[_Key, int]]) -> list[UnmappedRow]:
-    return [UnmappedRow(key.provider, key.text, count) for key, count in ranked]
-
-
-def cut(text: str) -> str:
+def shorten(text: str) -> str:
     """Returns a text, or the head of a long one with an ellipsis."""
     return text if len(text) <= MAX_LENGTH else text[: MAX_LENGTH - 1] + "…"
 
@@ -136,11 +123,10 @@ def unmapped_key(
     provider: str | None,
     legacy_status: str | None,
 ) -> tuple[str | None, str] | None:
-    """Returns what a record needs a rule for whose derivation is `unmapped`: provider and text.
+    """Returns the provider and the text that need a rule, for a record derived as `unmapped`.
 
-    The provider is None where only a rule for everybody would help: for a `value` and a `status`,
-    which are not the provider's words. None for a bare `unmapped_value`, which leaves nothing to
-    write a rule about.
+    The provider is None if only a rule for all providers would help: a `value` and a `status` are
+    not the provider's words. Returns None for a bare `unmapped_value`, which no rule can map.
     """
     if derived_from == "source_value":
         return provider, source_value or ""

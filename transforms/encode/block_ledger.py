@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.counts import Counts, add_counts
-from transforms.blocks import EventBlock, Ledger, cut, unmapped_key
+from transforms.blocks import EventBlock, Ledger, shorten, unmapped_key
 
 _MICROSECONDS_OF_DAY = 24 * 3600 * 1_000_000
 
@@ -77,7 +77,7 @@ class _Names(NamedTuple):
 
 def _named(column: pa.Array) -> _Names:
     encoded = column if isinstance(column, pa.DictionaryArray) else column.dictionary_encode()
-    names = ["null" if each is None else cut(each) for each in encoded.dictionary.to_pylist()]
+    names = ["null" if each is None else shorten(each) for each in encoded.dictionary.to_pylist()]
     rows = encoded.indices
     if rows.null_count:
         rows, names = rows.fill_null(len(names)), [*names, "null"]

@@ -1,8 +1,9 @@
-"""Takes the ordinary payloads of a block all at once; what it leaves is looked at one by one.
+"""Parses the common payloads of a block in bulk. The others are parsed one by one.
 
-Ordinary is an envelope around one job, or a job by itself, that decodes straight into the fields
-that are used. The steps are those of `payloads`, but each is done for all payloads before the next:
-that costs a few list operations a payload where a call for each would cost several times more.
+Common are an envelope around one job, and a job without an envelope, that decode straight into the
+used fields. The steps are those of `one_by_one`, but each step handles all payloads before the next
+step: that takes a few list operations per payload, where a call per payload costs several times
+more.
 """
 
 from __future__ import annotations
@@ -15,21 +16,20 @@ import msgspec
 import numpy as np
 
 from transforms.blocks import Context
-from transforms.json import may_be_deeper
-from transforms.parse.fields import NO_JOB_FIELDS, Job, Payload, job_itself
-from transforms.parse.masking import MAX_DEPTH
+from transforms.json import MAX_NESTING, may_be_deeper
+from transforms.parse.fields import NO_JOB_FIELDS, Job, Payload, flat_job
 from transforms.parse.one_by_one import Rows
 from transforms.parse.raw_status import WrongTypeError
 
 _decode = msgspec.json.Decoder(Payload).decode
 
 _PART = 1024
-"""Payloads that go through the steps together: few enough for what is decoded of them to be in the
-processor's cache from the first step to the last."""
+"""Payloads that go through all steps together: few enough that the decoded objects stay in the
+processor's cache."""
 
 _RUN = 32
-"""Payloads that are looked at together: as many as rarely have too many brackets among them, and so
-few that they stay in the processor's cache, and what is made of them needs no new memory."""
+"""Payloads whose brackets are counted together: so many rarely have too many brackets in sum, and
+so few stay in the processor's cache and need no new memory."""
 
 
 def add_batch(
@@ -39,17 +39,17 @@ def add_batch(
     accepts: Callable[[str], bool],
     rows: Rows,
 ) -> list[int]:
-    """Adds to `rows` exactly one outcome for each ordinary payload.
+    """Adds to `rows` exactly one outcome for each common payload.
 
     Args:
-        payloads: Their bytes, whatever they are.
-        offsets: Where each begins in the source.
-        contexts: What is known of each beside its text.
-        accepts: Whether events of a type are wanted.
-        rows: Takes the events and the ignored.
+        payloads: Their bytes, which may be anything.
+        offsets: Offset of each in the source, in bytes.
+        contexts: The context of each.
+        accepts: Returns whether events of a type are wanted.
+        rows: Gets the events and the ignored ones.
 
     Returns:
-        The positions of the other payloads, for which nothing was done.
+        The positions of the other payloads. They have no outcome yet.
     """
     others: list[int] = []
     for start in range(0, len(payloads), _PART):
@@ -69,7 +69,7 @@ def _add_part(
     envelopes = _decoded(payloads)
     for position in _faulty_or_deep(payloads):
         envelopes[position] = None
-    jobs = [each and (each.event_data or job_itself(each)) for each in envelopes]
+    jobs = [each and (each.event_data or flat_job(each)) for each in envelopes]
     others = [position for position, job in enumerate(jobs) if job is None]
     for position, event_type in _unwanted(envelopes, jobs, contexts, accepts):
         rows.ignore(event_type)
@@ -98,22 +98,20 @@ def _decoded(payloads: Sequence[bytes]) -> list[Payload | None]:
 
 
 def _faulty_or_deep(payloads: Sequence[bytes]) -> Iterator[int]:
-    """The positions of payloads with what the decoder does not look for, or possibly so."""
-    for position, payload in compress(enumerate(payloads), _not_ascii(payloads)):
+    """Yields the positions of payloads that are not UTF-8 or may be nested too deep."""
+    # The decoder checks neither.
+    is_not_ascii = map(not_, map(bytes.isascii, payloads))
+    for position, payload in compress(enumerate(payloads), is_not_ascii):
         if not _is_utf8(payload):
             yield position
     for start in range(0, len(payloads), _RUN):
         run = payloads[start : start + _RUN]
-        # `[` and `{` differ in one bit; no third character becomes `{` with it.
+        # `[` and `{` differ in one bit, and with this bit set no other character equals `{`.
         is_opening = np.frombuffer(b"".join(run), np.uint8) | 0x20 == ord("{")
-        if np.count_nonzero(is_opening) > MAX_DEPTH:
+        if np.count_nonzero(is_opening) > MAX_NESTING:
             for position, payload in enumerate(run, start):
-                if may_be_deeper(payload, MAX_DEPTH):
+                if may_be_deeper(payload, MAX_NESTING):
                     yield position
-
-
-def _not_ascii(payloads: Sequence[bytes]) -> Iterator[bool]:
-    return map(not_, map(bytes.isascii, payloads))
 
 
 def _is_utf8(text: bytes) -> bool:
@@ -130,7 +128,7 @@ def _unwanted(
     contexts: Sequence[Context],
     accepts: Callable[[str], bool],
 ) -> list[tuple[int, str]]:
-    """The positions of events of other types, with their types."""
+    """Returns the positions of events of other types, with their types."""
     types = {each.event for each in envelopes if each is not None}
     if None in types:
         types.update({context.event_type for context in contexts})
@@ -147,12 +145,12 @@ def _unwanted(
 
 
 def _without_job_fields(jobs: Sequence[Job | None]) -> Iterator[int]:
-    """The positions of jobs without a used field."""
+    """Returns the positions of jobs without a used field."""
     return compress(range(len(jobs)), map(eq, jobs, repeat(NO_JOB_FIELDS)))
 
 
 def _with_wrong_status(raw_statuses: Sequence[bytes], rows: Rows) -> list[int]:
-    """Takes the distinct statuses apart; the positions of those of a type that none can have."""
+    """Adds the distinct statuses; returns the positions of those whose type is wrong."""
     wrong = set()
     for raw in dict.fromkeys(raw_statuses):
         if raw not in rows.statuses:

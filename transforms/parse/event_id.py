@@ -1,4 +1,4 @@
-"""The identity of an event: a digest over what it says, the same whenever it is sent again."""
+"""Computes the identity of an event: a digest that is the same each time the event is sent."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ IDENTITY_FIELDS = (
     "job_status_json",
     "legacy_status",
 )
-"""The columns that make the identity, in this order. When it was sent plays no part."""
+"""The columns of the identity, in this order. The time of sending is not part of it."""
 
 _FRAMING = Framing.of(null=b"\x00", prefix=lambda length: b"\x01" + length.to_bytes(4, "big"))
 _HEX_DIGITS = 32
@@ -33,19 +33,19 @@ _HEX_DIGITS = 32
 def event_ids(columns: dict[str, pa.Array], payloads: list[bytes]) -> pa.StringArray:
     """Computes the identities of the rows.
 
-    Each field is byte 0 where it is missing or null, else byte 1, its length in UTF-8 as 4 bytes
-    big-endian, and its UTF-8. The payload's bytes follow where neither id says which job it is:
-    so two different events never share an identity by rule.
+    A missing or null field adds byte 0. Another field adds byte 1, its UTF-8 length as 4 bytes
+    big-endian, and its UTF-8. An event without an id of its job also adds the bytes of its payload,
+    so that the rule never gives two different events one identity.
 
     Args:
-        columns: Columns of strings or dictionaries of them, among them IDENTITY_FIELDS.
+        columns: Columns of strings or dictionaries of strings, among them IDENTITY_FIELDS.
         payloads: The text of each row.
 
     Returns:
-        32 hex digits a row: BLAKE2b-128, personalised.
+        32 hex digits per row: BLAKE2b-128, personalised.
     """
-    pieces = [piece for name in IDENTITY_FIELDS for piece in framed(columns[name], _FRAMING)]
-    texts = joined(pieces, len(payloads)).to_numpy(zero_copy_only=False).tolist()
+    parts = [part for name in IDENTITY_FIELDS for part in framed(columns[name], _FRAMING)]
+    texts = joined(parts, len(payloads)).to_numpy(zero_copy_only=False).tolist()
     nameless = pc.and_(columns["job_id"].is_null(), columns["remote_job_id"].is_null())
     if nameless.true_count:
         for row, is_nameless in enumerate(nameless.to_pylist()):
@@ -53,11 +53,11 @@ def event_ids(columns: dict[str, pa.Array], payloads: list[bytes]) -> pa.StringA
                 texts[row] += payloads[row]
     digests = []
     for text in texts:
-        # A copy costs half of what a new hash with its parameters does.
+        # A copy costs half as much as a new hash with its parameters.
         identity = _START.copy()
         identity.update(text)
         digests.append(identity.digest())
-    # Every id is as long as any other, so all of them are the data of one column as they stand.
+    # All ids have the same length, so the joined ids are the data buffer of the column.
     data = pa.py_buffer(b"".join(digests).hex().encode())
     ends = pa.py_buffer(np.arange(0, (len(digests) + 1) * _HEX_DIGITS, _HEX_DIGITS, dtype=np.int32))
     return pa.StringArray.from_buffers(len(digests), ends, data)

@@ -1,7 +1,7 @@
-"""What makes a text unreadable to any JSON decoder, and which part of the text it is.
+"""Finds the faults that make a text unreadable to a JSON decoder, and the parts that have them.
 
-A page of a thousand jobs must not be lost to one of them. So its faults are covered up to find its
-jobs, and only those that have a fault are rejected.
+One bad job must not cost a page of a thousand jobs. So the faults of a page are masked to find its
+jobs, and only the jobs with a fault are rejected.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from transforms.json import (
+    MAX_NESTING,
     depth,
     mask_depth,
     mask_invalid_utf8,
@@ -18,54 +19,56 @@ from transforms.json import (
     may_be_deeper,
 )
 
-MAX_DEPTH = 200
-"""The deepest nesting that is read. A parser's own limit depends on the stack."""
-
 
 class Fault(NamedTuple):
-    """What makes a text unreadable.
+    """A reason why a text cannot be read.
 
     Attributes:
         code: One of the error codes of the dead letter schema.
-        message: What is wrong, for people. Never holds a value of the data.
+        message: The reason, for people. Never holds a value of the data.
     """
 
     code: str
     message: str
 
 
-TOO_DEEP = Fault("TOO_DEEP", f"nested more than {MAX_DEPTH} deep")
+TOO_DEEP = Fault("TOO_DEEP", f"nested more than {MAX_NESTING} deep")
 LONE_SURROGATE = Fault(
     "LONE_SURROGATE", "an escape is half of a surrogate pair, which is no character"
 )
 
 
-def fault_of(text: bytes) -> Fault | None:
-    """Finds what a decoder does not look for itself: invalid UTF-8 and nesting that is too deep."""
+def find_fault(text: bytes) -> Fault | None:
+    """Finds the faults that a decoder does not check: invalid UTF-8 and too deep nesting."""
     fault = None if text.isascii() else _invalid_utf8(text)
-    if fault is None and may_be_deeper(text, MAX_DEPTH) and depth(text) > MAX_DEPTH:
+    if fault is None and may_be_deeper(text, MAX_NESTING) and depth(text) > MAX_NESTING:
         return TOO_DEEP
     return fault
 
 
 @dataclass(frozen=True, slots=True)
 class Mask:
-    """A payload with faults, and stage by stage the same with one kind of them covered up."""
+    """A payload with faults, and its copies in which one more kind of fault is masked.
+
+    Attributes:
+        stages: The payload; then without invalid UTF-8, deep nesting and lone surrogates, in turn.
+        offset: Offset of the payload in the source.
+    """
 
     stages: list[bytes]
     offset: int
 
     @staticmethod
     def of(payload: bytes, offset: int) -> Mask:
-        """Covers up the faults of a payload that begins at an offset of the source."""
+        """Masks the faults of a payload at an offset of the source."""
         stages = [payload]
         stages.append(mask_invalid_utf8(stages[-1]))
-        stages.append(mask_depth(stages[-1], MAX_DEPTH))
+        stages.append(mask_depth(stages[-1], MAX_NESTING))
         stages.append(mask_lone_surrogates(stages[-1]))
         return Mask(stages, offset)
 
     def fault(self, start: int, end: int) -> Fault | None:
-        """What is wrong with a part of the source, if anything."""
+        """Returns the first fault in the bytes [start, end) of the source, or None."""
         part = slice(start - self.offset, end - self.offset)
         for fault, (before, after) in zip(
             (None, TOO_DEEP, LONE_SURROGATE), pairwise(self.stages), strict=True

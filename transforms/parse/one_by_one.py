@@ -1,8 +1,8 @@
-"""Finds the job events in payloads: what counts as an event, and what is wrong with the rest.
+"""Finds the job events in one payload, and the reasons why other payloads are not events.
 
-A payload is an envelope, a job, a page of jobs, or an array of any of them. Nearly all are decoded
-straight into `Payload`, which names only the fields that are used. What does not fit, because it is
-another shape or is wrong, goes the plain way: field by field, and with the path of what is wrong.
+A payload is an envelope, a job, a page of jobs, or an array of these. Most of them decode straight
+into `Payload`, which names only the used fields. The others have another shape or a fault: they
+are read field by field, which gives the path of a fault.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from msgspec import Raw
 
 from schemas.counts import MAX_IGNORED_TYPES, OTHER
 from transforms.blocks import Context, Rejection, context_beside, too_large
-from transforms.json import kind_of, spans_of
+from transforms.json import decode_array, decode_object, decode_raw, kind_of, spans_of
 from transforms.parse.fields import (
     KNOWN_FIELDS,
     NO_JOB_FIELDS,
     Job,
     Payload,
-    context_within,
-    envelope_of,
-    job_itself,
-    job_of,
-    text_of,
+    flat_job,
+    job_context,
+    read_envelope,
+    read_job,
+    string_field,
 )
-from transforms.parse.masking import LONE_SURROGATE, Fault, Mask, fault_of
+from transforms.parse.masking import LONE_SURROGATE, Fault, Mask, find_fault
 from transforms.parse.raw_status import StatusText, WrongTypeError, status_text
 from transforms.parse.text_columns import TextColumns
 
@@ -38,45 +38,42 @@ STEP = "ParseEvents"
 
 _MAX_TYPE_LENGTH = 256
 
-# The same few statuses come in block after block.
-_LONGEST_REMEMBERED = 256
-_remembered_status_text = lru_cache(4096)(status_text)
+# The same few statuses occur in block after block.
+_MAX_CACHED_BYTES = 256
+_cached_status_text = lru_cache(4096)(status_text)
 
 _decode_payload = msgspec.json.Decoder(Payload).decode
-_decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
-_decode_array = msgspec.json.Decoder(list[Raw]).decode
-_decode_anything = msgspec.json.Decoder(Raw).decode
 
 
 class Found(NamedTuple):
-    """A payload that was found inside another.
+    """A payload of a block, or an element of an array inside such a payload.
 
     Attributes:
-        payload: Its text.
-        offset: Where it begins in the source.
-        context: What surrounds it says of it.
-        is_job: Whether it stands where only a job can stand.
-        fault: Why it cannot be read, where that is known already.
+        payload: Its bytes, which may be anything.
+        offset: Its offset in the source, in bytes.
+        context: What is known of it beside its text.
+        is_job: True if it must be a job because of its place.
+        fault: Why it cannot be read, if that is already known.
     """
 
     payload: bytes
     offset: int
     context: Context
-    is_job: bool
+    is_job: bool = False
     fault: Fault | None = None
 
 
 @dataclass(slots=True)
 class Elements:
-    """The elements of an array, to be cut out of the payload around it one at a time.
+    """The elements of an array, which are sliced from the payload around it one at a time.
 
     Attributes:
-        spans: Where each begins and ends in the source.
-        start: Where the first begins.
-        end: Where the last ends; the same as `start` where there is none.
-        context: What surrounds them says of them.
-        are_jobs: Whether they stand where only jobs can stand.
-        cover: Says what is wrong with those that cannot be read, or None if all can.
+        spans: Start and end of each element in the source.
+        start: Start of the first one.
+        end: End of the last one; equal to `start` if the array is empty.
+        context: The context of each, from the envelope or page around the array.
+        are_jobs: True if each must be a job because of its place.
+        mask: Finds the faults of the elements; None if all can be read.
     """
 
     spans: Iterator[tuple[int, int]]
@@ -84,19 +81,26 @@ class Elements:
     end: int
     context: Context
     are_jobs: bool
-    cover: Mask | None = None
+    mask: Mask | None = None
 
 
 @dataclass(slots=True)
 class Rows:
-    """What was found in the payloads of a block, one entry an event in the first five attributes.
+    """The outcomes of the payloads of a block. The first five attributes have a row per event.
 
     Attributes:
-        texts: What the events say, but for their statuses.
-        statuses: The distinct statuses, each with its index in `status_texts`.
-        pending: Arrays that were found and not yet looked into, the innermost last.
-        whole: The payload that they all stand in, and where it begins in the source: arrays in
-            arrays are cut out of it too, so that nesting costs no memory.
+        texts: The used fields of the events, except their statuses.
+        status_indices: Index of each event's status in `status_texts`.
+        payloads: The text of each event.
+        offsets: Offset of each event in the source, in bytes.
+        contexts: The context of each event.
+        statuses: The distinct statuses as JSON, each with its index in `status_texts`.
+        status_texts: The distinct statuses.
+        rejections: The payloads that are not events.
+        ignored: Events of other types, counted by type.
+        pending: Arrays whose elements are not read yet, the innermost last.
+        whole: The payload around all pending arrays, and its offset in the source. Elements of
+            arrays in arrays are slices of it too, so that nesting costs no memory.
     """
 
     texts: TextColumns = field(default_factory=TextColumns)
@@ -111,48 +115,37 @@ class Rows:
     pending: list[Elements] = field(default_factory=list)
     whole: tuple[bytes, int] = b"", 0
 
-    def add(
-        self, envelope: Payload, job: Job, payload: bytes, offset: int, context: Context
-    ) -> None:
-        """Adds an event.
-
-        Raises:
-            WrongTypeError: Its status is not of a type that a status can have.
-        """
+    def add(self, envelope: Payload, job: Job, found: Found) -> None:
+        """Adds an event. Raises WrongTypeError if its status has a type that it cannot have."""
         raw = bytes(job.job_status)
         index = self.statuses.get(raw)
         if index is None:
             index = self.add_status(raw)
         self.texts.add(envelope, job)
         self.status_indices.append(index)
-        self.payloads.append(payload)
-        self.offsets.append(offset)
-        self.contexts.append(context)
+        self.payloads.append(found.payload)
+        self.offsets.append(found.offset)
+        self.contexts.append(found.context)
 
     def add_status(self, raw: bytes) -> int:
-        """Adds a status that is not among those of the block; returns its index.
-
-        Raises:
-            WrongTypeError: It is not of a type that a status can have.
-        """
-        short = len(raw) <= _LONGEST_REMEMBERED
-        text = _remembered_status_text(raw) if short else status_text(raw)
+        """Adds a new distinct status and returns its index. Raises WrongTypeError as `add`."""
+        text = _cached_status_text(raw) if len(raw) <= _MAX_CACHED_BYTES else status_text(raw)
         index = self.statuses[raw] = len(self.status_texts)
         self.status_texts.append(text)
         return index
 
-    def continued(self) -> Rows:
-        """Takes what is found after these, if they are enough for a block."""
+    def next_block(self) -> Rows:
+        """Returns empty rows that go on with the pending arrays of these."""
         return Rows(pending=self.pending, whole=self.whole)
 
     def add_elements(self, elements: Elements, payload: bytes, offset: int) -> None:
-        """Adds the elements of an array in a payload, to be looked into later."""
+        """Adds the elements of an array in a payload as pending."""
         if not self.pending:
             self.whole = payload, offset
         self.pending.append(elements)
 
-    def next_found(self) -> Found | None:
-        """Cuts out the next element that was not yet looked into."""
+    def next_element(self) -> Found | None:
+        """Returns the next element of the pending arrays, or None if none is left."""
         while self.pending:
             elements = self.pending[-1]
             span = next(elements.spans, None)
@@ -161,25 +154,19 @@ class Rows:
                 continue
             start, end = span
             whole, offset = self.whole
-            fault = None if elements.cover is None else elements.cover.fault(start, end)
+            fault = None if elements.mask is None else elements.mask.fault(start, end)
             payload = whole[start - offset : end - offset]
             return Found(payload, start, elements.context, elements.are_jobs, fault)
         return None
 
-    def reject(
-        self,
-        code: str,
-        message: str,
-        payload: bytes,
-        offset: int,
-        context: Context,
-        path: str | None = None,
-    ) -> None:
-        """Adds a rejection."""
-        self.rejections.append(Rejection(code, STEP, path, message, payload, offset, context))
+    def reject(self, code: str, message: str, found: Found, path: str | None = None) -> None:
+        """Adds a rejection of a payload."""
+        self.rejections.append(
+            Rejection(code, STEP, path, message, found.payload, found.offset, found.context)
+        )
 
     def ignore(self, event_type: str) -> None:
-        """Counts an envelope of another type; of too many types, only that there were more."""
+        """Counts an event of another type; after too many distinct types, all under one name."""
         is_new = event_type not in self.ignored
         if is_new and (
             len(self.ignored) >= MAX_IGNORED_TYPES or len(event_type) > _MAX_TYPE_LENGTH
@@ -192,162 +179,145 @@ class EventFinder:
     """Finds the events in payloads.
 
     Args:
-        accepts: Whether events of a type are wanted.
-        max_event_bytes: The longest job of a page or element of an array, in bytes.
+        accepts: Returns whether events of a type are wanted.
+        max_event_bytes: Longest job of a page or element of an array, in bytes.
     """
 
     def __init__(self, accepts: Callable[[str], bool], max_event_bytes: int) -> None:
         self._accepts = accepts
         self._max_event_bytes = max_event_bytes
 
-    def find(self, payload: bytes, offset: int, context: Context, rows: Rows) -> None:
-        """Adds to `rows` exactly one outcome for a payload, or the array in it as pending.
-
-        Args:
-            payload: Its bytes, whatever they are.
-            offset: Where it begins in its source.
-            context: What is known of it beside its text.
-            rows: Takes the events, the rejections and the ignored.
-        """
-        fault = fault_of(payload)
+    def find(self, found: Found, rows: Rows) -> None:
+        """Adds to `rows` the one outcome of a payload, or the array in it as pending."""
+        fault = find_fault(found.payload)
         if fault is None:
-            self.find_plainly(payload, offset, context, rows)
+            self.find_by_fields(found, rows)
         else:
-            self._find_around(fault, payload, offset, context, rows)
+            self._find_masked(fault, found, rows)
 
-    def find_within(self, found: Found, rows: Rows) -> None:
-        """Does the same for an element of an array; each can be replayed by itself."""
+    def find_in_element(self, found: Found, rows: Rows) -> None:
+        """Adds to `rows` the one outcome of an element of an array, or the array in it."""
         payload, offset, context, is_job, fault = found
         size = len(payload)
-        # The path tells a replay, which sees the payload alone, that only a job could stand here.
+        # A replay sees the element alone. The path tells it that the element must be a job.
         path = "$" if is_job and kind_of(payload) != "object" else None
         if size > self._max_event_bytes:
             digest = hashlib.sha256(payload).hexdigest()
             rejection = too_large(payload, offset, self._max_event_bytes, size, digest, path)
             if fault is not None:
-                # A higher limit would not mend it.
+                # A higher limit would not remove the fault.
                 rejection = replace(rejection, code=fault.code, message=fault.message)
-            # Only the head is kept, which does not tell any more what the payload holds.
+            # The fields of the payload may be behind the head that is kept.
             beside = context_beside(payload, context)
             rows.rejections.append(replace(rejection, step=STEP, context=beside))
         elif fault is not None:
-            rows.reject(fault.code, fault.message, payload, offset, context, path)
+            rows.reject(fault.code, fault.message, found, path)
         elif path is not None:
-            message = f"expected an object, found {kind_of(payload)}"
-            rows.reject("WRONG_TYPE", message, payload, offset, context, path)
+            rows.reject("WRONG_TYPE", f"expected an object, found {kind_of(payload)}", found, path)
         else:
-            self._find(payload, offset, context, rows)
+            self._find_decoded(found, rows)
 
-    def _find(self, payload: bytes, offset: int, context: Context, rows: Rows) -> None:
+    def _find_decoded(self, found: Found, rows: Rows) -> None:
         try:
-            envelope = _decode_payload(payload)
+            envelope = _decode_payload(found.payload)
         except msgspec.DecodeError:
-            self.find_plainly(payload, offset, context, rows)
+            self.find_by_fields(found, rows)
             return
-        job = envelope.event_data or job_itself(envelope)
+        job = envelope.event_data or flat_job(envelope)
         if job is None or job == NO_JOB_FIELDS:
-            self.find_plainly(payload, offset, context, rows)
+            self.find_by_fields(found, rows)
             return
-        event_type = context.event_type if envelope.event is None else envelope.event
+        event_type = found.context.event_type if envelope.event is None else envelope.event
         if event_type is not None and not self._accepts(event_type):
             rows.ignore(event_type)
             return
         try:
-            rows.add(envelope, job, payload, offset, context)
+            rows.add(envelope, job, found)
         except WrongTypeError:
-            self.find_plainly(payload, offset, context, rows)
+            self.find_by_fields(found, rows)
 
-    def find_plainly(self, payload: bytes, offset: int, context: Context, rows: Rows) -> None:
-        """Does the same field by field, for UTF-8 that is not too deep; says where the fault is."""
+    def find_by_fields(self, found: Found, rows: Rows) -> None:
+        """Reads a payload field by field. It must be UTF-8 and not nested too deep."""
         try:
-            self._find_field_by_field(payload, offset, context, rows)
+            self._read(found, rows)
         except WrongTypeError as error:
-            rows.reject("WRONG_TYPE", str(error), payload, offset, context, error.path)
+            rows.reject("WRONG_TYPE", str(error), found, error.path)
         except msgspec.DecodeError as error:
-            fault = Fault("INVALID_JSON", str(error))
-            self._find_around(fault, payload, offset, context, rows)
+            self._find_masked(Fault("INVALID_JSON", str(error)), found, rows)
 
-    def _find_around(
-        self, fault: Fault, payload: bytes, offset: int, context: Context, rows: Rows
-    ) -> None:
-        """Rejects a payload with a fault; of a page or an array, only the elements that have it."""
-        cover = Mask.of(payload, offset)
-        covered = cover.stages[-1]
-        if covered == payload:
-            rows.reject(fault.code, fault.message, payload, offset, context)
-            return
+    def _find_masked(self, fault: Fault, found: Found, rows: Rows) -> None:
+        """Rejects a payload that has a fault; of a page or an array, only the faulty elements."""
+        payload, offset = found.payload, found.offset
+        mask = Mask.of(payload, offset)
+        masked = mask.stages[-1]
         scratch = Rows()
-        try:
-            self._find_field_by_field(covered, offset, context, scratch)
-        except WrongTypeError:
-            pass
-        except msgspec.DecodeError:
-            rows.reject(fault.code, fault.message, payload, offset, context)
-            return
-        if fault.code == "INVALID_JSON":
-            # The decoder refuses halves of surrogate pairs as it refuses broken JSON.
-            fault = LONE_SURROGATE
+        if masked != payload:
+            try:
+                self._read(found._replace(payload=masked), scratch)
+            except msgspec.DecodeError:
+                rows.reject(fault.code, fault.message, found)
+                return
+            except WrongTypeError:
+                pass
+            if fault.code == "INVALID_JSON":
+                # To a decoder, a lone surrogate is invalid JSON.
+                fault = LONE_SURROGATE
         if scratch.pending:
             elements = scratch.pending[0]
             start, end = elements.start - offset, elements.end - offset
-            if payload[:start] == covered[:start] and payload[end:] == covered[end:]:
-                elements.cover = cover
+            if payload[:start] == masked[:start] and payload[end:] == masked[end:]:
+                elements.mask = mask
                 rows.add_elements(elements, payload, offset)
                 return
-        rows.reject(fault.code, fault.message, payload, offset, context)
+        rows.reject(fault.code, fault.message, found)
 
-    def _find_field_by_field(
-        self, payload: bytes, offset: int, context: Context, rows: Rows
-    ) -> None:
-        kind = kind_of(payload)
+    def _read(self, found: Found, rows: Rows) -> None:
+        kind = kind_of(found.payload)
         if kind == "object":
-            self._find_in_object(payload, offset, context, rows)
+            self._read_object(found, rows)
         elif kind == "array":
-            elements = _elements(payload, _decode_array(payload), offset, context, False)
-            rows.add_elements(elements, payload, offset)
+            _add_elements(decode_array(found.payload), found, found.context, False, rows)
         else:
-            _decode_anything(payload)
-            message = "neither an object nor an array"
-            rows.reject("NOT_AN_EVENT", message, payload, offset, context)
+            decode_raw(found.payload)
+            rows.reject("NOT_AN_EVENT", "neither an object nor an array", found)
 
-    def _find_in_object(self, payload: bytes, offset: int, context: Context, rows: Rows) -> None:
-        fields = _decode_object(payload)
-        event = text_of(fields, "event", "$")
-        event_type = context.event_type if event is None else event
+    def _read_object(self, found: Found, rows: Rows) -> None:
+        fields = decode_object(found.payload)
+        event = string_field(fields, "event", "$")
+        event_type = found.context.event_type if event is None else event
         if event_type is not None and not self._accepts(event_type):
             rows.ignore(event_type)
             return
         if KNOWN_FIELDS.isdisjoint(fields):
             message = "an object without any field of an envelope, a page or a job"
-            rows.reject("NOT_AN_EVENT", message, payload, offset, context)
+            rows.reject("NOT_AN_EVENT", message, found)
             return
-        envelope = envelope_of(fields, event)
+        envelope = read_envelope(fields, event)
         for name in ("event_data", "data"):
             kind = kind_of(fields[name]) if name in fields else "null"
             if kind == "object":
-                if job_fields := _decode_object(fields[name]):
-                    job = job_of(job_fields, f"$.{name}")
-                    rows.add(envelope, job, payload, offset, context)
+                if job_fields := decode_object(fields[name]):
+                    rows.add(envelope, read_job(job_fields, f"$.{name}"), found)
                     return
             elif kind == "array":
-                if jobs := _decode_array(fields[name]):
-                    within = context_within(envelope, context)
-                    elements = _elements(payload, jobs, offset, within, True)
-                    rows.add_elements(elements, payload, offset)
+                if jobs := decode_array(fields[name]):
+                    _add_elements(jobs, found, job_context(envelope, found.context), True, rows)
                     return
             elif kind != "null":
                 raise WrongTypeError(f"$.{name}", "an object or an array", kind)
         if event_type is None and "data" in fields and kind != "object":
             return  # a page without jobs
-        rows.add(envelope, job_of(fields, "$"), payload, offset, context)
+        rows.add(envelope, read_job(fields, "$"), found)
 
 
-def _elements(
-    payload: bytes, elements: list[Raw], offset: int, context: Context, are_jobs: bool
-) -> Elements:
+def _add_elements(
+    elements: list[Raw], found: Found, context: Context, are_jobs: bool, rows: Rows
+) -> None:
+    """Adds the elements of an array in a payload as pending."""
+    payload, offset = found.payload, found.offset
     starts, ends = spans_of(elements, payload)
     starts += offset
     ends += offset
     first, last = (int(starts[0]), int(ends[-1])) if len(starts) else (offset, offset)
     spans = ((int(start), int(end)) for start, end in zip(starts, ends, strict=True))
-    return Elements(spans, first, last, context, are_jobs)
+    rows.add_elements(Elements(spans, first, last, context, are_jobs), payload, offset)

@@ -1,7 +1,7 @@
-"""ParseEvents: blocks of payloads → the job events in them, as columns.
+"""ParseEvents: finds the job events in blocks of payloads and makes columns of them.
 
-Everything of a JobStatusEvent but what is derived is made here; a row costs a few microseconds
-because Python touches it only to decode it and to hash its identity.
+The columns hold every field of a JobStatusEvent that is not derived. A row costs a few
+microseconds: per row, Python code only decodes the payload and hashes the identity.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from functools import partial
 
 import apache_beam as beam
 import pyarrow as pa
@@ -17,6 +16,7 @@ import pyarrow.compute as pc
 
 from transforms.blocks import (
     BLOCK_BYTES,
+    BLOCK_ROWS,
     NO_CONTEXT,
     PARSED,
     SHARED_TEXT,
@@ -31,31 +31,27 @@ from transforms.blocks import (
 )
 from transforms.parse.batch import add_batch
 from transforms.parse.event_id import event_ids
-from transforms.parse.fields import filled
-from transforms.parse.one_by_one import STEP, EventFinder, Rows
+from transforms.parse.fields import with_fallback
+from transforms.parse.one_by_one import STEP, EventFinder, Found, Rows
 from transforms.parse.timestamps import parse_timestamps
 
 DEFAULT_EVENT_TYPES = ("ats_jobs.*",)
 
-
 _CONTEXT_FIELDS = ("event_type", "event_date", "project_id", "account_id", "provider")
 
-_MOST_ROWS = 10_000
-"""Rows of a block at the most: it bounds the memory of a block of tiny payloads."""
-
 _ROW_BYTES = 100
-"""What a row costs at least beside its payload: it bounds the rows of a block of tiny payloads."""
+"""Least memory of a row beside its payload. It limits the rows from a document of tiny payloads."""
 
 
 class EventTypes:
-    """Which events are wanted.
+    """Matches the types of wanted events.
 
     Args:
         patterns: Shell-style patterns of event types, such as `ats_jobs.*`.
     """
 
-    _MOST_REMEMBERED = 10_000
-    _LONGEST_REMEMBERED = 256
+    _MAX_CACHED_TYPES = 10_000
+    _MAX_CACHED_LENGTH = 256
 
     def __init__(self, patterns: tuple[str, ...] = DEFAULT_EVENT_TYPES) -> None:
         self._patterns = patterns
@@ -65,9 +61,9 @@ class EventTypes:
         wanted = self._known.get(event_type)
         if wanted is None:
             wanted = any(fnmatchcase(event_type, pattern) for pattern in self._patterns)
-            if len(self._known) >= self._MOST_REMEMBERED:
+            if len(self._known) >= self._MAX_CACHED_TYPES:
                 self._known.clear()
-            if len(event_type) <= self._LONGEST_REMEMBERED:
+            if len(event_type) <= self._MAX_CACHED_LENGTH:
                 self._known[event_type] = wanted
         return wanted
 
@@ -76,9 +72,9 @@ class EventParser:
     """Parses blocks; the pure part of ParseEvents.
 
     Args:
-        event_types: Which events are wanted; others are counted and ignored.
-        max_event_bytes: The longest job of a page or element of an array, in bytes.
-        context: What holds for every event whose payload does not say it, from the command line.
+        event_types: Matches the wanted events; others are counted and ignored.
+        max_event_bytes: Longest job of a page or element of an array, in bytes.
+        context: Values for events without own ones, from the command line.
     """
 
     def __init__(self, event_types: EventTypes, max_event_bytes: int, context: Context) -> None:
@@ -87,17 +83,17 @@ class EventParser:
         self._context = context
 
     def parse(self, block: RawBlock) -> Iterator[EventBlock]:
-        """Parses a block into columns: into several blocks where its payloads hold many events.
+        """Parses a block into columns; into several blocks if its payloads hold many events.
 
-        Only the last of them accounts for the span, the note and the receipt of the block.
+        Only the last of them has the span, the note and the acknowledgements of the block.
         """
         flags = self._context
         if block.contexts is None:
             contexts = [flags] * len(block.payloads)
         else:
-            contexts = [filled(each, flags) for each in block.contexts]
+            contexts = [with_fallback(each, flags) for each in block.contexts]
         rejections = [
-            replace(each, context=filled(each.context, flags)) for each in block.rejections
+            replace(each, context=with_fallback(each.context, flags)) for each in block.rejections
         ]
         held: EventBlock | None = None
         for rows in self._rows(block, contexts):
@@ -117,39 +113,37 @@ class EventParser:
             )
 
     def _rows(self, block: RawBlock, contexts: list[Context]) -> Iterator[Rows]:
-        """Finds the events of a block; yields them as soon as they are enough for a block."""
-        for start in range(0, max(len(block.payloads), 1), _MOST_ROWS):
-            part = slice(start, start + _MOST_ROWS)
-            payloads, offsets, around = block.payloads[part], block.offsets[part], contexts[part]
-            rows, others = self._ordinary(payloads, offsets, around)
+        """Finds the events of a block and yields them each time there are enough for a block."""
+        for start in range(0, max(len(block.payloads), 1), BLOCK_ROWS):
+            part = slice(start, start + BLOCK_ROWS)
+            given = block.payloads[part], block.offsets[part], contexts[part]
+            rows, others = self._add_batch(*given)
             added_bytes = 0
             for position in others:
-                one = payloads[position], offsets[position], around[position]
-                _guarded(partial(self._finder.find, *one, rows), *one, rows)
-                while rows.pending:
-                    found = rows.next_found()
-                    if found is not None:
-                        find_within = partial(self._finder.find_within, found, rows)
-                        _guarded(find_within, found.payload, found.offset, found.context, rows)
-                        added_bytes += len(found.payload) + _ROW_BYTES
+                payload, offset, context = (each[position] for each in given)
+                _isolate(self._finder.find, Found(payload, offset, context), rows)
+                while (element := rows.next_element()) is not None:
+                    _isolate(self._finder.find_in_element, element, rows)
+                    added_bytes += len(element.payload) + _ROW_BYTES
                     if added_bytes >= BLOCK_BYTES:
                         yield rows
-                        rows, added_bytes = rows.continued(), 0
+                        rows, added_bytes = rows.next_block(), 0
             yield rows
 
-    def _ordinary(
+    def _add_batch(
         self, payloads: list[bytes], offsets: list[int], contexts: list[Context]
     ) -> tuple[Rows, list[int]]:
-        """The ordinary payloads, and the positions of the others: all, should a bug meet one."""
+        """Returns the rows of the common payloads, and the positions of the other payloads."""
         rows = Rows()
         try:
             return rows, add_batch(payloads, offsets, contexts, self._event_types, rows)
         except Exception as error:
+            # On an unexpected exception, all payloads are parsed one by one.
             log_bug(STEP, error)
             return Rows(), list(range(len(payloads)))
 
     def _with_columns(self, source: str, rows: Rows) -> Iterator[EventBlock]:
-        """The rows as a block; should a bug meet one of them, only that row is lost to INTERNAL."""
+        """Makes a block of the rows. On an unexpected exception, a block of each row."""
         try:
             block = _block(source, rows)
         except Exception as error:
@@ -158,29 +152,25 @@ class EventParser:
             yield block
             return
         yield _block(source, Rows(rejections=rows.rejections, ignored=rows.ignored))
-        for payload, offset, context in zip(
-            rows.payloads, rows.offsets, rows.contexts, strict=True
-        ):
-            # What a row was made of is an event by itself.
+        for found in map(Found, rows.payloads, rows.offsets, rows.contexts):
+            # A row's payload can be parsed again on its own.
             one = Rows()
             try:
-                self._finder.find(payload, offset, context, one)
+                self._finder.find(found, one)
                 block = _block(source, one)
             except Exception as error:
                 one = Rows()
-                one.reject("INTERNAL", type(error).__name__, payload, offset, context)
+                one.reject("INTERNAL", type(error).__name__, found)
                 block = _block(source, one)
             yield block
 
 
-def _guarded(
-    work: Callable[[], None], payload: bytes, offset: int, context: Context, rows: Rows
-) -> None:
-    """Does the work on a payload; should a bug meet it, only that payload is lost to INTERNAL."""
+def _isolate(find: Callable[[Found, Rows], None], found: Found, rows: Rows) -> None:
+    """Parses a payload. On an unexpected exception, rejects only this payload as INTERNAL."""
     try:
-        work()
+        find(found, rows)
     except Exception as error:
-        rows.reject("INTERNAL", type(error).__name__, payload, offset, context)
+        rows.reject("INTERNAL", type(error).__name__, found)
 
 
 def _block(source: str, rows: Rows) -> EventBlock:
@@ -198,11 +188,7 @@ def _block(source: str, rows: Rows) -> EventBlock:
 
 
 def columns_of(source: str, rows: Rows) -> tuple[pa.RecordBatch, int]:
-    """Makes the columns of the rows.
-
-    Returns:
-        A batch of PARSED, and how many timestamps were given but could not be read.
-    """
+    """Returns the columns PARSED of the rows, and the number of unreadable timestamps."""
     columns: dict[str, pa.Array] = dict(rows.texts.columns())
     for name in _CONTEXT_FIELDS:
         columns[name] = _with_context(columns[name], rows.contexts, name)
@@ -249,8 +235,8 @@ def _with_context(column: pa.StringArray, contexts: list[Context], name: str) ->
     if not column.null_count:
         return column
     if contexts.count(contexts[0]) == len(contexts):
-        beside = getattr(contexts[0], name)
-        return column if beside is None else column.fill_null(beside)
+        shared = getattr(contexts[0], name)
+        return column if shared is None else column.fill_null(shared)
     return pc.coalesce(column, strings([getattr(each, name) for each in contexts]))
 
 
@@ -269,14 +255,8 @@ def _messages(contexts: list[Context]) -> dict[str, pa.Array]:
 
 
 class _ParseEvents(beam.DoFn):
-    def __init__(
-        self, event_types: tuple[str, ...], max_event_bytes: int, context: Context
-    ) -> None:
-        self._arguments = event_types, max_event_bytes, context
-
-    def setup(self) -> None:
-        event_types, max_event_bytes, context = self._arguments
-        self._parser = EventParser(EventTypes(event_types), max_event_bytes, context)
+    def __init__(self, parser: EventParser) -> None:
+        self._parser = parser
 
     def process(self, block: RawBlock) -> Iterator[EventBlock]:
         return self._parser.parse(block)
@@ -287,8 +267,8 @@ class ParseEvents(beam.PTransform):
 
     Args:
         event_types: Shell-style patterns of the wanted events; others are counted and ignored.
-        max_event_bytes: The longest job of a page or element of an array, in bytes.
-        context: What holds for every event whose payload does not say it.
+        max_event_bytes: Longest job of a page or element of an array, in bytes.
+        context: Values for every event whose payload and message have none.
 
     Returns:
         A collection of EventBlock.
@@ -302,7 +282,7 @@ class ParseEvents(beam.PTransform):
         context: Context = NO_CONTEXT,
     ) -> None:
         super().__init__()
-        self._do_fn = _ParseEvents(event_types, max_event_bytes, context)
+        self._parser = EventParser(EventTypes(event_types), max_event_bytes, context)
 
     def expand(self, blocks: beam.PCollection) -> beam.PCollection:
-        return blocks | beam.ParDo(self._do_fn).with_output_types(EventBlock)
+        return blocks | beam.ParDo(_ParseEvents(self._parser)).with_output_types(EventBlock)

@@ -1,4 +1,4 @@
-"""Takes a job's `job_status` apart: what was sent as its value and as its source value."""
+"""Splits the JSON text of a job's `job_status` into its value and its source value."""
 
 from __future__ import annotations
 
@@ -7,28 +7,26 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Raw, Struct
 
-from transforms.json import kind_of
+from transforms.json import decode_object, decode_string, kind_of
 
 
 class _Pair(Struct, gc=False):
-    """A status as the unified model has it."""
+    """A status in the form of the unified model."""
 
     value: str | None = None
     source_value: Raw = Raw()
 
 
 _decode_pair = msgspec.json.Decoder(_Pair).decode
-_decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
-_decode_string = msgspec.json.Decoder(str).decode
 
 
 class StatusText(NamedTuple):
     """A job's status as it was sent.
 
     Attributes:
-        job_status_json: The exact JSON text of all of it, or None where missing or null.
+        job_status_json: Exact JSON text of the whole status, or None if it is missing or null.
         given_value: Its `value`, or None.
-        source_value_json: The exact JSON text of its source value, or None where missing or null.
+        source_value_json: Exact JSON text of its source value, or None if it is missing or null.
         source_value_type: missing, null, boolean, number, string, array or object.
     """
 
@@ -39,7 +37,7 @@ class StatusText(NamedTuple):
 
 
 class WrongTypeError(Exception):
-    """A field that is used has a type that it cannot have; goes no further than the parse step.
+    """A field has a type that it cannot have. The parse step turns it into a rejection.
 
     Attributes:
         path: JSON path of the field.
@@ -51,20 +49,20 @@ class WrongTypeError(Exception):
 
 
 def status_text(raw: bytes, path: str = "$.job_status") -> StatusText:
-    """Takes a status apart.
+    """Splits a status.
 
-    A status that is a scalar is a source value itself. Of a pair, `source_value` counts, or
-    `sourceValue` where the first is missing or null; the last of duplicate keys wins.
+    A scalar is itself the source value. In an object the source value is `source_value`, or
+    `sourceValue` if the first is missing or null. The last of duplicate keys wins.
 
     Args:
-        raw: Its JSON text, or nothing where it is missing.
-        path: Its JSON path, for the error.
+        raw: JSON text of the status; empty if it is missing.
+        path: JSON path of the status, for the error.
 
     Raises:
-        WrongTypeError: It is an array, or its `value` is no string.
+        WrongTypeError: It is an array, or its `value` is not a string.
     """
     if raw.startswith(b"{"):
-        # Nearly every status is such a pair; any other goes the way that looks closer.
+        # Nearly every status is such a pair; the general code below handles the others.
         try:
             usual = _decode_pair(raw)
         except msgspec.ValidationError:
@@ -81,12 +79,12 @@ def status_text(raw: bytes, path: str = "$.job_status") -> StatusText:
         raise WrongTypeError(path, "a value, or an object that holds one", kind)
     if kind != "object":
         return StatusText(text, None, text, kind)
-    pair = _decode_object(raw)
+    pair = decode_object(raw)
     given = None
     if "value" in pair:
         given_kind = kind_of(pair["value"])
         if given_kind == "string":
-            given = _decode_string(pair["value"])
+            given = decode_string(pair["value"])
         elif given_kind != "null":
             raise WrongTypeError(f"{path}.value", "a string", given_kind)
     for name in ("source_value", "sourceValue"):

@@ -1,7 +1,7 @@
-"""Columns of text out of decoded payloads, made a part at a time.
+"""Makes text columns from decoded payloads, one part of a block at a time.
 
-A part is made while what was decoded is still in the processor's cache: reading its fields later
-costs a third more.
+A part is made while its decoded objects are still in the processor's cache: reading their fields
+later costs a third more.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from transforms.parse.fields import Job, Payload
 
 @dataclass(slots=True)
 class TextColumns:
-    """What the payloads of a block say, as columns of strings, one row an event."""
+    """The used fields of a block's events as columns of strings, one row per event."""
 
     _made: list[pa.RecordBatch] = field(default_factory=list)
     _envelopes: list[Payload] = field(default_factory=list)
@@ -31,12 +31,12 @@ class TextColumns:
         self._jobs.append(job)
 
     def add_part(self, envelopes: Sequence[Payload], jobs: Sequence[Job]) -> None:
-        """Adds many events, and makes their columns at once."""
+        """Adds many events and makes their columns now."""
         self._make_held()
         self._made.append(_columns(envelopes, jobs))
 
     def columns(self) -> dict[str, pa.StringArray]:
-        """The columns of all events by name."""
+        """Returns the columns of all events by name."""
         self._make_held()
         if len(self._made) > 1:
             self._made = [pa.concat_batches(self._made)]
@@ -72,7 +72,7 @@ def _columns(envelopes: Sequence[Payload], jobs: Sequence[Job]) -> pa.RecordBatc
 
 
 def _ids(values: Sequence[Any]) -> pa.StringArray:
-    """Ids as text; a number decodes exactly as it is written, see `payload_fields.Job`."""
+    """Makes a column of ids as text. A number of type `_Id` has the same text as its JSON."""
     try:
         return pa.array(values, pa.string())
     except pa.ArrowTypeError:

@@ -1,4 +1,4 @@
-"""RFC 3339 timestamps → microseconds since 1970, UTC: a column at a time, or one by one."""
+"""Converts RFC 3339 timestamps to microseconds since 1970, UTC: one, or a column at a time."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _RFC3339 = re.compile(
 )
 _EPOCH = datetime(1970, 1, 1)
 _MINUTE = timedelta(minutes=1)
-# The calendar repeats itself after 400 years.
+# The calendar repeats after 400 years.
 _YEARS_OF_CYCLE = 400
 _DAYS_OF_CYCLE = 146_097
 _MINUTES_OF_CYCLE = _DAYS_OF_CYCLE * 24 * 60
 _FIRST = -62_135_596_800_000_000
-"""Microseconds of the start of year 1: fastavro cannot read a file beyond a date outside 1-9999."""
+"""Start of year 1 in microseconds. fastavro stops reading a file at a date outside 1 to 9999."""
 _LAST = 253_402_300_799_999_999
 
 
@@ -30,11 +30,11 @@ def parse_timestamp(text: str) -> int | None:
     """Reads one timestamp.
 
     Args:
-        text: RFC 3339 with an offset; a space may stand for the T. Digits beyond microseconds are
-            cut. A leap second is the first moment after it.
+        text: RFC 3339 with an offset; a space may replace the T. Digits beyond microseconds are
+            truncated. A leap second becomes the first second after it.
 
     Returns:
-        Microseconds since 1970-01-01T00:00:00Z, or None if it cannot be read or lies outside the
+        Microseconds since 1970-01-01T00:00:00Z, or None if it cannot be read or is outside the
         years 1 to 9999 UTC.
     """
     found = _RFC3339.fullmatch(text)
@@ -43,7 +43,7 @@ def parse_timestamp(text: str) -> int | None:
     year, month, day, hour, minute, second = map(int, found.group(1, 2, 3, 4, 5, 6))
     fraction, sign, offset_hours, offset_minutes = found.group(7, 8, 9, 10)
     try:
-        # The year 0 is a date of RFC 3339, and an offset may bring it into the year 1.
+        # RFC 3339 allows the year 0, and an offset may move it into the year 1.
         moment = datetime(year or _YEARS_OF_CYCLE, month, day, hour, minute)
     except ValueError:
         return None
@@ -61,16 +61,16 @@ def parse_timestamp(text: str) -> int | None:
 
 
 def _ends_month(minutes: int) -> bool:
-    """Whether a minute since 1970, UTC, is the last of its month: only there are leap seconds."""
-    days, rest = divmod(minutes + 1, 24 * 60)
-    return rest == 0 and (_EPOCH + timedelta(days % _DAYS_OF_CYCLE)).day == 1
+    """Returns whether a minute since 1970, UTC, is the last of a month, as of a leap second."""
+    days, minute_of_day = divmod(minutes + 1, 24 * 60)
+    return minute_of_day == 0 and (_EPOCH + timedelta(days % _DAYS_OF_CYCLE)).day == 1
 
 
 def parse_timestamps(texts: pa.StringArray) -> pa.TimestampArray:
-    """Reads a column of timestamps; what cannot be read is null.
+    """Reads a column of timestamps; those that cannot be read are null.
 
-    Arrow's own cast takes the column if it can only mean what `parse_timestamp` says; one date of
-    another form, and the rows are read one by one.
+    Arrow's cast reads the column if it gives the same as `parse_timestamp` for every row. If one
+    row has another form, `parse_timestamp` reads all rows.
     """
     if texts.null_count == len(texts):
         return pa.nulls(len(texts), TIMESTAMP)
@@ -92,9 +92,9 @@ _OFFSET_LENGTHS = len("2025-05-01T10:00:00+01:00"), len("2025-05-01T10:00:00.123
 
 
 def _is_plain(texts: pa.StringArray) -> bool:
-    """Whether every text ends in Z or in a whole offset, and is as long as a date with seconds.
+    """Returns whether every text ends in Z or an offset and is as long as a date with seconds.
 
-    Of what Arrow's cast accepts, only RFC 3339 has that form.
+    Among the forms that Arrow's cast accepts, only RFC 3339 passes this check.
     """
     given = texts.drop_null() if texts.null_count else texts
     _, ends_buffer, data_buffer = given.buffers()

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from transforms.blocks import (
     BLOCK_BYTES,
+    BLOCK_ROWS,
     Context,
     MessageInfo,
     PendingAcks,
@@ -21,7 +22,6 @@ from transforms.read import BYTE_ORDER_MARK, PEEK_BYTES, detect_file_format
 STEP = "ReadPubSub"
 
 _WHITE = b" \t\r\n"
-_BLOCK_PAYLOADS = 10_000
 
 
 class Message(NamedTuple):
@@ -82,7 +82,7 @@ class BlockBuilder:
         """Adds messages; yields the blocks that are full."""
         for message in messages:
             self._add(message)
-            if self._bytes >= BLOCK_BYTES or self._count >= _BLOCK_PAYLOADS:
+            if self._bytes >= BLOCK_BYTES or self._count >= BLOCK_ROWS:
                 yield self._block()
 
     def rest(self) -> Iterator[RawBlock]:

@@ -8,10 +8,7 @@ from itertools import compress
 
 import numpy as np
 
-from transforms.blocks import PAYLOAD_HEAD_BYTES, RawBlock, Span, too_large
-
-BLOCK_LINES = 10_000
-"""Most lines of a block: tiny ones would make a block of many times its size in memory."""
+from transforms.blocks import BLOCK_ROWS, PAYLOAD_HEAD_BYTES, RawBlock, Span, too_large
 
 _WHITE = b" \t\r"
 
@@ -126,8 +123,8 @@ def _blocks(
         max_event_bytes: The longest line that is kept.
     """
     start = span.start
-    for first in range(0, len(lines), BLOCK_LINES):
-        some = lines[first : first + BLOCK_LINES]
+    for first in range(0, len(lines), BLOCK_ROWS):
+        some = lines[first : first + BLOCK_ROWS]
         ends = start + np.cumsum(np.fromiter(map(len, some), np.int64, len(some)) + 1)
         starts = [start, *ends.tolist()]
         start = min(starts.pop(), span.end)

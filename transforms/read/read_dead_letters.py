@@ -20,6 +20,7 @@ import apache_beam as beam
 from schemas.errors import JobStatusError
 from transforms.blocks import (
     BLOCK_BYTES,
+    BLOCK_ROWS,
     Context,
     InputLedger,
     InputNote,
@@ -38,7 +39,6 @@ from transforms.storage import filesystem
 
 STEP = "ReadDeadLetters"
 
-_BLOCK_LETTERS = 8192
 _HELD_BYTES = 64 << 20
 """How much is held of letters whose payloads are still to be read again, in bytes."""
 
@@ -199,7 +199,7 @@ class _BlockBuilder:
         number, letter = numbered
         source = letter["source"] or ""
         start, end = self._span
-        is_full = self._bytes >= BLOCK_BYTES or end - start >= _BLOCK_LETTERS
+        is_full = self._bytes >= BLOCK_BYTES or end - start >= BLOCK_ROWS
         if source != self._source or number != end or is_full:
             yield from self.rest()
             self._clear(source, number)

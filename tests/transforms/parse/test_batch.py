@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.transforms.event_cases import PAYLOADS, broken
 from transforms.blocks.context import NO_CONTEXT, Context
 from transforms.parse.batch import add_batch
-from transforms.parse.one_by_one import EventFinder, Rows
+from transforms.parse.one_by_one import EventFinder, Found, Rows
 from transforms.parse.parse_events import EventTypes, columns_of
 
 _TYPES = EventTypes()
@@ -18,7 +18,7 @@ _TYPES = EventTypes()
 def _one_by_one(payloads: list[bytes], context: Context) -> Rows:
     rows = Rows()
     for offset, payload in enumerate(payloads):
-        EventFinder(_TYPES, 1000).find_plainly(payload, offset, context, rows)
+        EventFinder(_TYPES, 1000).find_by_fields(Found(payload, offset, context), rows)
     return rows
 
 

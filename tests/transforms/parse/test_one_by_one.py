@@ -28,7 +28,7 @@ from tests.transforms.event_cases import (
 )
 from transforms.blocks.context import Context
 from transforms.blocks.rejection import PAYLOAD_HEAD_BYTES
-from transforms.parse.masking import fault_of
+from transforms.parse.masking import find_fault
 
 _ENVELOPE = {
     "event": "ats_jobs.updated",
@@ -102,7 +102,7 @@ def test_envelope_with_nothing_but_empties_is_one_event(jobs: str, empty: str) -
     jobs = jobs.replace("%s", empty)
     payload = f'{{"event":"ats_jobs.deleted","record_id":"r1",{jobs}}}'
     (event,) = events_in(payload)
-    (plain,) = events_in(payload, plainly=True)
+    (plain,) = events_in(payload, by_fields=True)
     assert event == plain
     assert (event["event_type"], event["job_id"]) == ("ats_jobs.deleted", "r1")
 
@@ -564,10 +564,10 @@ def test_broken_json_gives_what_a_plain_reader_expects(payload: bytes) -> None:
 @example('{"id":1,"remote_id":"r","event":null,"job_status":true}', None)
 def test_fast_way_and_plain_way_are_equal(text: str, event_type: str | None) -> None:
     payload = text.encode()
-    assert fault_of(payload) is None
+    assert find_fault(payload) is None
     context = Context(event_type=event_type, provider="beside")
     fast = found_in(payload, context=context)
-    plain = found_in(payload, context=context, plainly=True)
+    plain = found_in(payload, context=context, by_fields=True)
     assert rows_of(fast) == rows_of(plain)
     assert fast.payloads == plain.payloads
     assert fast.contexts == plain.contexts

@@ -18,8 +18,7 @@ from transforms.blocks.columns import PARSED
 from transforms.blocks.context import NO_CONTEXT, Context
 from transforms.blocks.origin import InputNote, Span
 from transforms.blocks.rejection import Rejection
-from transforms.parse import one_by_one as payloads
-from transforms.parse import parse_events
+from transforms.parse import one_by_one, parse_events
 from transforms.parse.event_id import event_ids
 from transforms.parse.parse_events import EventParser, EventTypes
 from transforms.parse.raw_status import StatusText, status_text
@@ -236,8 +235,8 @@ def test_bug_in_the_finder_costs_only_its_payload(monkeypatch: pytest.MonkeyPatc
         _fail_on(raw.decode().strip('"'))
         return status_text(raw, path)
 
-    monkeypatch.setattr(payloads, "status_text", buggy)
-    monkeypatch.setattr(payloads, "_remembered_status_text", buggy)
+    monkeypatch.setattr(one_by_one, "status_text", buggy)
+    monkeypatch.setattr(one_by_one, "_cached_status_text", buggy)
     bad = b'{"id":"b","job_status":"canary"}'
     block = parsed(b'{"id":"a"}', bad, b'{"data":[{"id":"c"},' + bad + b',{"id":"d"}]}')
     assert block.events.column("job_id").to_pylist() == ["a", "c", "d"]

@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.blocks.block import RawBlock
+from transforms.blocks.block import BLOCK_ROWS, RawBlock
 from transforms.blocks.origin import Span
 from transforms.blocks.rejection import PAYLOAD_HEAD_BYTES
 from transforms.read import lines
-from transforms.read.lines import BLOCK_LINES, blocks_of_lines
+from transforms.read.lines import blocks_of_lines
 
 _NO_LIMIT = 1 << 30
 
@@ -104,7 +104,7 @@ def test_every_line_comes_once_wherever_the_chunks_are_cut(
     data: bytes, limit: int, start: int, cuts: tuple[int, ...], most_lines: int, head_bytes: int
 ) -> None:
     with (
-        patch.object(lines, "BLOCK_LINES", most_lines),
+        patch.object(lines, "BLOCK_ROWS", most_lines),
         patch.object(lines, "PAYLOAD_HEAD_BYTES", head_bytes),
     ):
         blocks = _read(data, limit=limit, start=start, cuts=cuts)
@@ -168,9 +168,9 @@ def test_the_message_of_a_long_line_says_the_limit_and_nothing_of_the_line() -> 
 
 
 def test_tiny_lines_make_several_blocks() -> None:
-    blocks = _read(b"1\n" * (2 * BLOCK_LINES + 1))
-    assert [len(block.payloads) for block in blocks] == [BLOCK_LINES, BLOCK_LINES, 1]
-    assert blocks[1].span == Span(2 * BLOCK_LINES, 4 * BLOCK_LINES)
+    blocks = _read(b"1\n" * (2 * BLOCK_ROWS + 1))
+    assert [len(block.payloads) for block in blocks] == [BLOCK_ROWS, BLOCK_ROWS, 1]
+    assert blocks[1].span == Span(2 * BLOCK_ROWS, 4 * BLOCK_ROWS)
 
 
 def _long_line(size: int, chunk: int) -> Iterator[bytes]:
