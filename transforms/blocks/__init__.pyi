@@ -4,13 +4,13 @@ from .block import AvroBlock as AvroBlock
 from .block import EncodedBlock as EncodedBlock
 from .block import EventBlock as EventBlock
 from .block import RawBlock as RawBlock
-from .coder import with_block_coder as with_block_coder
 from .columns import PARSED as PARSED
 from .columns import SHARED_TEXT as SHARED_TEXT
 from .columns import STATUS_TEXT as STATUS_TEXT
 from .columns import TIMESTAMP as TIMESTAMP
 from .columns import constant as constant
 from .columns import strings as strings
+from .context import CONTEXT_KEYS as CONTEXT_KEYS
 from .context import NO_CONTEXT as NO_CONTEXT
 from .context import Context as Context
 from .context import MessageInfo as MessageInfo

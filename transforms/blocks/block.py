@@ -128,12 +128,7 @@ class EventBlock:
 
 @dataclass(frozen=True, slots=True)
 class AvroBlock:
-    """A block of an Avro file.
-
-    Attributes:
-        count: Number of records in it.
-        data: The encoded records, compressed with the codec of the file.
-    """
+    """A block of an Avro file: the number of its records, and their data after compression."""
 
     count: int
     data: bytes

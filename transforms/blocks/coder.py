@@ -7,33 +7,26 @@ blocks that took a tenth of all work.
 from __future__ import annotations
 
 import pickle
-from typing import Protocol, TypeVar
+from typing import Any, TypeVar
 
 import apache_beam as beam
 
-
-class _Sized(Protocol):
-    @property
-    def size(self) -> int: ...
-
-
-Block = TypeVar("Block", bound=_Sized)
+Block = TypeVar("Block")
 
 
 class BlockCoder(beam.coders.Coder):
     """Estimates the sizes of blocks, and pickles them for a runner that does not fuse steps."""
 
-    def encode(self, value: _Sized) -> bytes:
+    def encode(self, value: Any) -> bytes:
         """Pickles a block."""
         return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
 
-    def decode(self, encoded: bytes) -> _Sized:
+    def decode(self, encoded: bytes) -> Any:
         """Unpickles a block."""
-        block: _Sized = pickle.loads(encoded)
-        return block
+        return pickle.loads(encoded)
 
-    def estimate_size(self, value: _Sized) -> int:
-        """Returns the size that a block states, in bytes."""
+    def estimate_size(self, value: Any) -> int:
+        """Returns the `size` of a block, in bytes."""
         return value.size
 
     def is_deterministic(self) -> bool:

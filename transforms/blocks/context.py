@@ -17,6 +17,7 @@ CONTEXT_KEYS = {
     "account_id": "account_id",
     "provider": "provider",
 }
+"""The fields of a context that a payload may have itself, with their keys there."""
 
 
 class MessageInfo(NamedTuple):

@@ -25,12 +25,7 @@ def log_bug(step: str, error: Exception) -> None:
 def isolating(
     step: str, work: Callable[[EventBlock], Result], block: EventBlock
 ) -> Iterator[Result]:
-    """Runs the work of a step on a block; if it raises, on each row alone.
-
-    Args:
-        step: The name of the step.
-        work: Works on a block. An exception means a bug.
-        block: The block to work on.
+    """Runs the work of a step on a block; if it raises, which is a bug, on each row alone.
 
     Yields:
         The result for the block. If it raised, the result for each row, with a failing row as an

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from operator import itemgetter
-from typing import Final, TypeAlias
+from typing import Final
 
 import msgspec
 
@@ -15,8 +14,6 @@ MAX_TEXTS: Final = 10_000
 
 MAX_LENGTH: Final = 256
 """Characters of a text that are kept, with the ellipsis of a shortened one."""
-
-_Key: TypeAlias = "tuple[str | None, str]"
 
 TOP: Final = 100
 """Rows of the report."""
@@ -56,10 +53,9 @@ class UnmappedTally:
     """
 
     def __init__(self, state: UnmappedState | None = None) -> None:
-        self._counts: dict[_Key, int] = {}
-        self.others = 0
-        if state is not None:
-            self.merge(state)
+        rows = [] if state is None else state.rows
+        self._counts = {(row.provider, row.source_value): row.count for row in rows}
+        self.others = 0 if state is None else state.others
 
     def add(self, provider: str | None, text: str, count: int = 1) -> None:
         """Counts a text of a provider."""
@@ -71,14 +67,10 @@ class UnmappedTally:
         else:
             self.others += count
 
-    def merge(self, other: UnmappedTally | UnmappedState) -> None:
+    def merge(self, other: UnmappedTally) -> None:
         """Adds the counts of another tally. Beyond MAX_TEXTS, the most frequent texts stay."""
         self.others += other.others
-        if isinstance(other, UnmappedTally):
-            counts: Iterable[tuple[_Key, int]] = other._counts.items()
-        else:
-            counts = (((row.provider, row.source_value), row.count) for row in other.rows)
-        for key, count in counts:
+        for key, count in other._counts.items():
             self._counts[key] = self._counts.get(key, 0) + count
         # Sorting is slow, so it is done once for many small tallies.
         if len(self._counts) > 2 * MAX_TEXTS:
@@ -101,10 +93,6 @@ class UnmappedTally:
         rows = [UnmappedRow(*key, count) for key, count in self._counts.items()]
         rows.sort(key=_rank)
         return UnmappedState(rows, self.others)
-
-    def total(self) -> int:
-        """Returns the number of all occurrences."""
-        return sum(self._counts.values()) + self.others
 
 
 def _rank(row: UnmappedRow) -> tuple[int, str, str, bool]:

@@ -1,9 +1,9 @@
 """Encodes Arrow columns as Avro records, driven by the Avro schema.
 
-A column becomes a column of encoded bytes for each part of the Avro encoding; one join puts the
-parts of all columns together row by row, and the joined column's data is the body of an Avro block
-as it stands. A dictionary column is encoded once for each distinct value. fastavro is the reference
-that this is held to.
+A column becomes a column of encoded bytes for each part of the Avro encoding. One join puts the
+parts of all columns together row by row. The data buffer of the joined column is the body of an
+Avro block. A dictionary column is encoded once per distinct value. The tests compare the result
+with that of fastavro.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ AvroType = dict[str, Any] | list[Any] | str
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """The body of an Avro block, and how many records are in it."""
+    """The body of an Avro block, and the number of records in it."""
 
     body: pa.Buffer
     count: int
@@ -34,11 +34,11 @@ def encode_records(schema: dict[str, Any], batch: pa.RecordBatch) -> Encoded:
 
     Args:
         schema: An Avro record.
-        batch: Has a column for each field, by name; others are left alone.
+        batch: Has a column with the name of each field. Other columns are ignored.
 
     Raises:
         KeyError: A column is missing.
-        ValueError: A column is null where its field cannot be.
+        ValueError: A column has a null and its field does not allow it.
     """
     if not batch.num_rows:
         return Encoded(pa.py_buffer(b""), 0)
@@ -65,7 +65,7 @@ def _record_parts(schema: dict[str, Any], columns: dict[str, pa.Array]) -> list[
 
 
 def _parts(avro_type: AvroType, column: pa.Array) -> list[Part]:
-    """The columns of bytes that, joined row by row, encode a column."""
+    """Returns columns of bytes that encode a column when they are joined row by row."""
     if isinstance(column, pa.DictionaryArray):
         return _dictionary_parts(avro_type, column)
     if isinstance(avro_type, list):
@@ -93,13 +93,13 @@ def _dictionary_parts(avro_type: AvroType, column: pa.DictionaryArray) -> list[P
             encoded = joined(_parts(avro_type, distinct), len(distinct))
             return [encoded[0]] if len(distinct) == 1 else [encoded.take(indices)]
         except ValueError:
-            # A dictionary may hold a value that cannot be encoded and that no row has.
+            # The dictionary may hold an invalid value that no row uses.
             pass
     return _parts(avro_type, distinct.take(indices))
 
 
 def _nullable_parts(union: list[Any], column: pa.Array) -> list[Part]:
-    # The records of this project know no union but of null and one type, in this order.
+    # The schemas of this project have only unions of null and one type, in this order.
     _, inner = union
     if column.null_count == len(column):
         return [_constant(b"\x00")]
@@ -109,7 +109,7 @@ def _nullable_parts(union: list[Any], column: pa.Array) -> list[Part]:
     if not column.null_count:
         return [_constant(b"\x02"), *_parts(inner, column)]
     given = column.is_valid()
-    # A null is left out in the end; a value that is as long as the others costs least until then.
+    # A null is removed below, so any value may replace it. The usual length costs least.
     filled = column.fill_null(pc.max(column))
     values = joined(_parts(inner, filled), len(column))
     return [_choose(given, b"\x02", b"\x00"), pc.if_else(given, values, _constant(b""))]
@@ -124,20 +124,20 @@ def _choose(condition: pa.BooleanArray, true: bytes, false: bytes) -> pa.BinaryA
 
 
 def _varints(column: pa.Array) -> pa.BinaryArray:
-    """A column of whole numbers, zigzag and variable-length, all rows at once."""
+    """Encodes a column of integers as zigzag variable-length integers, all rows at once."""
     numbers = column.cast(pa.int64()).to_numpy(zero_copy_only=False)
     zigzag = ((numbers << 1) ^ (numbers >> 63)).view(np.uint64)
     shortest, longest = (_octets_of(each) for each in (zigzag.min(), zigzag.max()))
     octets = _octets(zigzag, longest)
     if shortest == longest:
-        # The last octet of a number has no mark that another follows.
+        # The last octet of a number has no continuation bit.
         octets[:, -1] &= 0x7F
         data = octets.ravel()
         ends = np.arange(0, (len(numbers) + 1) * longest, longest, dtype=np.int32)
     else:
         sizes = _octets_of(zigzag)
         octets[np.arange(len(numbers)), sizes - 1] &= 0x7F
-        # Octets behind a number's last are no part of it.
+        # Drop the octets after the last one of each number.
         data = octets[np.arange(longest) < sizes[:, None]]
         ends = np.zeros(len(numbers) + 1, np.int32)
         np.cumsum(sizes, out=ends[1:])
@@ -146,13 +146,13 @@ def _varints(column: pa.Array) -> pa.BinaryArray:
     )
 
 
-_LEAST_OF_OCTETS = np.array([1 << bits for bits in range(7, 64, 7)], np.uint64)
-"""The smallest numbers that take two octets, three, and so on."""
+_LEAST_BY_OCTETS = np.array([1 << bits for bits in range(7, 64, 7)], np.uint64)
+"""The smallest number that needs two octets, the smallest that needs three, and so on."""
 
 
 def _octets_of(zigzag: np.ndarray | np.uint64) -> Any:
-    """How many octets each number takes."""
-    return 1 + np.searchsorted(_LEAST_OF_OCTETS, zigzag, side="right")
+    """Returns the number of octets of each number."""
+    return 1 + np.searchsorted(_LEAST_BY_OCTETS, zigzag, side="right")
 
 
 _HALVES = (
@@ -160,18 +160,20 @@ _HALVES = (
     (0x0000_3FFF_0000_3FFF, 2),
     (0x007F_007F_007F_007F, 1),
 )
-"""Of the 56 bits, of their halves, of their quarters: the lower half; how far the upper goes."""
+"""Masks of the lower half of 56 bits, of their halves and of their quarters, each with the number
+of bits by which the upper half moves up."""
 
-
-_MARKS = 0x8080_8080_8080_8080
+_CONTINUATION_BITS = 0x8080_8080_8080_8080
 
 
 def _octets(zigzag: np.ndarray, longest: int) -> np.ndarray:
-    """Seven bits of each number an octet, the lowest first, each marked as if another followed."""
+    """Returns seven bits of each number per octet, lowest first, all with a continuation bit."""
     bits = zigzag & ((1 << 56) - 1)
     for lower, shift in _HALVES:
         bits = (bits & lower) | ((bits & ~np.uint64(lower)) << shift)
-    octets: np.ndarray = (bits | _MARKS).astype("<u8", copy=False).view(np.uint8).reshape(-1, 8)
+    octets: np.ndarray = (
+        (bits | _CONTINUATION_BITS).astype("<u8", copy=False).view(np.uint8).reshape(-1, 8)
+    )
     if longest > 8:
         ninth, tenth = ((zigzag >> bits).astype(np.uint8) | 0x80 for bits in (56, 63))
         octets = np.column_stack([octets, ninth, tenth])

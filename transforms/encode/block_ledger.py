@@ -1,4 +1,4 @@
-"""The books of a block: how many of its events said what, counted from its columns."""
+"""Makes the ledger of a block by counting its columns."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MICROSECONDS_OF_DAY = 24 * 3600 * 1_000_000
 
 
 def ledger_of(block: EventBlock) -> Ledger:
-    """The books of a block: what it read and what it says, before anything is written."""
+    """Returns the ledger of a block: its counts and its span. Nothing counts as written yet."""
     ledger = Ledger(
         read=block.read,
         ignored=sum(block.ignored.values()),
@@ -44,17 +44,17 @@ def ledger_of(block: EventBlock) -> Ledger:
 
 
 class _Names(NamedTuple):
-    """A column of names: the distinct ones, and which of them each row has."""
+    """A column of names: the distinct ones, and the index of each row's name."""
 
     names: list[str]
     rows: np.ndarray
 
     def through(self, indices: np.ndarray) -> _Names:
-        """The names of a dictionary's values become those of its rows."""
+        """Turns the names of a dictionary's values into those of its rows."""
         return _Names(self.names, self.rows[indices])
 
     def counts(self) -> Counts:
-        """How many rows have each name."""
+        """Returns the number of rows with each name."""
         counts: Counts = {}
         numbers = np.bincount(self.rows, minlength=len(self.names)).tolist()
         for name, number in zip(self.names, numbers, strict=True):
@@ -63,9 +63,9 @@ class _Names(NamedTuple):
         return counts
 
     def table(self, other: _Names) -> dict[str, Counts]:
-        """How many rows have each name, and of these each name of another column."""
+        """Returns the number of rows with each pair of a name and a name of another column."""
         width = len(other.names)
-        # One number says which two names a row has.
+        # One number encodes both names of a row.
         counts = np.bincount(self.rows * width + other.rows)
         found = np.flatnonzero(counts)
         table: dict[str, Counts] = {}
@@ -86,26 +86,24 @@ def _named(column: pa.Array) -> _Names:
 
 def _by_day(times: pa.Array) -> Counts:
     given = times.drop_null() if times.null_count else times
-    days, counts = np.unique(
-        given.cast(pa.int64()).to_numpy() // _MICROSECONDS_OF_DAY, return_counts=True
-    )
-    by_day = dict(
-        zip(days.astype("datetime64[D]").astype(str).tolist(), counts.tolist(), strict=True)
-    )
+    micros = given.cast(pa.int64()).to_numpy()
+    days, counts = np.unique(micros // _MICROSECONDS_OF_DAY, return_counts=True)
+    names = days.astype("datetime64[D]").astype(str).tolist()
+    by_day = dict(zip(names, counts.tolist(), strict=True))
     return by_day | {"null": times.null_count} if times.null_count else by_day
 
 
 def _tally_unmapped(ledger: Ledger, block: EventBlock) -> None:
     columns = [block.events.column(name) for name in ("job_status", "provider", "legacy_status")]
-    distinct, *words = (each.dictionary for each in columns)
+    distinct, *names = (each.dictionary for each in columns)
     indices = [each.indices.to_numpy() for each in columns]
-    # A row that was rejected leaves what it had in the dictionary, and that may be null.
+    # The dictionary keeps the values of rejected rows, which may be null.
     is_unmapped = pc.equal(distinct.field("derivation"), "unmapped").fill_null(False)
     rows = is_unmapped.to_numpy(zero_copy_only=False)[indices[0]]
     derived_from, source_values, given_values = (
         distinct.field(name).to_pylist() for name in ("derived_from", "source_value", "given_value")
     )
-    providers, legacy_statuses = (each.to_pylist() for each in words)
+    providers, legacy_statuses = (each.to_pylist() for each in names)
     counts = Counter(zip(*(each[rows].tolist() for each in indices), strict=True))
     for (index, provider, legacy_status), count in counts.items():
         key = unmapped_key(

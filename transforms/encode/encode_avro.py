@@ -1,12 +1,13 @@
-"""EncodeAvro: columns → encoded records, encoded dead letters, and the books of the block.
+"""EncodeAvro: encodes the records and the dead letters of a block, and makes its ledger.
 
-Records are encoded before the sink, so that the sink can only append bytes that are known to be
-good: a value that breaks a writer half-way leaves the whole file unreadable.
+Records are encoded before the sink, so that the sink only appends valid bytes: a value that stops a
+writer in the middle makes the whole file unreadable.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import apache_beam as beam
@@ -16,38 +17,26 @@ import pyarrow.compute as pc
 from isal import isal_zlib
 
 from schemas.avro import Codec, listed_values, record_schema
-from transforms.blocks import (
-    AvroBlock,
-    EncodedBlock,
-    EventBlock,
-    isolating,
-)
+from transforms.blocks import AvroBlock, EncodedBlock, EventBlock, isolating
 from transforms.encode.avro_columns import encode_records
 from transforms.encode.block_ledger import ledger_of
 from transforms.encode.dead_letters import PayloadPolicy, dead_letters, encoded_dead_letters
 
 STEP = "EncodeAvro"
 
-
 _RAW_DEFLATE = -15
 
 
+@dataclass(frozen=True, slots=True)
 class BlockEncoder:
-    """Encodes blocks; the pure part of EncodeAvro.
+    """Encodes blocks; the pure part of EncodeAvro, with the same arguments."""
 
-    Args:
-        codec: Of the Avro files.
-        payload_policy: What dead letters keep of their payload.
-        max_payload_bytes: Dead letters keep only the head of a longer payload.
-    """
-
-    def __init__(self, codec: Codec, payload_policy: PayloadPolicy, max_payload_bytes: int) -> None:
-        self._codec = codec
-        self._payload_policy = payload_policy
-        self._max_payload_bytes = max_payload_bytes
+    codec: Codec
+    payload_policy: PayloadPolicy
+    max_payload_bytes: int
 
     def encode(self, block: EventBlock) -> EncodedBlock:
-        """Encodes a block; a row that breaks the schema becomes a dead letter."""
+        """Encodes a block. A row that violates the schema becomes a dead letter."""
         schema = record_schema("job_status_event").parsed
         while violation := find_violation(schema, block.events):
             block = block.reject(violation.rows, "SCHEMA_VIOLATION", STEP, violation.message)
@@ -63,47 +52,46 @@ class BlockEncoder:
 
     def _dead_letters(self, block: EventBlock) -> AvroBlock:
         records = dead_letters(
-            block.source, block.rejections, self._payload_policy, self._max_payload_bytes
+            block.source, block.rejections, self.payload_policy, self.max_payload_bytes
         )
         return AvroBlock(len(records), self._compressed(encoded_dead_letters(records)))
 
     def _compressed(self, body: pa.Buffer) -> bytes:
-        if self._codec == "deflate":
+        if self.codec == "deflate":
             return isal_zlib.compress(body, wbits=_RAW_DEFLATE)
         return body.to_pybytes()
 
 
 class Violation(NamedTuple):
-    """Rows that break the schema in the same way."""
+    """Rows that violate the schema in the same way."""
 
     rows: list[int]
     message: str
 
 
 def find_violation(schema: dict[str, Any], batch: pa.RecordBatch) -> Violation | None:
-    """Finds the rows that break the schema at the first field where any does.
+    """Finds the rows that violate the schema in the first field with a violation.
 
-    A row breaks it with a null where there can be none, or with a value outside a closed list.
+    A violation is a null that the field does not allow, or a value outside the field's closed list.
     """
     for path, field, column, indices in _fields(schema, batch):
         if column.null_count and not isinstance(field["type"], list):
-            rows = _rows(column.is_null(), indices)
+            rows = _rows_where(column.is_null(), indices)
             if rows:
                 return Violation(rows, f"{path} is null, which the schema does not allow")
         values = listed_values(field)
         if values is not None:
             is_listed = pc.is_in(column, pa.array(values, pa.string()))
-            rows = _rows(pc.and_not(column.is_valid(), is_listed), indices)
+            rows = _rows_where(pc.and_not(column.is_valid(), is_listed), indices)
             if rows:
-                message = f"{path} is not one of the values that the schema lists"
-                return Violation(rows, message)
+                return Violation(rows, f"{path} is not one of the values that the schema lists")
     return None
 
 
 def _fields(
     schema: dict[str, Any], batch: pa.RecordBatch
 ) -> Iterator[tuple[str, dict[str, Any], pa.Array, pa.Array | None]]:
-    """The fields by path, each with its distinct values and, if it is a dictionary, its indices."""
+    """Yields the path, the field and the distinct values of each column; indices if it has any."""
     for field in schema["fields"]:
         column, indices = batch.column(field["name"]), None
         if isinstance(column, pa.DictionaryArray):
@@ -119,16 +107,16 @@ def _fields(
                 yield path, child, children[child["name"]], indices
 
 
-def _rows(is_meant: pa.BooleanArray, indices: pa.Array | None) -> list[int]:
-    if not is_meant.true_count:
+def _rows_where(condition: pa.BooleanArray, indices: pa.Array | None) -> list[int]:
+    if not condition.true_count:
         return []
-    rows = is_meant if indices is None else is_meant.take(indices)
+    rows = condition if indices is None else condition.take(indices)
     return np.flatnonzero(rows.to_numpy(zero_copy_only=False)).tolist()
 
 
 class _EncodeAvro(beam.DoFn):
-    def __init__(self, codec: Codec, payload_policy: PayloadPolicy, max_payload_bytes: int) -> None:
-        self._encoder = BlockEncoder(codec, payload_policy, max_payload_bytes)
+    def __init__(self, encoder: BlockEncoder) -> None:
+        self._encoder = encoder
 
     def process(self, block: EventBlock) -> Iterator[EncodedBlock]:
         return isolating(STEP, self._encoder.encode, block)
@@ -138,8 +126,8 @@ class EncodeAvro(beam.PTransform):
     """Encodes blocks of derived events as Avro.
 
     Args:
-        codec: Of the Avro files: deflate or null.
-        payload_policy: What dead letters keep of their payload.
+        codec: Codec of the Avro files: deflate or null.
+        payload_policy: Whether dead letters keep their payloads, only the digests, or neither.
         max_payload_bytes: Dead letters keep only the head of a longer payload.
 
     Returns:
@@ -154,7 +142,7 @@ class EncodeAvro(beam.PTransform):
         max_payload_bytes: int = 10_000_000,
     ) -> None:
         super().__init__()
-        self._do_fn = _EncodeAvro(codec, payload_policy, max_payload_bytes)
+        self._encoder = BlockEncoder(codec, payload_policy, max_payload_bytes)
 
     def expand(self, blocks: beam.PCollection) -> beam.PCollection:
-        return blocks | beam.ParDo(self._do_fn).with_output_types(EncodedBlock)
+        return blocks | beam.ParDo(_EncodeAvro(self._encoder)).with_output_types(EncodedBlock)

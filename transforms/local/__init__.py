@@ -1,4 +1,4 @@
-"""What the workers of a run on this machine share with their launcher."""
+"""The link between the workers of a run on this machine and their launcher."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""Commands that install what a user lacks, into the environment that runs this program."""
+"""Shell commands that install missing packages for the Python that runs this program."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def pip_install(*requirements: str) -> str:
 
 
 def install_beam_extra(extra: str) -> str:
-    """Returns the shell command that adds an extra to the Beam that is installed.
+    """Returns the shell command that adds an extra to the installed Beam.
 
     The version is pinned, so that pip does not replace Beam.
     """

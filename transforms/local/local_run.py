@@ -1,7 +1,7 @@
 """Connects the workers of a run on this machine with their launcher, both ways.
 
-The worker processes of an engine outlive a launcher that is killed, and write on for seconds. So
-they check at every block whether to go on, and a thread of each process does so while a block is
+Worker processes outlive a launcher that is killed, and go on writing for seconds. So they check
+before every block whether the run goes on, and a thread of each process checks while a block is
 processed. They also report their progress.
 """
 
@@ -18,7 +18,7 @@ _WATCH_SECONDS = 0.25
 
 
 class StoppedError(Exception):
-    """The run was stopped. Its launcher removes what was staged."""
+    """The run was stopped. Its launcher removes the staged files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class LocalRun:
     launcher: int
 
     def is_over(self) -> bool:
-        """Returns whether the run was stopped or its launcher is gone."""
+        """Returns True if the run was stopped or its launcher has ended."""
         if os.path.exists(self.stop_file):
             return True
         try:
@@ -47,11 +47,7 @@ class LocalRun:
         return False
 
     def check(self) -> None:
-        """Checks whether to go on.
-
-        Raises:
-            StoppedError: The run was stopped.
-        """
+        """Raises StoppedError if the run was stopped."""
         if os.path.exists(self.stop_file):
             raise StoppedError("the run was stopped")
 
@@ -60,7 +56,7 @@ class LocalRun:
         report_progress(os.path.dirname(self.stop_file), more)
 
     def progress(self) -> Progress:
-        """Returns what all workers have reported so far."""
+        """Returns the progress of all workers so far."""
         return total_progress(os.path.dirname(self.stop_file))
 
     def watch(self) -> None:
@@ -77,7 +73,7 @@ class LocalRun:
 
 
 class _RemoteRun(LocalRun):
-    """A run whose workers cannot see the launcher: there is nothing to check or to report to."""
+    """A run whose workers cannot reach the launcher, so no method does anything."""
 
     __slots__ = ()
 
@@ -96,7 +92,7 @@ class _RemoteRun(LocalRun):
 
 
 REMOTE_RUN: LocalRun = _RemoteRun("", 0)
-"""Stands for a run on other machines, so that no step has to ask where it runs."""
+"""The run on other machines. With it, no step needs to know where it runs."""
 
 _watched: set[LocalRun] = set()
-"""A worker first watches its launcher alone. It gets the stop file with its first block."""
+"""At first a worker watches only its launcher. Its first block brings the stop file."""

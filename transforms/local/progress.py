@@ -1,6 +1,6 @@
-"""Progress of a local run: each worker writes it to a small file, the launcher adds them up.
+"""The progress of a local run: each worker writes a small file, and the launcher adds them up.
 
-The figures are for people who wait. The counts of record are in the ledger.
+The numbers are only for display. The exact counts are in the ledger.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ _SUFFIX = ".progress"
 
 
 class Progress(Struct):
-    """Progress so far.
+    """The progress of a worker or of a run.
 
     Attributes:
-        bytes: Bytes of files that were read, before decompression.
-        events: Events that were handed to the sink.
-        dead_letters: How many of these are dead letters.
-        pulled: Messages that were pulled.
-        acknowledged: Messages that were acknowledged.
+        bytes: Bytes that were read from files, before decompression.
+        events: Events that were passed to the sink.
+        dead_letters: Dead letters among these events.
+        pulled: Pulled messages.
+        acknowledged: Acknowledged messages.
     """
 
     bytes: int = 0
@@ -35,12 +35,9 @@ class Progress(Struct):
     acknowledged: int = 0
 
     def add(self, other: Progress) -> None:
-        """Adds the progress of another worker."""
-        self.bytes += other.bytes
-        self.events += other.events
-        self.dead_letters += other.dead_letters
-        self.pulled += other.pulled
-        self.acknowledged += other.acknowledged
+        """Adds other progress."""
+        for name in self.__struct_fields__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
 class _ProgressFile:
@@ -60,7 +57,7 @@ class _ProgressFile:
                 return
             self._written_at = now
             part = f"{self._path}.part"
-            # The launcher removes the directory when it ends; then nobody reads the file.
+            # The launcher removes the directory when it ends. The file is not needed then.
             with suppress(OSError):
                 with open(part, "wb") as file:
                     file.write(msgspec.msgpack.encode(self._done))

@@ -1,6 +1,6 @@
-"""Carries an error that people can act on from a worker to the launcher.
+"""Passes a user-facing error from a worker to the launcher.
 
-Exceptions lose their type on the way through an engine; the text of the last line arrives.
+A runner drops the type of an exception and keeps the text of its last line.
 """
 
 from __future__ import annotations
@@ -11,28 +11,21 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from schemas.errors import (
-    ForeignPathError,
-    InputError,
-    JobStatusError,
-    OutputError,
-    UsageError,
-)
+from schemas.errors import ForeignPathError, InputError, JobStatusError, OutputError, UsageError
 
-_CARRIED: dict[str, type[JobStatusError]] = {
-    kind.__name__: kind
-    for kind in (ForeignPathError, InputError, OutputError, UsageError, JobStatusError)
+_KINDS: dict[str, type[JobStatusError]] = {
+    kind.__name__: kind for kind in (ForeignPathError, InputError, OutputError, UsageError)
 }
 _MARK = re.compile(r"\[job-status (\w+) ([A-Za-z0-9+/=]+)\]")
 
 
 class WorkerError(RuntimeError):
-    """What a worker raises in place of a JobStatusError."""
+    """Replaces a JobStatusError in a worker. Its text holds the type, the message and the hint."""
 
 
 @contextmanager
 def preserve_error_type() -> Iterator[None]:
-    """Turns a JobStatusError that leaves the block into one whose text says all of it."""
+    """Raises a WorkerError in place of a JobStatusError that leaves the `with` block."""
     try:
         yield
     except JobStatusError as error:
@@ -42,10 +35,10 @@ def preserve_error_type() -> Iterator[None]:
 
 
 def preserved_error(text: str) -> JobStatusError | None:
-    """Finds the error in the text of what an engine raised, or None if it holds none."""
+    """Returns the last error in the text of a runner's exception, or None if it has none."""
     found = _MARK.findall(text)
     if not found:
         return None
     kind, packed = found[-1]
     message, hint = json.loads(base64.b64decode(packed))
-    return _CARRIED.get(kind, JobStatusError)(message, hint)
+    return _KINDS.get(kind, JobStatusError)(message, hint)

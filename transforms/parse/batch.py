@@ -18,6 +18,7 @@ import numpy as np
 from transforms.blocks import Context
 from transforms.json import MAX_NESTING, may_be_deeper
 from transforms.parse.fields import NO_JOB_FIELDS, Job, Payload, flat_job
+from transforms.parse.masking import invalid_utf8
 from transforms.parse.one_by_one import Rows
 from transforms.parse.raw_status import WrongTypeError
 
@@ -49,7 +50,7 @@ def add_batch(
         rows: Gets the events and the ignored ones.
 
     Returns:
-        The positions of the other payloads. They have no outcome yet.
+        The positions of the other payloads, which have no outcome yet.
     """
     others: list[int] = []
     for start in range(0, len(payloads), _PART):
@@ -102,7 +103,7 @@ def _faulty_or_deep(payloads: Sequence[bytes]) -> Iterator[int]:
     # The decoder checks neither.
     is_not_ascii = map(not_, map(bytes.isascii, payloads))
     for position, payload in compress(enumerate(payloads), is_not_ascii):
-        if not _is_utf8(payload):
+        if invalid_utf8(payload) is not None:
             yield position
     for start in range(0, len(payloads), _RUN):
         run = payloads[start : start + _RUN]
@@ -112,14 +113,6 @@ def _faulty_or_deep(payloads: Sequence[bytes]) -> Iterator[int]:
             for position, payload in enumerate(run, start):
                 if may_be_deeper(payload, MAX_NESTING):
                     yield position
-
-
-def _is_utf8(text: bytes) -> bool:
-    try:
-        text.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _unwanted(

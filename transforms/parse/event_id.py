@@ -35,11 +35,8 @@ def event_ids(columns: dict[str, pa.Array], payloads: list[bytes]) -> pa.StringA
 
     A missing or null field adds byte 0. Another field adds byte 1, its UTF-8 length as 4 bytes
     big-endian, and its UTF-8. An event without an id of its job also adds the bytes of its payload,
-    so that the rule never gives two different events one identity.
-
-    Args:
-        columns: Columns of strings or dictionaries of strings, among them IDENTITY_FIELDS.
-        payloads: The text of each row.
+    so that the rule never gives two different events one identity. The columns are strings or
+    dictionaries of strings.
 
     Returns:
         32 hex digits per row: BLAKE2b-128, personalised.

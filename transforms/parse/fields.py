@@ -8,7 +8,7 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from transforms.blocks import Context
 from transforms.json import decode_string, kind_of
-from transforms.parse.raw_status import WrongTypeError, status_text
+from transforms.parse.raw_status import WrongTypeError, status_text, string_field
 
 # An id that is a number is kept as its text. Other numbers could change their text on the way
 # through a Python number, so they are read one by one.
@@ -64,11 +64,7 @@ def flat_job(payload: Payload) -> Job | None:
 
 
 def read_envelope(fields: dict[str, Raw], event: str | None) -> Payload:
-    """Reads the fields of an envelope or a page.
-
-    Args:
-        fields: The fields of the object.
-        event: Its event type, which the caller has read.
+    """Reads an envelope or a page whose event type is already read.
 
     Raises:
         WrongTypeError: A field has a type that it cannot have.
@@ -85,11 +81,7 @@ def read_envelope(fields: dict[str, Raw], event: str | None) -> Payload:
 
 
 def read_job(fields: dict[str, Raw], path: str) -> Job:
-    """Reads the fields of a job.
-
-    Args:
-        fields: The fields of the object.
-        path: JSON path of the object.
+    """Reads a job at a JSON path.
 
     Raises:
         WrongTypeError: A field has a type that it cannot have.
@@ -104,20 +96,6 @@ def read_job(fields: dict[str, Raw], path: str) -> Job:
         created_at=_timestamp_field(fields, "created_at"),
         updated_at=_timestamp_field(fields, "updated_at"),
     )
-
-
-def string_field(fields: dict[str, Raw], name: str, path: str) -> str | None:
-    """Reads a field that holds a string; None if it is missing or null.
-
-    Raises:
-        WrongTypeError: It holds another type.
-    """
-    kind = kind_of(fields[name]) if name in fields else "null"
-    if kind == "null":
-        return None
-    if kind != "string":
-        raise WrongTypeError(f"{path}.{name}", "a string", kind)
-    return decode_string(fields[name])
 
 
 def _id_field(fields: dict[str, Raw], name: str, path: str) -> str | None:

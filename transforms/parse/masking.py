@@ -21,11 +21,9 @@ from transforms.json import (
 
 
 class Fault(NamedTuple):
-    """A reason why a text cannot be read.
+    """A reason why a text cannot be read, with an error code of the dead letter schema.
 
-    Attributes:
-        code: One of the error codes of the dead letter schema.
-        message: The reason, for people. Never holds a value of the data.
+    The message is for people and never holds a value of the data.
     """
 
     code: str
@@ -40,7 +38,7 @@ LONE_SURROGATE = Fault(
 
 def find_fault(text: bytes) -> Fault | None:
     """Finds the faults that a decoder does not check: invalid UTF-8 and too deep nesting."""
-    fault = None if text.isascii() else _invalid_utf8(text)
+    fault = None if text.isascii() else invalid_utf8(text)
     if fault is None and may_be_deeper(text, MAX_NESTING) and depth(text) > MAX_NESTING:
         return TOO_DEEP
     return fault
@@ -61,11 +59,9 @@ class Mask:
     @staticmethod
     def of(payload: bytes, offset: int) -> Mask:
         """Masks the faults of a payload at an offset of the source."""
-        stages = [payload]
-        stages.append(mask_invalid_utf8(stages[-1]))
-        stages.append(mask_depth(stages[-1], MAX_NESTING))
-        stages.append(mask_lone_surrogates(stages[-1]))
-        return Mask(stages, offset)
+        utf8 = mask_invalid_utf8(payload)
+        shallow = mask_depth(utf8, MAX_NESTING)
+        return Mask([payload, utf8, shallow, mask_lone_surrogates(shallow)], offset)
 
     def fault(self, start: int, end: int) -> Fault | None:
         """Returns the first fault in the bytes [start, end) of the source, or None."""
@@ -74,11 +70,12 @@ class Mask:
             (None, TOO_DEEP, LONE_SURROGATE), pairwise(self.stages), strict=True
         ):
             if before is not after and before[part] != after[part]:
-                return fault or _invalid_utf8(self.stages[0][part])
+                return fault or invalid_utf8(self.stages[0][part])
         return None
 
 
-def _invalid_utf8(text: bytes) -> Fault | None:
+def invalid_utf8(text: bytes) -> Fault | None:
+    """Returns the fault of a text that is not UTF-8, or None."""
     try:
         text.decode()
     except UnicodeDecodeError as error:

@@ -28,10 +28,9 @@ from transforms.parse.fields import (
     job_context,
     read_envelope,
     read_job,
-    string_field,
 )
 from transforms.parse.masking import LONE_SURROGATE, Fault, Mask, find_fault
-from transforms.parse.raw_status import StatusText, WrongTypeError, status_text
+from transforms.parse.raw_status import StatusText, WrongTypeError, status_text, string_field
 from transforms.parse.text_columns import TextColumns
 
 STEP = "ParseEvents"
@@ -175,17 +174,17 @@ class Rows:
         self.ignored[event_type] = self.ignored.get(event_type, 0) + 1
 
 
+@dataclass(frozen=True, slots=True)
 class EventFinder:
     """Finds the events in payloads.
 
-    Args:
+    Attributes:
         accepts: Returns whether events of a type are wanted.
         max_event_bytes: Longest job of a page or element of an array, in bytes.
     """
 
-    def __init__(self, accepts: Callable[[str], bool], max_event_bytes: int) -> None:
-        self._accepts = accepts
-        self._max_event_bytes = max_event_bytes
+    accepts: Callable[[str], bool]
+    max_event_bytes: int
 
     def find(self, found: Found, rows: Rows) -> None:
         """Adds to `rows` the one outcome of a payload, or the array in it as pending."""
@@ -201,9 +200,9 @@ class EventFinder:
         size = len(payload)
         # A replay sees the element alone. The path tells it that the element must be a job.
         path = "$" if is_job and kind_of(payload) != "object" else None
-        if size > self._max_event_bytes:
+        if size > self.max_event_bytes:
             digest = hashlib.sha256(payload).hexdigest()
-            rejection = too_large(payload, offset, self._max_event_bytes, size, digest, path)
+            rejection = too_large(payload, offset, self.max_event_bytes, size, digest, path)
             if fault is not None:
                 # A higher limit would not remove the fault.
                 rejection = replace(rejection, code=fault.code, message=fault.message)
@@ -228,7 +227,7 @@ class EventFinder:
             self.find_by_fields(found, rows)
             return
         event_type = found.context.event_type if envelope.event is None else envelope.event
-        if event_type is not None and not self._accepts(event_type):
+        if event_type is not None and not self.accepts(event_type):
             rows.ignore(event_type)
             return
         try:
@@ -285,7 +284,7 @@ class EventFinder:
         fields = decode_object(found.payload)
         event = string_field(fields, "event", "$")
         event_type = found.context.event_type if event is None else event
-        if event_type is not None and not self._accepts(event_type):
+        if event_type is not None and not self.accepts(event_type):
             rows.ignore(event_type)
             return
         if KNOWN_FIELDS.isdisjoint(fields):

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from transforms.blocks import (
     BLOCK_BYTES,
     BLOCK_ROWS,
+    CONTEXT_KEYS,
     NO_CONTEXT,
     PARSED,
     SHARED_TEXT,
@@ -37,18 +38,12 @@ from transforms.parse.timestamps import parse_timestamps
 
 DEFAULT_EVENT_TYPES = ("ats_jobs.*",)
 
-_CONTEXT_FIELDS = ("event_type", "event_date", "project_id", "account_id", "provider")
-
 _ROW_BYTES = 100
 """Least memory of a row beside its payload. It limits the rows from a document of tiny payloads."""
 
 
 class EventTypes:
-    """Matches the types of wanted events.
-
-    Args:
-        patterns: Shell-style patterns of event types, such as `ats_jobs.*`.
-    """
+    """Matches event types against shell-style patterns, such as `ats_jobs.*`."""
 
     _MAX_CACHED_TYPES = 10_000
     _MAX_CACHED_LENGTH = 256
@@ -69,13 +64,7 @@ class EventTypes:
 
 
 class EventParser:
-    """Parses blocks; the pure part of ParseEvents.
-
-    Args:
-        event_types: Matches the wanted events; others are counted and ignored.
-        max_event_bytes: Longest job of a page or element of an array, in bytes.
-        context: Values for events without own ones, from the command line.
-    """
+    """Parses blocks; the pure part of ParseEvents, with the same arguments."""
 
     def __init__(self, event_types: EventTypes, max_event_bytes: int, context: Context) -> None:
         self._event_types = event_types
@@ -116,12 +105,14 @@ class EventParser:
         """Finds the events of a block and yields them each time there are enough for a block."""
         for start in range(0, max(len(block.payloads), 1), BLOCK_ROWS):
             part = slice(start, start + BLOCK_ROWS)
-            given = block.payloads[part], block.offsets[part], contexts[part]
-            rows, others = self._add_batch(*given)
+            rows, others = self._add_batch(
+                block.payloads[part], block.offsets[part], contexts[part]
+            )
             added_bytes = 0
             for position in others:
-                payload, offset, context = (each[position] for each in given)
-                _isolate(self._finder.find, Found(payload, offset, context), rows)
+                at = start + position
+                found = Found(block.payloads[at], block.offsets[at], contexts[at])
+                _isolate(self._finder.find, found, rows)
                 while (element := rows.next_element()) is not None:
                     _isolate(self._finder.find_in_element, element, rows)
                     added_bytes += len(element.payload) + _ROW_BYTES
@@ -175,6 +166,7 @@ def _isolate(find: Callable[[Found, Rows], None], found: Found, rows: Rows) -> N
 
 def _block(source: str, rows: Rows) -> EventBlock:
     events, unreadable = columns_of(source, rows)
+    read = len(rows.payloads) + len(rows.rejections) + sum(rows.ignored.values())
     return EventBlock(
         source,
         events,
@@ -182,7 +174,7 @@ def _block(source: str, rows: Rows) -> EventBlock:
         rows.contexts,
         rows.rejections,
         rows.ignored,
-        len(rows.payloads) + len(rows.rejections) + sum(rows.ignored.values()),
+        read,
         unreadable,
     )
 
@@ -190,7 +182,7 @@ def _block(source: str, rows: Rows) -> EventBlock:
 def columns_of(source: str, rows: Rows) -> tuple[pa.RecordBatch, int]:
     """Returns the columns PARSED of the rows, and the number of unreadable timestamps."""
     columns: dict[str, pa.Array] = dict(rows.texts.columns())
-    for name in _CONTEXT_FIELDS:
+    for name in CONTEXT_KEYS:
         columns[name] = _with_context(columns[name], rows.contexts, name)
     for field in PARSED:
         if field.type == SHARED_TEXT and field.name in columns:
@@ -226,7 +218,14 @@ def columns_of(source: str, rows: Rows) -> tuple[pa.RecordBatch, int]:
     count = len(rows.payloads)
     columns["source"] = constant(source, count)
     columns["source_offset"] = pa.array(rows.offsets, pa.int64())
-    columns |= _messages(rows.contexts)
+    messages = [each.message for each in rows.contexts]
+    if any(messages):
+        times = [each and each.publish_time for each in messages]
+        columns["message_id"] = strings([each and each.message_id for each in messages])
+        columns["publish_time"] = pa.array(times, TIMESTAMP)
+    else:
+        columns["message_id"] = pa.nulls(count, pa.string())
+        columns["publish_time"] = pa.nulls(count, TIMESTAMP)
     batch = pa.RecordBatch.from_arrays([columns[name] for name in PARSED.names], schema=PARSED)
     return batch, unreadable
 
@@ -238,20 +237,6 @@ def _with_context(column: pa.StringArray, contexts: list[Context], name: str) ->
         shared = getattr(contexts[0], name)
         return column if shared is None else column.fill_null(shared)
     return pc.coalesce(column, strings([getattr(each, name) for each in contexts]))
-
-
-def _messages(contexts: list[Context]) -> dict[str, pa.Array]:
-    messages = [each.message for each in contexts]
-    if not any(messages):
-        count = len(messages)
-        return {
-            "message_id": pa.nulls(count, pa.string()),
-            "publish_time": pa.nulls(count, TIMESTAMP),
-        }
-    return {
-        "message_id": strings([each and each.message_id for each in messages]),
-        "publish_time": pa.array([each and each.publish_time for each in messages], TIMESTAMP),
-    }
 
 
 class _ParseEvents(beam.DoFn):

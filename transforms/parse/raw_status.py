@@ -48,6 +48,20 @@ class WrongTypeError(Exception):
         self.path = path
 
 
+def string_field(fields: dict[str, Raw], name: str, path: str) -> str | None:
+    """Reads a field of an object at a JSON path; None if it is missing or null.
+
+    Raises:
+        WrongTypeError: It is not a string.
+    """
+    kind = kind_of(fields[name]) if name in fields else "null"
+    if kind == "null":
+        return None
+    if kind != "string":
+        raise WrongTypeError(f"{path}.{name}", "a string", kind)
+    return decode_string(fields[name])
+
+
 def status_text(raw: bytes, path: str = "$.job_status") -> StatusText:
     """Splits a status.
 
@@ -80,13 +94,7 @@ def status_text(raw: bytes, path: str = "$.job_status") -> StatusText:
     if kind != "object":
         return StatusText(text, None, text, kind)
     pair = decode_object(raw)
-    given = None
-    if "value" in pair:
-        given_kind = kind_of(pair["value"])
-        if given_kind == "string":
-            given = decode_string(pair["value"])
-        elif given_kind != "null":
-            raise WrongTypeError(f"{path}.value", "a string", given_kind)
+    given = string_field(pair, "value", path)
     for name in ("source_value", "sourceValue"):
         if name in pair and kind_of(pair[name]) != "null":
             source = bytes(pair[name])
