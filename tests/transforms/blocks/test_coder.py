@@ -1,4 +1,4 @@
-"""Blocks tell Beam their size, and are encoded only where an engine has no other way."""
+"""Blocks state their size to Beam. They are encoded only if a runner cannot avoid it."""
 
 from __future__ import annotations
 
@@ -21,9 +21,7 @@ def _blocks() -> list[Any]:
     return [raw, parsed(*_LINES), *encoded_block(raw)]
 
 
-def test_no_block_is_encoded_by_a_local_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_local_run_encodes_no_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def encode(_: BlockCoder, value: Any) -> NoReturn:
         raise AssertionError(f"a {type(value).__name__} was encoded")
 
@@ -33,7 +31,7 @@ def test_no_block_is_encoded_by_a_local_run(
     assert said.code == 0, said.err
 
 
-def test_the_size_of_a_block_is_that_of_what_it_holds() -> None:
+def test_the_size_of_a_block_is_the_size_of_its_content() -> None:
     raw, events, encoded = _blocks()
     coder = BlockCoder()
     assert coder.estimate_size(raw) == sum(map(len, _LINES))
@@ -43,7 +41,7 @@ def test_the_size_of_a_block_is_that_of_what_it_holds() -> None:
     )
 
 
-def test_an_engine_that_has_to_encode_blocks_gets_them_back() -> None:
+def test_an_encoded_block_decodes_to_an_equal_block() -> None:
     *blocks, encoded = _blocks()
     for block in blocks:
         assert BlockCoder().decode(BlockCoder().encode(block)) == block

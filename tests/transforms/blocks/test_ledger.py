@@ -1,4 +1,4 @@
-"""The books close exactly when each event and each byte has one place."""
+"""The ledger balances exactly if each event has one outcome and each byte was read once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from transforms.blocks.ledger import InputLedger, Ledger, StagedFile
 from transforms.blocks.origin import InputNote, Span
 
 
-def _books_of(spans: list[Span], source: str = "a") -> Ledger:
+def _ledger_of(spans: list[Span], source: str = "a") -> Ledger:
     ledger = Ledger()
     for span in spans:
         ledger.account_for(source, span, None)
@@ -26,7 +26,7 @@ def _file(output: str, records: int) -> StagedFile:
     return StagedFile(output, f"{output}.avro", records, 1, "")
 
 
-def _closed_books() -> Ledger:
+def _balanced_ledger() -> Ledger:
     return Ledger(
         read=6,
         written=3,
@@ -54,12 +54,12 @@ tilings = st.lists(st.integers(1, 1000), max_size=12).map(
 randoms = st.randoms(use_true_random=False)
 
 
-def _fault(spans: list[Span], end: int, rng: random.Random) -> str | None:
-    """What the books say of spans that come in any order, in any number of bundles."""
+def _discrepancy(spans: list[Span], end: int, rng: random.Random) -> str | None:
+    """Returns the discrepancy of spans in random order and a random number of bundles."""
     rng.shuffle(spans)
     cuts = sorted(rng.randrange(len(spans) + 1) for _ in range(3))
     bundles = [spans[start:stop] for start, stop in _tiles([0, *cuts, len(spans)])]
-    records = [_books_of(bundle).to_bytes() for bundle in bundles]
+    records = [_ledger_of(bundle).to_bytes() for bundle in bundles]
     records.insert(
         rng.randrange(len(records)), Ledger(inputs={"a": InputLedger(end, end)}).to_bytes()
     )
@@ -67,79 +67,81 @@ def _fault(spans: list[Span], end: int, rng: random.Random) -> str | None:
 
 
 @given(tilings, randoms)
-def test_spans_that_tile_an_input_close_in_any_order(spans: list[Span], rng: random.Random) -> None:
+def test_spans_that_cover_an_input_once_balance_in_any_order(
+    spans: list[Span], rng: random.Random
+) -> None:
     end = spans[-1].end if spans else 0
-    assert _fault(spans, end, rng) is None
+    assert _discrepancy(spans, end, rng) is None
 
 
 @given(tilings, randoms)
-def test_a_lost_span_is_found(spans: list[Span], rng: random.Random) -> None:
+def test_a_missing_span_is_a_discrepancy(spans: list[Span], rng: random.Random) -> None:
     assume(spans)
     end = spans[-1].end
     lost = spans.pop(rng.randrange(len(spans)))
-    assert _fault(spans, end, rng) == f"bytes {lost.start} to {lost.end} were not read"
+    assert _discrepancy(spans, end, rng) == f"bytes {lost.start} to {lost.end} were not read"
 
 
 @given(tilings, randoms)
-def test_a_span_twice_is_found(spans: list[Span], rng: random.Random) -> None:
+def test_a_span_that_was_read_twice_is_a_discrepancy(spans: list[Span], rng: random.Random) -> None:
     assume(spans)
     end = spans[-1].end
     spans.append(rng.choice(spans))
-    fault = _fault(spans, end, rng)
-    assert fault is not None
-    assert fault.endswith("were read twice")
+    found = _discrepancy(spans, end, rng)
+    assert found is not None
+    assert found.endswith("were read twice")
 
 
 @given(tilings, randoms, st.integers(1, 1000))
-def test_an_overlap_is_found(spans: list[Span], rng: random.Random, by: int) -> None:
+def test_an_overlap_is_a_discrepancy(spans: list[Span], rng: random.Random, by: int) -> None:
     assume(len(spans) > 1)
     number = rng.randrange(1, len(spans))
     start, end = spans[number]
     spans[number] = Span(max(0, start - by), end)
-    fault = _fault(spans, spans[-1].end, rng)
-    assert fault is not None
-    assert fault.endswith("were read twice")
+    found = _discrepancy(spans, spans[-1].end, rng)
+    assert found is not None
+    assert found.endswith("were read twice")
 
 
 @given(tilings, randoms, st.integers(1, 1000))
-def test_bytes_beyond_what_was_read_are_found(
+def test_unread_bytes_at_the_end_are_a_discrepancy(
     spans: list[Span], rng: random.Random, more: int
 ) -> None:
     end = spans[-1].end if spans else 0
-    assert _fault(spans, end + more, rng) == f"bytes {end} to {end + more} were not read"
+    assert _discrepancy(spans, end + more, rng) == f"bytes {end} to {end + more} were not read"
 
 
-def test_spans_that_join_take_no_room() -> None:
-    ledger = _books_of([Span(number, number + 1) for number in range(10_000)])
+def test_adjacent_spans_are_stored_as_one() -> None:
+    ledger = _ledger_of([Span(number, number + 1) for number in range(10_000)])
     assert ledger.inputs["a"].spans == [(0, 10_000)]
 
 
-def test_an_input_whose_reader_did_not_come_to_its_end_is_found() -> None:
-    assert _books_of([Span(0, 5)]).inputs["a"].discrepancy() == "it was not read to its end"
+def test_an_input_that_was_not_read_to_its_end_is_a_discrepancy() -> None:
+    assert _ledger_of([Span(0, 5)]).inputs["a"].discrepancy() == "it was not read to its end"
 
 
-def test_the_note_of_a_reader_tells_the_end_and_the_damage() -> None:
+def test_the_note_of_a_reader_sets_the_end_and_the_damage() -> None:
     ledger = Ledger()
-    ledger.account_for("a.gz", Span(0, 5), InputNote("a.gz", 5, "cut off"))
+    ledger.account_for("a.gz", Span(0, 5), InputNote("a.gz", 5, "truncated"))
     whole = Ledger(inputs={"a.gz": InputLedger(3)})
     whole.merge(ledger)
-    assert whole.inputs["a.gz"] == InputLedger(3, 5, "cut off", [(0, 5)])
+    assert whole.inputs["a.gz"] == InputLedger(3, 5, "truncated", [(0, 5)])
     assert whole.inputs["a.gz"].discrepancy() is None
 
 
 @given(st.permutations([10, 5, 7, None]))
-def test_of_several_ends_the_least_counts_in_any_order(ends: list[int | None]) -> None:
+def test_a_merge_keeps_the_smallest_of_several_ends_in_any_order(ends: list[int | None]) -> None:
     ledger = Ledger.merged(Ledger(inputs={"a": InputLedger(end=end)}).to_bytes() for end in ends)
     assert ledger.inputs["a"].end == 5
 
 
-def test_closed_books_have_no_faults() -> None:
-    assert _closed_books().discrepancies() == []
+def test_a_balanced_ledger_has_no_discrepancies() -> None:
+    assert _balanced_ledger().discrepancies() == []
     assert Ledger().discrepancies() == []
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "reported"),
     [
         (lambda ledger: setattr(ledger, "read", 7), "events read, and their outcomes: 7, but 6"),
         (lambda ledger: setattr(ledger, "ignored", 0), "events read, and their outcomes: 6, but 5"),
@@ -167,14 +169,16 @@ def test_closed_books_have_no_faults() -> None:
         (lambda ledger: ledger.inputs.update(b=InputLedger(1, 1)), "b: bytes 0 to 1 were not read"),
     ],
 )
-def test_what_does_not_add_up_is_a_fault(change: Callable[[Ledger], object], told: str) -> None:
-    ledger = _closed_books()
+def test_numbers_that_do_not_add_up_are_reported(
+    change: Callable[[Ledger], object], reported: str
+) -> None:
+    ledger = _balanced_ledger()
     change(ledger)
-    assert any(told in fault for fault in ledger.discrepancies())
+    assert any(reported in each for each in ledger.discrepancies())
 
 
-def test_merging_adds_everything() -> None:
-    ledger = _closed_books()
+def test_a_merge_adds_all_counts_and_files() -> None:
+    ledger = _balanced_ledger()
     ledger.unmapped.add("lever", "?")
     ledger.unreadable_timestamps = 3
     ledger.merge(Ledger.from_bytes(ledger.to_bytes()))
@@ -190,8 +194,8 @@ def test_merging_adds_everything() -> None:
     assert len(ledger.files) == 6
 
 
-def test_books_are_the_same_after_their_way_as_bytes() -> None:
-    ledger = _closed_books()
+def test_a_ledger_survives_encoding() -> None:
+    ledger = _balanced_ledger()
     ledger.unmapped.add(None, "?", 2)
     ledger.unmapped.add("lever", "é")
     again = Ledger.from_bytes(ledger.to_bytes())

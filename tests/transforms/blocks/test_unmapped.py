@@ -1,4 +1,4 @@
-"""What has no rule is counted exactly, most frequent first, in a bounded memory."""
+"""Texts without a rule are counted exactly, most frequent first, in bounded memory."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def total(counted: UnmappedTally) -> int:
     return sum(row.count for row in counted.state().rows) + counted.others
 
 
-def test_the_most_frequent_come_first_and_equal_ones_by_name() -> None:
+def test_texts_are_sorted_by_count_then_by_provider_and_text() -> None:
     counted = tally(
         [
             ("b", "x", 2),
@@ -59,7 +59,7 @@ def test_the_report_has_100_rows() -> None:
     assert len(counted.top(3)) == 3
 
 
-def test_a_provider_and_a_text_are_counted_apart_from_others() -> None:
+def test_each_pair_of_provider_and_text_has_its_own_count() -> None:
     counted = tally([("a", "x", 1), ("a", "X", 1), (None, "x", 1), ("", "x", 1), ("a", "x", 1)])
     assert {(r.provider, r.source_value): r.count for r in counted.top()} == {
         ("a", "x"): 2,
@@ -76,7 +76,7 @@ def test_new_texts_beyond_the_limit_are_counted_together(monkeypatch: pytest.Mon
     assert (counted.others, total(counted)) == (5, 8)
 
 
-def test_merging_keeps_the_most_frequent(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_merge_keeps_the_most_frequent_texts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unmapped, "MAX_TEXTS", 2)
     one = tally([("p", "a", 1), ("p", "b", 3)])
     one.merge(tally([("p", "c", 2), ("p", "a", 5), ("p", "d", 1)]))
@@ -84,14 +84,14 @@ def test_merging_keeps_the_most_frequent(monkeypatch: pytest.MonkeyPatch) -> Non
     assert (one.others, total(one)) == (3, 12)
 
 
-def test_a_long_text_is_cut_and_shows_it() -> None:
+def test_a_long_text_is_shortened_with_an_ellipsis() -> None:
     counted = tally([("q" * 1000, "x" * 1000, 1), ("p", "y" * MAX_LENGTH, 1)])
     texts = {row.source_value for row in counted.top()}
     assert texts == {"x" * (MAX_LENGTH - 1) + "…", "y" * MAX_LENGTH}
     assert max(len(row.provider or "") for row in counted.top()) == MAX_LENGTH
 
 
-def test_hostile_texts_do_not_grow_the_memory() -> None:
+def test_memory_is_bounded_for_many_long_texts() -> None:
     counted = UnmappedTally()
     for number in range(50_000):
         counted.add("p", f"{number:05}" + "\U0001f600" * 1_000)
@@ -112,18 +112,18 @@ def test_counts_are_exact(items: list[tuple[str | None, str, int]]) -> None:
 
 
 @given(entries, st.randoms(use_true_random=False), st.integers(0, 30))
-def test_order_and_split_do_not_matter(
-    items: list[tuple[str | None, str, int]], chance: random.Random, cut: int
+def test_a_merge_gives_the_same_in_any_order_and_split(
+    items: list[tuple[str | None, str, int]], rng: random.Random, split: int
 ) -> None:
     shuffled = items.copy()
-    chance.shuffle(shuffled)
-    merged = tally(shuffled[:cut])
-    merged.merge(tally(shuffled[cut:]))
+    rng.shuffle(shuffled)
+    merged = tally(shuffled[:split])
+    merged.merge(tally(shuffled[split:]))
     assert merged.state() == tally(items).state()
 
 
 @given(entries)
-def test_the_state_travels_as_json(items: list[tuple[str | None, str, int]]) -> None:
+def test_the_state_survives_json(items: list[tuple[str | None, str, int]]) -> None:
     state = tally(items).state()
     copy = msgspec.json.decode(msgspec.json.encode(state), type=UnmappedState)
     assert UnmappedTally(copy).state() == state

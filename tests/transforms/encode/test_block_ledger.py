@@ -1,4 +1,4 @@
-"""The tallies of a block are those of its rows, counted one by one."""
+"""The counts of a block are the same as those of its rows, counted one by one."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _block(rows: list[Row]) -> EventBlock:
 
 
 @given(_rows)
-def test_providers_are_counted_with_their_values(rows: list[Row]) -> None:
+def test_values_are_counted_by_provider(rows: list[Row]) -> None:
     expected: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for provider, value, _ in rows:
         name = "null" if provider is None else provider
@@ -66,13 +66,13 @@ def test_providers_are_counted_with_their_values(rows: list[Row]) -> None:
 
 
 @given(_rows)
-def test_days_are_those_of_the_event_times_in_utc(rows: list[Row]) -> None:
+def test_events_are_counted_by_the_day_of_their_time_in_utc(rows: list[Row]) -> None:
     days = Counter("null" if at is None else at.date().isoformat() for *_, at in rows)
     assert ledger_of(_block(rows)).by_day == days
 
 
 @given(_rows)
-def test_values_are_counted_by_themselves_as_by_provider(rows: list[Row]) -> None:
+def test_the_counts_by_value_are_the_sum_of_those_by_provider(rows: list[Row]) -> None:
     ledger = ledger_of(_block(rows))
     counted: Counter[str] = Counter()
     for counts in ledger.by_provider.values():
@@ -80,7 +80,7 @@ def test_values_are_counted_by_themselves_as_by_provider(rows: list[Row]) -> Non
     assert ledger.by_value == counted
 
 
-def test_only_what_no_rule_maps_counts_as_unmapped() -> None:
+def test_only_texts_without_a_rule_count_as_unmapped() -> None:
     block = parsed(
         b'{"id":1,"event":"ats_jobs.updated","provider":"acme",'
         b'"event_data":{"id":1,"job_status":{"source_value":"Zonk"}}}',
@@ -92,7 +92,7 @@ def test_only_what_no_rule_maps_counts_as_unmapped() -> None:
     events = derive_batch(block.events, Deriver(load_mapping()))
     ledger = ledger_of(replace(block, events=events))
     assert ledger.by_value == {"unmapped_value": 2, "open": 1, "null": 1}
-    # A rule says that a template has no value: none is missing for it.
+    # A rule maps a template to no value, so no rule is missing.
     assert [(row.provider, row.source_value, row.count) for row in ledger.unmapped.top()] == [
         ("acme", "Zonk", 1)
     ]

@@ -1,4 +1,4 @@
-"""Dead letters: the payload exactly, and what it does not say itself."""
+"""Dead letters keep the exact payload, and the context that it does not have itself."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def _rejection(payload: bytes, **fields: Any) -> Rejection:
     return Rejection("INVALID_JSON", "ParseEvents", None, "wrong", payload, 7, **fields)
 
 
-def test_fields_are_those_of_the_schema() -> None:
+def test_a_record_has_the_fields_of_the_schema() -> None:
     fields = record_schema("dead_letter").parsed["fields"]
     assert list(_letter(_rejection(b""))) == [field["name"] for field in fields]
 
 
-def test_encoded_letters_read_back_equal() -> None:
+def test_encoded_dead_letters_decode_to_equal_records() -> None:
     rejections = [_rejection(b"x"), _rejection(b"", context=_CONTEXT)]
     letters = dead_letters("/in/x", rejections, "full", 100)
     body = io.BytesIO(encoded_dead_letters(letters))
@@ -45,7 +45,7 @@ def test_encoded_letters_read_back_equal() -> None:
     assert not body.read()
 
 
-def test_many_letters_are_encoded_as_each_is_alone() -> None:
+def test_many_dead_letters_are_encoded_like_each_alone() -> None:
     message = MessageInfo("m", 1_746_093_600_000_000, {"a": "é"})
     contexts = [_CONTEXT, Context(), Context(message=message, attempt=3)]
     payloads = [b"", b"x", bytes(range(256)), "é".encode() * 5000]
@@ -70,7 +70,7 @@ def test_many_letters_are_encoded_as_each_is_alone() -> None:
         assert encoded_dead_letters(letters).to_pybytes() == alone
 
 
-def test_payload_is_exact() -> None:
+def test_the_payload_is_kept_exactly() -> None:
     payload = bytes(range(256))
     assert _letter(_rejection(payload, context=_CONTEXT)) == {
         "error_code": "INVALID_JSON",
@@ -96,14 +96,14 @@ def test_payload_is_exact() -> None:
     }
 
 
-def test_no_rejections_are_no_rows() -> None:
+def test_no_rejections_give_no_records() -> None:
     assert dead_letters("/in/x", [], "full", 1) == []
 
 
 # The payload
 
 
-def test_long_payload_is_cut() -> None:
+def test_a_long_payload_is_truncated() -> None:
     payload = b"x" * (PAYLOAD_HEAD_BYTES + 1)
     letter = _letter(_rejection(payload), max_payload_bytes=PAYLOAD_HEAD_BYTES)
     assert letter["payload"] == payload[:-1]
@@ -113,12 +113,12 @@ def test_long_payload_is_cut() -> None:
     assert (whole["payload"], whole["payload_truncated"]) == (payload, False)
 
 
-def test_limit_below_the_head_holds() -> None:
+def test_a_limit_below_the_size_of_the_head_is_kept() -> None:
     letter = _letter(_rejection(b"x" * 100), max_payload_bytes=10)
     assert (letter["payload"], letter["payload_truncated"]) == (b"x" * 10, True)
 
 
-def test_head_of_a_payload_keeps_the_size_and_digest_of_all_of_it() -> None:
+def test_the_head_of_a_payload_has_the_size_and_digest_of_the_whole() -> None:
     letter = _letter(_rejection(b"head", full_size=1000, full_sha256="ab"))
     assert (letter["payload"], letter["payload_truncated"]) == (b"head", True)
     assert (letter["payload_size"], letter["payload_sha256"]) == (1000, "ab")
@@ -127,7 +127,7 @@ def test_head_of_a_payload_keeps_the_size_and_digest_of_all_of_it() -> None:
 @pytest.mark.parametrize(
     "rejection", [_rejection(b"x"), _rejection(b"x", full_size=9, full_sha256="d")]
 )
-def test_policy_says_what_is_kept(rejection: Rejection) -> None:
+def test_the_policy_decides_whether_payload_and_digest_are_kept(rejection: Rejection) -> None:
     digest = rejection.full_sha256 or hashlib.sha256(b"x").hexdigest()
     kept = [
         (letter["payload"], letter["payload_sha256"])
@@ -157,13 +157,15 @@ def test_policy_says_what_is_kept(rejection: Rejection) -> None:
         (b"", _CONTEXT),
     ],
 )
-def test_context_is_only_what_the_payload_does_not_hold(payload: bytes, kept: Context) -> None:
+def test_the_context_has_only_the_fields_that_the_payload_does_not_have(
+    payload: bytes, kept: Context
+) -> None:
     letter = _letter(_rejection(payload, context=_CONTEXT))
     names = ("event_type", "event_date", "project_id", "account_id", "provider")
     assert Context(*(letter[name] for name in names)) == kept
 
 
-def test_rejected_job_of_a_page_has_what_the_page_says() -> None:
+def test_a_rejected_job_of_a_page_has_the_fields_of_the_page() -> None:
     page = '{"event":"ats_jobs.x","account_id":5,"event_data":[{"id":{},"provider":"own"}]}'
     letter = _letter(rejection_of(page, context=Context(provider="flag", project_id="flag")))
     assert letter["payload"] == b'{"id":{},"provider":"own"}'
@@ -176,7 +178,7 @@ def test_rejected_job_of_a_page_has_what_the_page_says() -> None:
 
 
 @pytest.mark.parametrize("message", ["x" * 2000, "é" * 600, "€" * 400, "short é"])
-def test_message_is_cut_between_characters(message: str) -> None:
+def test_the_message_is_truncated_between_characters(message: str) -> None:
     kept = _letter(replace(_rejection(b""), message=message))["error_message"]
     assert len(kept.encode()) <= 1024
     assert message.startswith(kept)

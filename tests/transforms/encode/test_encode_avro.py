@@ -1,4 +1,4 @@
-"""Blocks become Avro, and a row that cannot be encoded costs only itself."""
+"""Blocks become Avro, and only a row that cannot be encoded is rejected."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pyarrow as pa
 import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.testing.util import assert_that, equal_to
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.avro import Codec, RecordName, record_schema
@@ -40,13 +40,13 @@ def _encode(
 
 
 def _isolated(block: EventBlock) -> list[EncodedBlock]:
-    """What the step makes of a block, bugs included."""
+    """Returns the outputs of the step for a block, also if it has a bug."""
     do_fn: Any = encode_avro._EncodeAvro(BlockEncoder("null", "full", 10_000_000))
     return list(do_fn.process(block))
 
 
 def _file(name: RecordName, block: AvroBlock, codec: Codec) -> io.BytesIO:
-    """A whole Avro file with one block."""
+    """Returns an Avro file with one block."""
     file = io.BytesIO()
     fastavro.writer(file, record_schema(name).parsed, [], codec=codec)
     sync = file.getvalue()[-16:]
@@ -71,11 +71,11 @@ def _lines(*ids: str) -> list[bytes]:
     return [f'{{"id":"{each}","job_status":{{"source_value":"{each}"}}}}'.encode() for each in ids]
 
 
-# Reading back
+# Decoding
 
 
 @pytest.mark.parametrize("codec", ["deflate", "null"])
-def test_block_reads_back_equal(codec: Codec) -> None:
+def test_an_encoded_block_decodes_to_equal_records(codec: Codec) -> None:
     lines = [
         *_lines("a", "b"),
         b'{"event":"ats_jobs.x","event_date":"2025-05-01T10:00:00.5Z"}',
@@ -93,7 +93,7 @@ def test_block_reads_back_equal(codec: Codec) -> None:
     )
 
 
-def test_deflate_is_raw_and_smaller() -> None:
+def test_deflate_has_no_header_and_is_smaller() -> None:
     block = derived(parsed(*_lines(*["a"] * 100)))
     plain, deflated = _encode(block).records, _encode(block, "deflate").records
     assert plain is not None and deflated is not None
@@ -101,14 +101,13 @@ def test_deflate_is_raw_and_smaller() -> None:
     assert len(deflated.data) < len(plain.data) / 5
 
 
-def test_block_of_nothing_has_no_records() -> None:
+def test_an_empty_block_has_no_records() -> None:
     encoded = _encode(derived(parsed()))
     assert (encoded.records, encoded.dead_letters) == (None, None)
 
 
-@settings(max_examples=100)
 @given(st.lists(st.binary(max_size=9) | broken() | PAYLOADS.map(str.encode), max_size=5))
-def test_any_payloads_are_encoded_and_read_back(lines: list[bytes]) -> None:
+def test_any_payloads_are_encoded_and_decoded(lines: list[bytes]) -> None:
     block = derived(parsed(*lines))
     (encoded,) = _isolated(block)
     assert _records(encoded.records) == block.events.to_pylist()
@@ -118,9 +117,8 @@ def test_any_payloads_are_encoded_and_read_back(lines: list[bytes]) -> None:
     assert len(block.payloads) + len(letters) + encoded.ledger.ignored == encoded.ledger.read
 
 
-@settings(max_examples=100)
 @given(JSON)
-def test_text_of_a_source_value_is_read_back_byte_for_byte(text: str) -> None:
+def test_the_text_of_a_source_value_is_kept_byte_for_byte(text: str) -> None:
     encoded = _encode(
         derived(parsed(f'{{"id":1,"job_status":{{"source_value":{text}}}}}'.encode()))
     )
@@ -128,7 +126,7 @@ def test_text_of_a_source_value_is_read_back_byte_for_byte(text: str) -> None:
     assert record["job_status"]["source_value_json"] == (None if text == "null" else text)
 
 
-# Breaches of the schema
+# Violations of the schema
 
 
 @pytest.mark.parametrize(
@@ -144,7 +142,9 @@ def test_text_of_a_source_value_is_read_back_byte_for_byte(text: str) -> None:
         ("derivation", None),
     ],
 )
-def test_value_outside_the_schema_costs_only_its_row(field: str, value: str | None) -> None:
+def test_only_the_row_with_a_value_outside_the_schema_is_rejected(
+    field: str, value: str | None
+) -> None:
     lines = _lines("a", "b", "c")
     block = derived(parsed(*lines), {}, {field: value}, {})
     (encoded,) = _isolated(block)
@@ -157,8 +157,8 @@ def test_value_outside_the_schema_costs_only_its_row(field: str, value: str | No
     assert encoded.ledger.read == 3 and encoded.ledger.by_error_code == {"SCHEMA_VIOLATION": 1}
 
 
-def test_rows_that_break_different_fields_are_each_rejected_for_their_own() -> None:
-    breaches: list[dict[str, str | None]] = [
+def test_each_row_is_rejected_for_its_own_violation() -> None:
+    violations: list[dict[str, str | None]] = [
         {"derivation": "x"},
         {},
         {"value": "x"},
@@ -167,7 +167,7 @@ def test_rows_that_break_different_fields_are_each_rejected_for_their_own() -> N
         {"value": "y"},
     ]
     lines = _lines(*"abcdef")
-    (encoded,) = _isolated(derived(parsed(*lines), *breaches))
+    (encoded,) = _isolated(derived(parsed(*lines), *violations))
     assert [row["job_id"] for row in _records(encoded.records)] == ["b", "d"]
     messages = {letter["payload"]: letter["error_message"] for letter in _dead_letters(encoded)}
     assert set(messages) == {lines[0], lines[2], lines[4], lines[5]}
@@ -177,13 +177,13 @@ def test_rows_that_break_different_fields_are_each_rejected_for_their_own() -> N
     assert encoded.ledger.by_value == {"unmapped_value": 2}
 
 
-def test_row_that_breaks_two_fields_is_rejected_once() -> None:
+def test_a_row_with_two_violations_is_rejected_once() -> None:
     (encoded,) = _isolated(derived(parsed(*_lines("a", "b")), {"value": "x", "derivation": "y"}))
     assert len(_dead_letters(encoded)) == 1
     assert [row["job_id"] for row in _records(encoded.records)] == ["b"]
 
 
-def test_missing_value_of_a_plain_field_costs_only_its_row() -> None:
+def test_only_the_row_with_a_forbidden_null_is_rejected() -> None:
     block = derived(parsed(*_lines("a", "b")))
     index = block.events.schema.get_field_index("event_id")
     events = block.events.set_column(index, "event_id", pa.array([None, "x"]))
@@ -193,7 +193,7 @@ def test_missing_value_of_a_plain_field_costs_only_its_row() -> None:
     assert [row["job_id"] for row in _records(encoded.records)] == ["b"]
 
 
-def test_row_without_a_status_is_found() -> None:
+def test_a_row_without_a_status_is_a_violation() -> None:
     schema = record_schema("job_status_event").parsed
     block = derived(parsed(*_lines("a", "b")))
     assert find_violation(schema, block.events) is None
@@ -205,13 +205,13 @@ def test_row_without_a_status_is_found() -> None:
     assert found.message.startswith("job_status is null")
 
 
-def test_null_is_allowed_where_the_schema_allows_it() -> None:
+def test_a_null_that_the_schema_allows_is_encoded() -> None:
     block = derived(parsed(b'{"id":"a"}'), {"value": None, "derivation": "absent"})
     (record,) = _records(_encode(block).records)
     assert record["job_status"]["value"] is None
 
 
-def test_dead_letter_of_a_row_has_only_the_context_that_its_payload_does_not_hold() -> None:
+def test_the_dead_letter_of_a_row_has_only_the_context_that_its_payload_does_not_have() -> None:
     line = b'{"id":"a","account_id":"own","event":"ats_jobs.x"}'
     block = parsed(line, context=Context("e", "d", "p", "flag", "flag"))
     (letter,) = _dead_letters(_encode(derived(block, {"derivation": "x"})))
@@ -223,17 +223,17 @@ def test_dead_letter_of_a_row_has_only_the_context_that_its_payload_does_not_hol
 
 
 @pytest.mark.parametrize("policy", ["full", "hash", "none"])
-def test_policy_reaches_the_dead_letters(policy: PayloadPolicy) -> None:
+def test_the_policy_applies_to_the_dead_letters(policy: PayloadPolicy) -> None:
     (letter,) = _dead_letters(_encode(derived(parsed(b"canary")), policy=policy))
     assert (letter["payload"] is None) == (policy != "full")
     assert (letter["payload_sha256"] == "") == (policy == "none")
     assert letter["payload_size"] == 6
 
 
-# Bugs
+# Unexpected exceptions
 
 
-def test_bug_costs_only_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_exception_rejects_only_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
     def buggy(schema: dict[str, Any], batch: pa.RecordBatch) -> Encoded:
         if schema["name"] == "JobStatusEvent" and "b" in batch.column("job_id").to_pylist():
             raise ZeroDivisionError("canary")
@@ -254,10 +254,10 @@ def test_bug_costs_only_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sum(len(ledger.spans) for each in blocks for ledger in each.ledger.inputs.values()) == 1
 
 
-# Books
+# The ledger
 
 
-def test_books_say_what_was_read_and_what_it_says() -> None:
+def test_the_ledger_counts_the_events_and_their_fields() -> None:
     lines = [
         *_lines("a", "b"),
         b'{"id":"c","updated_at":"soon"}',
@@ -307,7 +307,7 @@ def _outcomes(block: EncodedBlock) -> Iterator[tuple[str, int]]:
     yield from counts.items()
 
 
-def test_steps_run_in_a_pipeline() -> None:
+def test_the_steps_run_in_a_pipeline() -> None:
     lines = [*_lines("a", "b"), b'{"id":"c","account_id":[]}', b'{"event":"hris.x"}', b"{"]
     with beam.Pipeline(runner=FnApiRunner()) as pipeline:
         outcomes = (
@@ -324,7 +324,7 @@ def test_steps_run_in_a_pipeline() -> None:
         assert_that(outcomes, equal_to(list(expected.items())))
 
 
-def test_timestamps_at_the_edges_are_readable() -> None:
+def test_the_first_and_last_timestamps_are_readable() -> None:
     edges = ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z", "0000-01-01T00:00:00Z"]
     lines = [json.dumps({"id": edge, "updated_at": edge}).encode() for edge in edges]
     records = _records(_encode(derived(parsed(*lines))).records)

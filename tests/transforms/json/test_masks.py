@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.transforms.event_cases import JSON, LONE
@@ -52,7 +52,6 @@ def test_depth_counts_only_brackets_outside_strings(text: bytes, expected: int) 
     assert depth(text) == expected
 
 
-@settings(max_examples=200)
 @given(_PIECES, st.integers(1, 7))
 def test_depth_and_masks_do_not_depend_on_the_size_of_a_chunk(text: bytes, chunk: int) -> None:
     whole, masked = depth(text), mask_depth(text, 2)
@@ -62,7 +61,6 @@ def test_depth_and_masks_do_not_depend_on_the_size_of_a_chunk(text: bytes, chunk
         assert mask_depth(text, 2) == masked
 
 
-@settings(max_examples=200)
 @given(_PIECES, st.integers(0, 4))
 def test_a_mask_keeps_the_length_and_masking_again_changes_nothing(text: bytes, limit: int) -> None:
     for mask in (mask_invalid_utf8, mask_lone_surrogates, lambda each: mask_depth(each, limit)):

@@ -1,4 +1,4 @@
-"""A command that a message prints installs what the message says is missing."""
+"""The command in a message installs the package that the message names as missing."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def _requirement(command: str) -> Requirement:
 
 
 @pytest.mark.parametrize(
-    ("extra", "brought"),
+    ("extra", "libraries"),
     [
         ("gcp", {"google-cloud-pubsub", "google-cloud-storage"}),
         ("aws", {"boto3"}),
     ],
 )
-def test_the_extra_belongs_to_the_installed_beam_and_brings_the_library(
-    extra: str, brought: set[str]
+def test_the_command_installs_the_library_for_the_installed_beam(
+    extra: str, libraries: set[str]
 ) -> None:
     requirement = _requirement(install_beam_extra(extra))
     installed = metadata(requirement.name)
@@ -40,10 +40,10 @@ def test_the_extra_belongs_to_the_installed_beam_and_brings_the_library(
         and each.marker.evaluate({"extra": extra})
         and not each.marker.evaluate({"extra": ""})
     }
-    assert brought <= of_extra
+    assert libraries <= of_extra
 
 
-def test_a_shell_gets_the_words_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_shell_splits_the_command_into_the_same_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/my env/bin/python")
     words = ["/my env/bin/python", "-m", "pip", "install", "a[b]==1", "c"]
     assert shlex.split(pip_install("a[b]==1", "c")) == words

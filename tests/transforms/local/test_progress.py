@@ -1,4 +1,4 @@
-"""Workers tell how far they are in files of their own, and nothing that goes wrong there counts."""
+"""Each worker reports its progress in its own file, and errors with these files are ignored."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from transforms.local.progress import Progress, report_progress, total_progress
 
 
-def test_what_several_processes_tell_adds_up(tmp_path: Path) -> None:
+def test_the_progress_of_several_processes_adds_up(tmp_path: Path) -> None:
     code = (
         "import sys; from transforms.local.progress import Progress, report_progress;"
         "report_progress(sys.argv[1], Progress(bytes=5, events=2))"
@@ -24,7 +24,7 @@ def test_what_several_processes_tell_adds_up(tmp_path: Path) -> None:
     assert total_progress(str(tmp_path)) == Progress(bytes=110, events=4, dead_letters=1)
 
 
-def test_what_is_told_often_is_written_seldom(
+def test_frequent_reports_are_written_at_most_every_quarter_second(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [100.0]
@@ -37,13 +37,13 @@ def test_what_is_told_often_is_written_seldom(
     assert seen == [1, 1, 1, 4, 4, 4, 7, 7, 7]
 
 
-def test_nobody_to_be_told_is_no_error(tmp_path: Path) -> None:
+def test_a_missing_directory_is_not_an_error(tmp_path: Path) -> None:
     directory = tmp_path / "gone"
     report_progress(str(directory), Progress(events=1))
     assert total_progress(str(directory)) == Progress()
 
 
-def test_a_file_that_cannot_be_read_is_left_out(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_skipped(tmp_path: Path) -> None:
     report_progress(str(tmp_path), Progress(events=3))
     (tmp_path / "1.progress").write_bytes(b"\xc1")
     (tmp_path / "2.progress").write_bytes(msgspec.msgpack.encode(Progress(events=4))[:-1])

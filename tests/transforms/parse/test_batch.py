@@ -1,9 +1,9 @@
-"""All at once or one by one: the outcome is the same."""
+"""Payloads have the same outcome in bulk and one by one."""
 
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.transforms.event_cases import PAYLOADS, broken
@@ -22,28 +22,27 @@ def _one_by_one(payloads: list[bytes], context: Context) -> Rows:
     return rows
 
 
-def _at_once(payloads: list[bytes], context: Context) -> tuple[Rows, list[int]]:
+def _in_bulk(payloads: list[bytes], context: Context) -> tuple[Rows, list[int]]:
     rows = Rows()
     count = len(payloads)
     others = add_batch(payloads, list(range(count)), [context] * count, _TYPES, rows)
     return rows, others
 
 
-@settings(max_examples=300)
 @given(
     st.lists(st.binary(max_size=9) | broken() | PAYLOADS.map(str.encode), max_size=6),
     st.sampled_from([NO_CONTEXT, Context("ats_jobs.x", None, "p", "a", "lever"), Context("other")]),
 )
-def test_what_is_taken_has_the_outcome_of_the_plain_way(
+def test_a_parsed_payload_has_the_outcome_of_reading_its_fields(
     payloads: list[bytes], context: Context
 ) -> None:
-    rows, others = _at_once(payloads, context)
-    taken = [payload for place, payload in enumerate(payloads) if place not in others]
-    plain = _one_by_one(taken, context)
-    assert not plain.rejections and not plain.pending
-    assert rows.ignored == plain.ignored
-    assert len(rows.payloads) + sum(rows.ignored.values()) == len(taken)
-    left, right = (columns_of("x", each)[0].to_pylist() for each in (rows, plain))
+    rows, others = _in_bulk(payloads, context)
+    parsed = [payload for place, payload in enumerate(payloads) if place not in others]
+    by_fields = _one_by_one(parsed, context)
+    assert not by_fields.rejections and not by_fields.pending
+    assert rows.ignored == by_fields.ignored
+    assert len(rows.payloads) + sum(rows.ignored.values()) == len(parsed)
+    left, right = (columns_of("x", each)[0].to_pylist() for each in (rows, by_fields))
     for row in (*left, *right):
         del row["source_offset"]
     assert left == right
@@ -68,8 +67,8 @@ def test_what_is_taken_has_the_outcome_of_the_plain_way(
         b'{"id":"x","title":"\\ud800"}',
     ],
 )
-def test_what_is_not_ordinary_is_left_alone(payload: bytes) -> None:
-    rows, others = _at_once([b'{"id":"a"}', payload, b'{"id":"b"}'], NO_CONTEXT)
+def test_other_payloads_have_no_outcome(payload: bytes) -> None:
+    rows, others = _in_bulk([b'{"id":"a"}', payload, b'{"id":"b"}'], NO_CONTEXT)
     assert others == [1]
     assert rows.payloads == [b'{"id":"a"}', b'{"id":"b"}']
     assert rows.offsets == [0, 2]
@@ -80,22 +79,24 @@ def test_what_is_not_ordinary_is_left_alone(payload: bytes) -> None:
     "payload",
     [b'{"id":"x","title":"\xff"}', b'{"id":"x","custom_fields":' + b"[" * 201 + b"]" * 201 + b"}"],
 )
-def test_what_the_decoder_takes_wrongly_is_found_among_many(payload: bytes, place: int) -> None:
+def test_a_fault_that_the_decoder_accepts_is_found_among_many_payloads(
+    payload: bytes, place: int
+) -> None:
     payloads = [b'{"id":"a","custom_fields":[{},{},{},{}]}'] * 3000
     payloads[place] = payload
-    rows, others = _at_once(payloads, NO_CONTEXT)
+    rows, others = _in_bulk(payloads, NO_CONTEXT)
     assert others == [place]
     assert rows.offsets == [each for each in range(3000) if each != place]
 
 
-def test_ordinary_shapes_are_taken() -> None:
+def test_common_payloads_are_parsed() -> None:
     payloads = [
         b'{"event":"ats_jobs.updated","event_data":{"id":"x"}}',
         b'{"event":"ats_jobs.deleted","record_id":"x"}',
         b'{"id":"x","title":"\xc3\xa9"}',
         b'{"event":"ats_candidates.updated","event_data":{"id":"x"}}',
     ]
-    rows, others = _at_once(payloads, NO_CONTEXT)
+    rows, others = _in_bulk(payloads, NO_CONTEXT)
     assert others == []
     assert rows.payloads == payloads[:3]
     assert rows.ignored == {"ats_candidates.updated": 1}

@@ -1,4 +1,4 @@
-"""The identity of events."""
+"""The identity is the same for the same event, and another for any other event."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.transforms.event_cases import PAYLOADS, events_in, found_in, rows_of
@@ -31,12 +31,11 @@ def _event_id(fields: list[str | None], payload: bytes) -> str:
     return digest.hexdigest()
 
 
-@settings(max_examples=150)
 @given(
     st.lists(st.tuples(st.lists(_TEXTS, min_size=10, max_size=10), st.binary(max_size=9))),
     st.sets(st.sampled_from(sorted({*IDENTITY_FIELDS} - {"job_id", "remote_job_id"}))),
 )
-def test_identity_is_what_is_specified(
+def test_the_identity_is_the_specified_digest(
     rows: list[tuple[list[str | None], bytes]], shared: set[str]
 ) -> None:
     columns = {
@@ -49,8 +48,8 @@ def test_identity_is_what_is_specified(
     assert found == [_event_id(fields, payload) for fields, payload in rows]
 
 
-def test_identity_of_a_known_event() -> None:
-    # Outputs depend on this one: it never changes.
+def test_the_identity_of_a_known_event_never_changes() -> None:
+    # Existing outputs depend on this value.
     payload = {
         **{"event": "ats_jobs.updated", "event_date": "2025-05-01T10:00:00Z", "account_id": 1.5},
         **{"provider": "lever", "sent_at": "now", "record_remote_id": "r"},
@@ -77,7 +76,7 @@ def _id_of(payload: dict[str, Any]) -> str:
     return identity
 
 
-def test_same_event_sent_twice_has_one_identity() -> None:
+def test_an_event_that_is_sent_twice_has_one_identity() -> None:
     assert _id_of(_base(sent_at="now", raw_event={})) == _id_of(_base(sent_at="later", title="x"))
     assert _id_of(_base(project_id="x")) == _id_of(_base())
 
@@ -89,7 +88,7 @@ def test_same_event_sent_twice_has_one_identity() -> None:
         *("updated_at", "job_status", "status"),
     ],
 )
-def test_identity_differs_with_each_field(name: str) -> None:
+def test_another_value_of_any_field_gives_another_identity(name: str) -> None:
     others: list[Any] = ["ats_jobs.x", "ats_jobs.", None]
     if name == "job_status":
         others = [{}, "open", None, 1]
@@ -97,21 +96,20 @@ def test_identity_differs_with_each_field(name: str) -> None:
     assert len(identities) == len(others) + 1
 
 
-def test_text_moved_from_field_to_field_is_another_event() -> None:
+def test_text_that_moves_to_another_field_gives_another_identity() -> None:
     assert _id_of(_base(id="ab", remote_id="c")) != _id_of(_base(id="a", remote_id="bc"))
     assert _id_of(_base(created_at=None)) != _id_of(_base(created_at=""))
 
 
-def test_nameless_event_is_told_by_its_payload() -> None:
+def test_the_payload_identifies_an_event_without_ids() -> None:
     nameless = {"id": None, "remote_id": None}
     assert _id_of(_base(**nameless)) == _id_of(_base(**nameless))
     assert _id_of(_base(**nameless)) != _id_of(_base(**nameless, title="x"))
     assert _id_of(_base(id="j", remote_id=None)) == _id_of(_base(id="j", remote_id=None, title="x"))
 
 
-@settings(max_examples=100)
 @given(PAYLOADS)
-def test_same_payload_has_the_same_identities_wherever_it_stands(text: str) -> None:
+def test_a_payload_has_the_same_identities_at_any_place(text: str) -> None:
     payload = text.encode()
     first = [row["event_id"] for row in rows_of(found_in(payload))]
     assert [row["event_id"] for row in rows_of(found_in(payload, offset=77))] == first

@@ -1,11 +1,11 @@
-"""A job's status taken apart, its text kept byte for byte."""
+"""A job's status is split, and its text is kept byte for byte."""
 
 from __future__ import annotations
 
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.transforms.event_cases import JSON, events_in
@@ -14,7 +14,7 @@ from transforms.parse.raw_status import StatusText, WrongTypeError, status_text
 
 
 @pytest.mark.parametrize("raw", [b"", b"null", b" null"])
-def test_no_status_is_missing(raw: bytes) -> None:
+def test_a_missing_or_null_status_is_missing(raw: bytes) -> None:
     assert status_text(raw) == StatusText(None, None, None, "missing")
 
 
@@ -22,7 +22,7 @@ def test_no_status_is_missing(raw: bytes) -> None:
     ("raw", "kind"),
     [("true", "boolean"), ("1.0", "number"), ('"Open"', "string"), ("-0", "number")],
 )
-def test_scalar_is_a_source_value_itself(raw: str, kind: str) -> None:
+def test_a_scalar_is_the_source_value(raw: str, kind: str) -> None:
     assert status_text(raw.encode()) == StatusText(raw, None, raw, kind)
 
 
@@ -44,22 +44,25 @@ def test_scalar_is_a_source_value_itself(raw: str, kind: str) -> None:
         (r'{"value":"\u00e9"}', "é", None, "missing"),
     ],
 )
-def test_pair_is_taken_apart(pair: str, given: str | None, source: str | None, kind: str) -> None:
+def test_an_object_is_split_into_value_and_source_value(
+    pair: str, given: str | None, source: str | None, kind: str
+) -> None:
     assert status_text(pair.encode()) == StatusText(pair, given, source, kind)
 
 
 @pytest.mark.parametrize(
     ("raw", "path"), [(b"[]", "$.x"), (b'{"value":1}', "$.x.value"), (b'{"value":[]}', "$.x.value")]
 )
-def test_wrong_type_is_told_with_its_path(raw: bytes, path: str) -> None:
+def test_a_wrong_type_is_an_error_with_its_path(raw: bytes, path: str) -> None:
     with pytest.raises(WrongTypeError) as caught:
         status_text(raw, "$.x")
     assert caught.value.path == path
 
 
-@settings(max_examples=200)
 @given(JSON, st.sampled_from(["", " ", "\t\r\n"]), st.sampled_from(["source_value", "sourceValue"]))
-def test_text_of_a_source_value_is_kept_byte_for_byte(source: str, white: str, name: str) -> None:
+def test_the_text_of_a_source_value_is_kept_byte_for_byte(
+    source: str, white: str, name: str
+) -> None:
     pair = f'{{{white}"{name}"{white}:{white}{source}{white}}}'
     for payload in (
         f'{{"id":"a","job_status"{white}:{white}{pair}{white}}}',
@@ -92,5 +95,5 @@ def test_numbers_and_escapes_keep_their_text(source: str) -> None:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
-def test_given_value_is_decoded(text: str) -> None:
+def test_the_given_value_is_decoded(text: str) -> None:
     assert status_text(json.dumps({"value": text}).encode()).given_value == text
