@@ -1,4 +1,4 @@
-"""Payloads of every kind for tests, and a plain reader to hold the parser against."""
+"""Payloads of every kind for tests, and a reference reader that the parser is compared with."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from transforms.parse.parse_events import EventParser, EventTypes, columns_of
 
 SOURCE = "/in/events.jsonl"
 
-# What is known to be hard for parsers of JSON, as JSON text.
+# JSON texts that are known to be hard for parsers.
 NUMBERS = ["0", "-0", "1", "12", "1.0", "1e5", "1E+5", "-7", "1e400", "0.1", "9" * 40]
 STRINGS = ['""', r'"\u0000"', r'"\ud83d\ude00"', '"é😀"', r'"\\ud800"', r'"\/\b\"[{"', '"]}"']
 LONE = [r'"\ud800"', r'"a\udc00b"', r'"\ud800\u0041"', r'"\udc00\ud800"', r'"\ud800\\udc00"']
@@ -47,7 +47,7 @@ def _arrays(draw: st.DrawFn, elements: st.SearchStrategy[str], max_size: int = 3
 
 @st.composite
 def _objects(draw: st.DrawFn, members: st.SearchStrategy[tuple[str, str]]) -> str:
-    """Objects, also with duplicate keys and with escapes in keys."""
+    """Generates objects, also with duplicate keys and with escapes in keys."""
     white = draw(_WHITE)
     pairs = []
     for key, value in draw(st.lists(members, max_size=6)):
@@ -96,7 +96,7 @@ def _pairs(values: st.SearchStrategy[str]) -> st.SearchStrategy[tuple[str, str]]
 
 
 def payloads_of(values: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    """Payloads of all shapes that hold some values."""
+    """Generates payloads of all forms that hold some values."""
     job_pairs = _pairs(values)
     jobs = _objects(job_pairs)
     ids = st.sampled_from(["project_id", "account_id", "record_id", "record_remote_id"])
@@ -122,17 +122,17 @@ def payloads_of(values: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
 
 PAYLOADS = payloads_of(_likely_or_any)
-"""Texts of JSON payloads, right and wrong ones, none of them unreadable."""
+"""Readable JSON payloads, valid and invalid ones."""
 
 PAYLOADS_WITH_LONE_SURROGATES = payloads_of(_likely_or_any | st.sampled_from(LONE))
-"""The same, and there may be halves of surrogate pairs in them."""
+"""The same, possibly with lone surrogates."""
 
 
 @st.composite
 def broken(
     draw: st.DrawFn, payloads: st.SearchStrategy[str] = PAYLOADS_WITH_LONE_SURROGATES
 ) -> bytes:
-    """Payloads with a few bytes changed, put in or taken out."""
+    """Generates payloads with a few bytes changed, added or removed."""
     data = bytearray(draw(payloads).encode())
     for _ in range(draw(st.integers(1, 3))):
         start = draw(st.integers(0, len(data)))
@@ -155,7 +155,7 @@ def found_in(
     offset: int = 0,
     finder: EventFinder | None = None,
 ) -> Rows:
-    """Everything that is found in a payload."""
+    """Returns all outcomes of a payload."""
     finder = finder or event_finder()
     rows = Rows()
     find = finder.find_by_fields if by_fields else finder.find
@@ -166,19 +166,19 @@ def found_in(
 
 
 def events_in(payload: bytes | str, **options: Any) -> list[dict[str, Any]]:
-    """The events of a payload that holds nothing else, as rows."""
+    """Returns the events of a payload that has no other outcomes, as rows."""
     rows = found_in(payload.encode() if isinstance(payload, str) else payload, **options)
     assert not rows.rejections and not rows.ignored
     return rows_of(rows)
 
 
 def rows_of(rows: Rows) -> list[dict[str, Any]]:
-    """The columns of rows, row by row."""
+    """Returns the columns of rows, row by row."""
     return columns_of(SOURCE, rows)[0].to_pylist()
 
 
 def rejection_of(payload: bytes | str, **options: Any) -> Rejection:
-    """The rejection of a payload that holds nothing else."""
+    """Returns the rejection of a payload that has no other outcome."""
     rows = found_in(payload.encode() if isinstance(payload, str) else payload, **options)
     assert not rows.payloads and not rows.ignored
     (rejection,) = rows.rejections
@@ -186,7 +186,7 @@ def rejection_of(payload: bytes | str, **options: Any) -> Rejection:
 
 
 def outcomes_in(payload: bytes, **options: Any) -> Counter[str]:
-    """How often each outcome occurs: `event`, `ignored` or an error code."""
+    """Counts the outcomes of a payload: `event`, `ignored` or an error code."""
     rows = found_in(payload, **options)
     outcomes = Counter(rejection.code for rejection in rows.rejections)
     outcomes["event"] += len(rows.payloads)
@@ -195,7 +195,7 @@ def outcomes_in(payload: bytes, **options: Any) -> Counter[str]:
 
 
 def raw_block(*payloads: bytes, **fields: Any) -> RawBlock:
-    """A block as the reader makes it of lines."""
+    """Returns a block as the reader makes it of lines."""
     offsets, position = [], 0
     for payload in payloads:
         offsets.append(position)
@@ -204,16 +204,16 @@ def raw_block(*payloads: bytes, **fields: Any) -> RawBlock:
 
 
 def parsed(*payloads: bytes, context: Context = NO_CONTEXT, **fields: Any) -> EventBlock:
-    """The one block that payloads are parsed into."""
+    """Returns the one block of payloads that are parsed together."""
     (block,) = EventParser(EventTypes(), 10_000_000, context).parse(raw_block(*payloads, **fields))
     return block
 
 
-# The plain reader: nothing but the standard library, and no care for speed.
+# The reference reader uses only the standard library, and is not fast.
 
 
 class _Object(dict[str, Any]):
-    """An object, and all its members as they came, so that lost duplicates can be seen."""
+    """An object with all its members in order, also those whose keys are repeated later."""
 
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
         super().__init__(pairs)
@@ -237,7 +237,7 @@ def _has_lone_surrogate(value: Any) -> bool:
 
 
 def expected_outcomes(text: str) -> Counter[str]:
-    """What a payload of little depth must become."""
+    """Returns the outcomes of a payload that is not nested deep."""
     try:
         value = json.loads(
             text,
@@ -280,7 +280,7 @@ def _outcomes(value: Any, *, is_job: bool, event_type: str | None) -> list[str]:
 
 
 def _of_object(value: _Object, event_type: str | None) -> str | tuple[list[Any], bool, str | None]:
-    """The outcome of an object, or the array in which its jobs are."""
+    """Returns the outcome of an object, or the array that holds its jobs."""
     event = value.get("event")
     if not _is_text(event):
         return "WRONG_TYPE"
@@ -324,7 +324,7 @@ def _is_id(value: Any) -> bool:
     return value is None or isinstance(value, str)
 
 
-# What derives a status is another step; these columns are what it would have made.
+# Another step derives the statuses. These are the columns that it makes.
 
 _DERIVED = pa.struct(
     [
@@ -343,7 +343,7 @@ _DERIVED = pa.struct(
 
 
 def derived(block: EventBlock, *statuses: Mapping[str, str | None]) -> EventBlock:
-    """A parsed block with derived statuses: the given ones, then unmapped ones."""
+    """Returns a parsed block with derived statuses: the given ones, then unmapped ones."""
     sent = block.events.column("job_status").to_pylist()
     rows = [
         {

@@ -1,4 +1,4 @@
-"""Lets a run die between any two steps that change its storage."""
+"""Ends a run between any two steps that change its storage."""
 
 from __future__ import annotations
 
@@ -15,22 +15,21 @@ Raise = Callable[[], BaseException]
 
 
 class Killed(BaseException):
-    """The process is no more."""
+    """Stands for the death of the process."""
 
 
 @contextmanager
 def failing(
     after: int | None, *, error: Raise = Killed, halfway: bool = False
 ) -> Iterator[list[str]]:
-    """Fails after so many steps; gives the names of the steps done.
+    """Fails after a number of steps, and yields the names of the steps that were done.
 
-    A rename or a deletion of several files is a step for each.
+    A rename or a deletion of several files is one step per file.
 
     Args:
-        after: How many steps are still done, or None for all.
-        error: Makes what is raised in place of the next one, and of all that follow.
-        halfway: A small file that was to be written lies there cut off, under the name that it
-            has until it is whole.
+        after: Number of steps that succeed, or None for all.
+        error: Makes the exception that the next step and all later steps raise.
+        halfway: Leaves a truncated file, under its temporary name, if the failing step writes one.
     """
     done: list[str] = []
     inside = False

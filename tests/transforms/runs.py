@@ -1,4 +1,4 @@
-"""Runs of the sink without an engine: lines of JSON become staged files and their books."""
+"""Runs the sink without a runner: lines of JSON become staged files and their ledger."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ SOURCE = "events.jsonl"
 
 @cache
 def deriver() -> Deriver:
-    """The built-in rules."""
+    """Returns the built-in rules."""
     return Deriver(load_mapping())
 
 
 def settings(output: str, run_id: str, **changes: Any) -> CommitSettings:
-    """Settings of a run with the built-in rules."""
+    """Returns the settings of a run with the built-in rules."""
     return CommitSettings(output, run_id, deriver().mapping.fingerprint, **changes)
 
 
 def lines(first: int, count: int, bad: int = 1) -> list[bytes]:
-    """Events with job ids from `first` on, and behind them payloads that are none."""
+    """Returns events with job ids from `first` on, then payloads that are not events."""
     good = [
         b'{"event":"ats_jobs.updated","provider":"lever","event_data":'
         b'{"id":"%d","job_status":{"source_value":"%s"}}}' % (number, word)
@@ -51,7 +51,7 @@ def lines(first: int, count: int, bad: int = 1) -> list[bytes]:
 
 @cache
 def encoded(payloads: tuple[bytes, ...], codec: Codec = "deflate") -> list[EncodedBlock]:
-    """What the steps before the sink make of the lines of a file, a block for each."""
+    """Runs the steps before the sink on the lines of a file, with one block per line."""
     chunks = [payload + b"\n" for payload in payloads]
     return [
         block
@@ -61,7 +61,7 @@ def encoded(payloads: tuple[bytes, ...], codec: Codec = "deflate") -> list[Encod
 
 
 def encoded_block(raw: RawBlock, codec: Codec = "deflate") -> list[EncodedBlock]:
-    """What the steps before the sink make of a block."""
+    """Runs the steps before the sink on a block."""
     parser = EventParser(EventTypes(), 10_000_000, NO_CONTEXT)
     encoder = BlockEncoder(codec, "full", 10_000_000)
     return [
@@ -71,7 +71,7 @@ def encoded_block(raw: RawBlock, codec: Codec = "deflate") -> list[EncodedBlock]
 
 
 def stage(run: CommitSettings, payloads: list[bytes], bundles: int = 2) -> Ledger:
-    """Stages a run of several bundles and gives its books, as the commit gets them."""
+    """Stages a run of several bundles and returns its ledger as the commit gets it."""
     stagers = [Stager(run) for _ in range(bundles)]
     for number, block in enumerate(encoded(tuple(payloads), run.codec)):
         stagers[number % bundles].add(block)
@@ -83,7 +83,7 @@ def stage(run: CommitSettings, payloads: list[bytes], bundles: int = 2) -> Ledge
 
 
 def run_once(run: CommitSettings, payloads: list[bytes]) -> None:
-    """What the command does: mends what it finds, and does the run unless it was committed."""
+    """Recovers earlier commits and then runs, unless the run is already committed."""
     recover(run)
     if not filesystem.exists(manifest_path(run.output, run.run_id)):
         commit(run, stage(run, payloads))
@@ -91,9 +91,9 @@ def run_once(run: CommitSettings, payloads: list[bytes]) -> None:
 
 @cache
 def message_block(number: int, events: int = 1, bad: int = 0, ignored: int = 0) -> EncodedBlock:
-    """A block of messages, one for each event, with job ids from a thousand times `number` on.
+    """Returns a block of messages, one per event, with job ids from `number * 1000` on.
 
-    Its receipt acknowledges an id for each of them, or one that says it is empty.
+    It acknowledges one id per message, or one id with `empty` if it has no message.
     """
     payloads = lines(number * 1000, events if not ignored else 0, bad)
     payloads += [b'{"event":"candidates.updated"}'] * ignored

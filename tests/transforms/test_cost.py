@@ -1,7 +1,7 @@
-"""What one more event may cost: calls and instructions of the interpreter, counted and not timed.
+"""Limits the cost of one more event: calls and instructions of the interpreter, counted not timed.
 
-The counts are the same on any machine at any load. A change that touches each event once more shows
-in them. A native function that became slower does not; for that there is `benchmarks.stages`.
+The counts are the same on any machine at any load. They show a change that handles each event once
+more. They do not show a slower native function; `benchmarks.stages` does.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from transforms.read.lines import blocks_of_lines
 _FEWER, _MORE = 2000, 4000
 
 _INSTRUCTIONS = {(3, 10): 174.1, (3, 11): 174.4, (3, 12): 168.4, (3, 13): 152.9}
-"""Instructions of an event, measured with each version of Python."""
+"""Instructions per event, measured with each version of Python."""
 
 _LESS_THAN_A_LOOP = 3
-"""Even `[event for event in events]` costs four instructions an event."""
+"""Even `[event for event in events]` costs four instructions per event."""
 
 
 @pytest.fixture(scope="module")
 def lines(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
-    """Events of all providers, as many for each status as real ones have."""
+    """Events of all providers, with realistic frequencies of statuses."""
     directory = tmp_path_factory.mktemp("events")
     made = write_samples(str(directory), events=_MORE, seed=1, bad_fraction=0.0, shapes="lines")
     return (directory / made.files[0].name).read_bytes().splitlines(keepends=True)
@@ -42,7 +42,7 @@ def _all_steps(lines: list[bytes]) -> None:
 
 def _of_one_event(lines: list[bytes], counted: Callable[[Callable[[], None]], int]) -> float:
     """Counts the cost of one more event, without the cost of its block."""
-    # The steps remember the statuses of earlier blocks, and learn the last of them in the second.
+    # The steps cache the statuses of earlier blocks, the last of them only in the second run.
     _all_steps(lines)
     _all_steps(lines)
     fewer = counted(lambda: _all_steps(lines[:_FEWER]))
@@ -71,13 +71,13 @@ def _calls(kind: str) -> Callable[[Callable[[], None]], int]:
 if sys.version_info >= (3, 12):
 
     def _instructions(work: Callable[[], None]) -> int:
-        # A trace function does not do: these versions call it twice for many instructions.
+        # These versions call a trace function twice for many instructions.
         count = 0
         thread = threading.get_ident()
 
         def executed(_code: CodeType, _offset: int) -> None:
             nonlocal count
-            # It is called for the threads of other tests, too.
+            # It is also called for the threads of other tests.
             count += threading.get_ident() == thread
 
         monitoring = sys.monitoring
@@ -114,16 +114,16 @@ else:
         return count
 
 
-def test_an_event_costs_hardly_any_call_of_a_function_in_python(lines: list[bytes]) -> None:
-    # 0.61 of rules for distinct statuses, once for each of a block.
+def test_an_event_costs_less_than_one_call_of_a_python_function(lines: list[bytes]) -> None:
+    # 0.53 for the rules of distinct statuses, once per block and status.
     assert _of_one_event(lines, _calls("call")) < 0.75
 
 
-def test_an_event_costs_few_calls_of_native_functions(lines: list[bytes]) -> None:
-    # 7.1: decoding, the bytes of its status, its identity.
+def test_an_event_costs_at_most_eight_calls_of_native_functions(lines: list[bytes]) -> None:
+    # 7.1 for decoding, the bytes of the status and the identity.
     assert _of_one_event(lines, _calls("c_call")) < 8
 
 
-def test_an_event_costs_few_instructions(lines: list[bytes]) -> None:
+def test_an_event_costs_no_more_instructions_than_measured(lines: list[bytes]) -> None:
     measured = _INSTRUCTIONS[sys.version_info[:2]]
     assert _of_one_event(lines, _instructions) < measured + _LESS_THAN_A_LOOP

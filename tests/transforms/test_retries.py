@@ -1,4 +1,4 @@
-"""Engines that retry: what ran twice, half-way or at the same time leaves no trace."""
+"""Work that a runner does twice, partly or at the same time leaves one result."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def run(tmp_path: Path) -> CommitSettings:
 
 
 def bundle(run: CommitSettings, blocks: list[EncodedBlock]) -> bytes:
-    """What a bundle of the sink hands on."""
+    """Runs a bundle of the sink and returns its ledger."""
     stager = Stager(run)
     for block in blocks:
         stager.add(block)
@@ -45,7 +45,7 @@ def bundle(run: CommitSettings, blocks: list[EncodedBlock]) -> bytes:
 
 
 def assert_once(run: CommitSettings) -> None:
-    """All that was read is there once, and nothing else is."""
+    """Asserts that the output has each event once and no other file."""
     assert Counter(record["job_id"] for record in records_of(run.output)) == Counter(
         str(number) for number in range(30)
     )
@@ -57,26 +57,26 @@ def assert_once(run: CommitSettings) -> None:
     assert not Path(run.output, "_staging").exists()
 
 
-def test_a_bundle_that_failed_half_way_leaves_nothing(run: CommitSettings) -> None:
+def test_a_bundle_that_failed_leaves_no_files(run: CommitSettings) -> None:
     stager = Stager(run)
     for block in encoded(PAYLOADS)[:10]:
         stager.add(block)
-    # The engine gave it up here, with its files open.
+    # The runner gives the bundle up here, with its files open.
     good = bundle(run, encoded(PAYLOADS))
     commit(run, Ledger.merged([INPUTS.to_bytes(), good]))
     assert_once(run)
 
 
-def test_of_a_bundle_that_ran_several_times_one_counts(run: CommitSettings) -> None:
+def test_a_bundle_that_ran_several_times_counts_once(run: CommitSettings) -> None:
     blocks = encoded(PAYLOADS)
     first, second = blocks[:15], blocks[15:]
     attempts = [bundle(run, first) for _ in range(3)]
-    rest = [bundle(run, second) for _ in range(2)]
-    commit(run, Ledger.merged([INPUTS.to_bytes(), attempts[1], rest[0]]))
+    seconds = [bundle(run, second) for _ in range(2)]
+    commit(run, Ledger.merged([INPUTS.to_bytes(), attempts[1], seconds[0]]))
     assert_once(run)
 
 
-def test_a_bundle_that_is_counted_twice_stops_the_commit(run: CommitSettings) -> None:
+def test_a_bundle_that_is_counted_twice_fails_the_commit(run: CommitSettings) -> None:
     attempts = [bundle(run, encoded(PAYLOADS)) for _ in range(2)]
     with pytest.raises(Exception, match="the ledger does not balance"):
         commit(run, Ledger.merged([INPUTS.to_bytes(), *attempts]))
@@ -103,17 +103,19 @@ def _at_the_same_time(work: Callable[[], object], times: int = 4) -> list[BaseEx
 
 
 @pytest.mark.parametrize("attempt", range(5))
-def test_commits_at_the_same_time_are_one(run: CommitSettings, attempt: int) -> None:
+def test_commits_at_the_same_time_give_one_result(run: CommitSettings, attempt: int) -> None:
     made = [INPUTS.to_bytes(), bundle(run, encoded(PAYLOADS))]
     failures = _at_the_same_time(lambda: commit(run, Ledger.merged(made)))
-    # One that lost the race may say so; the engine tries it again, and finds it done.
+    # A commit that lost the race may raise. The runner tries it again and finds it done.
     assert len(failures) < 4
     commit(run, Ledger.merged(made))
     assert_once(run)
 
 
 @pytest.mark.parametrize("attempt", range(5))
-def test_panes_at_the_same_time_are_one(run: CommitSettings, attempt: int) -> None:
+def test_commits_of_a_pane_at_the_same_time_give_one_result(
+    run: CommitSettings, attempt: int
+) -> None:
     elements = [packed([message_block(number, events=3)]) for number in range(4)]
     pane = settings(run.output, "pane", write_mode="append", from_messages=True)
     failures = _at_the_same_time(lambda: commit_pane(pane, elements, EventMetrics()))
@@ -124,17 +126,17 @@ def test_panes_at_the_same_time_are_one(run: CommitSettings, attempt: int) -> No
     assert not Path(run.output, "_staging").exists()
 
 
-def test_an_intent_that_was_cut_off_does_not_stand_for_a_pane(run: CommitSettings) -> None:
+def test_a_truncated_intent_does_not_count_as_a_committed_pane(run: CommitSettings) -> None:
     pane = settings(run.output, "pane", write_mode="append", from_messages=True)
     intent = Path(pending_path(pane.output, pane.run_id))
     intent.parent.mkdir(parents=True)
     intent.write_bytes(b'{"renames":[')
-    receipts = commit_pane(pane, [packed([message_block(1, events=3)])], EventMetrics())
-    assert len(receipts) == 1
+    pending_acks = commit_pane(pane, [packed([message_block(1, events=3)])], EventMetrics())
+    assert len(pending_acks) == 1
     assert len(records_of(pane.output)) == 3
 
 
-def test_every_try_of_a_pane_makes_the_same_files(tmp_path: Path) -> None:
+def test_every_attempt_of_a_pane_writes_the_same_files(tmp_path: Path) -> None:
     elements = [packed([message_block(number, events=3, bad=1)]) for number in range(4)]
     made = []
     for attempt, order in enumerate((elements, elements[::-1])):
@@ -153,7 +155,7 @@ def test_every_try_of_a_pane_makes_the_same_files(tmp_path: Path) -> None:
 
 
 class _FailsOnce(beam.DoFn):
-    """Fails at one element, the first time that comes."""
+    """Fails at one element, the first time that it is processed."""
 
     def __init__(self, marker: str) -> None:
         self._marker = marker
@@ -166,7 +168,7 @@ class _FailsOnce(beam.DoFn):
 
 
 @pytest.mark.parametrize("repeats", [1, 2])
-def test_an_engine_that_runs_every_bundle_again_leaves_one(
+def test_a_runner_that_repeats_every_bundle_gives_one_result(
     run: CommitSettings, repeats: int
 ) -> None:
     options = PipelineOptions(["--runner=FnApiRunner", f"--direct_runner_bundle_repeat={repeats}"])
@@ -181,7 +183,7 @@ def test_an_engine_that_runs_every_bundle_again_leaves_one(
     assert_once(run)
 
 
-def test_an_engine_that_tries_a_failed_bundle_again_leaves_one(
+def test_a_runner_that_retries_a_failed_bundle_gives_one_result(
     run: CommitSettings, tmp_path: Path
 ) -> None:
     marker = tmp_path / "failed"

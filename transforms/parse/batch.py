@@ -17,12 +17,10 @@ import numpy as np
 
 from transforms.blocks import Context
 from transforms.json import MAX_NESTING, may_be_deeper
-from transforms.parse.fields import NO_JOB_FIELDS, Job, Payload, flat_job
+from transforms.parse.fields import NO_JOB_FIELDS, Job, Payload, decode_payload, flat_job
 from transforms.parse.masking import invalid_utf8
 from transforms.parse.one_by_one import Rows
 from transforms.parse.raw_status import WrongTypeError
-
-_decode = msgspec.json.Decoder(Payload).decode
 
 _PART = 1024
 """Payloads that go through all steps together: few enough that the decoded objects stay in the
@@ -76,7 +74,8 @@ def _add_part(
         rows.ignore(event_type)
         jobs[position] = None
     raw_statuses = [b"" if job is None else bytes(job.job_status) for job in jobs]
-    for position in chain(_without_job_fields(jobs), _with_wrong_status(raw_statuses, rows)):
+    without_fields = compress(range(len(jobs)), map(eq, jobs, repeat(NO_JOB_FIELDS)))
+    for position in chain(without_fields, _with_wrong_status(raw_statuses, rows)):
         others.append(position)
         jobs[position] = None
     taken = [job is not None for job in jobs]
@@ -92,7 +91,7 @@ def _decoded(payloads: Sequence[bytes]) -> list[Payload | None]:
     envelopes: list[Payload | None] = []
     for payload in payloads:
         try:
-            envelopes.append(_decode(payload))
+            envelopes.append(decode_payload(payload))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             envelopes.append(None)
     return envelopes
@@ -135,11 +134,6 @@ def _unwanted(
         and job is not None
         and (event_type := context.event_type if each.event is None else each.event) in unwanted
     ]
-
-
-def _without_job_fields(jobs: Sequence[Job | None]) -> Iterator[int]:
-    """Returns the positions of jobs without a used field."""
-    return compress(range(len(jobs)), map(eq, jobs, repeat(NO_JOB_FIELDS)))
 
 
 def _with_wrong_status(raw_statuses: Sequence[bytes], rows: Rows) -> list[int]:

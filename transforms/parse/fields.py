@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from transforms.blocks import Context
@@ -39,6 +40,8 @@ class Payload(Job, gc=False):
     event_data: Job | None = None
     data: Raw | UnsetType = UNSET
 
+
+decode_payload = msgspec.json.Decoder(Payload).decode
 
 NO_JOB_FIELDS = Job()
 """A job without a used field. Its text may be empty or hold other fields."""

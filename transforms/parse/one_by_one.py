@@ -24,6 +24,7 @@ from transforms.parse.fields import (
     NO_JOB_FIELDS,
     Job,
     Payload,
+    decode_payload,
     flat_job,
     job_context,
     read_envelope,
@@ -40,8 +41,6 @@ _MAX_TYPE_LENGTH = 256
 # The same few statuses occur in block after block.
 _MAX_CACHED_BYTES = 256
 _cached_status_text = lru_cache(4096)(status_text)
-
-_decode_payload = msgspec.json.Decoder(Payload).decode
 
 
 class Found(NamedTuple):
@@ -218,7 +217,7 @@ class EventFinder:
 
     def _find_decoded(self, found: Found, rows: Rows) -> None:
         try:
-            envelope = _decode_payload(found.payload)
+            envelope = decode_payload(found.payload)
         except msgspec.DecodeError:
             self.find_by_fields(found, rows)
             return

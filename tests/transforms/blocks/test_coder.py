@@ -27,8 +27,8 @@ def test_a_local_run_encodes_no_block(tmp_path: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(BlockCoder, "encode", encode)
     events = write_events(tmp_path / "events.jsonl", 1, 10, bad=1)
-    said = run("--input", events, "--output", tmp_path / "out", "--direct_num_workers", "1")
-    assert said.code == 0, said.err
+    done = run("--input", events, "--output", tmp_path / "out", "--direct_num_workers", "1")
+    assert done.code == 0, done.err
 
 
 def test_the_size_of_a_block_is_the_size_of_its_content() -> None:

@@ -1,4 +1,4 @@
-"""The masks hide what a decoder rejects, and leave the rest of a text as it is."""
+"""The masks replace the parts that a decoder rejects, and keep the rest of a text."""
 
 from __future__ import annotations
 
