@@ -26,8 +26,7 @@ BLOCK_BYTES = 4 << 20
 fewer rows share the fixed cost of an Arrow call; 8 MiB saves a twentieth and doubles the memory."""
 
 BLOCK_ROWS = 10_000
-"""Most payloads of a block. It limits the memory of a block of tiny payloads, which is many times
-their size."""
+"""Most payloads of a block. Tiny payloads take many times their own size in memory."""
 
 
 @with_block_coder

@@ -21,13 +21,7 @@ CONTEXT_KEYS = {
 
 
 class MessageInfo(NamedTuple):
-    """The Pub/Sub message of a payload.
-
-    Attributes:
-        message_id: The id that the server gave it.
-        publish_time: Microseconds since 1970, UTC.
-        attributes: Its attributes as they were published.
-    """
+    """The Pub/Sub message of a payload. Its `publish_time` is in microseconds since 1970, UTC."""
 
     message_id: str
     publish_time: int

@@ -34,12 +34,7 @@ class UnmappedRow(msgspec.Struct, frozen=True, gc=False):
 
 
 class UnmappedState(msgspec.Struct, frozen=True):
-    """A tally in the form in which it is sent and stored: plain JSON.
-
-    Attributes:
-        rows: The counted texts, most frequent first.
-        others: Occurrences of texts beyond MAX_TEXTS.
-    """
+    """The content of a tally in a form that can be encoded, with the most frequent texts first."""
 
     rows: list[UnmappedRow] = []
     others: int = 0

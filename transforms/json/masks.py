@@ -91,13 +91,7 @@ def _too_deep(text: bytes, limit: int) -> Iterator[tuple[int, int]]:
 
 
 class _Brackets(NamedTuple):
-    """The brackets outside strings in a chunk of text.
-
-    Attributes:
-        positions: Offset of each in the whole text.
-        levels: Nesting depth after each.
-        steps: 1 for an opening bracket, -1 for a closing one.
-    """
+    """Brackets outside strings: offset in the text, depth after each, 1 if it opens, else -1."""
 
     positions: NDArray[np.int64]
     levels: NDArray[np.int32]

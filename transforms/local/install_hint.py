@@ -6,8 +6,6 @@ import shlex
 import sys
 from importlib.metadata import version
 
-_BEAM = "apache-beam"
-
 
 def pip_install(*requirements: str) -> str:
     """Returns the shell command that installs requirements for the Python in use."""
@@ -19,4 +17,4 @@ def install_beam_extra(extra: str) -> str:
 
     The version is pinned, so that pip does not replace Beam.
     """
-    return pip_install(f"{_BEAM}[{extra}]=={version(_BEAM)}")
+    return pip_install(f"apache-beam[{extra}]=={version('apache-beam')}")

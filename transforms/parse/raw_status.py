@@ -37,11 +37,7 @@ class StatusText(NamedTuple):
 
 
 class WrongTypeError(Exception):
-    """A field has a type that it cannot have. The parse step turns it into a rejection.
-
-    Attributes:
-        path: JSON path of the field.
-    """
+    """The field at a JSON path has a type that it cannot have. Never leaves the parse step."""
 
     def __init__(self, path: str, expected: str, found: str) -> None:
         super().__init__(f"expected {expected}, found {found}")
