@@ -26,7 +26,7 @@ from pathlib import Path
 
 from benchmarks.compare import ROOT
 from tests.components import HOW_TO_GET_THEM, component_path
-from tests.pubsub import Server, is_there, running_server
+from tests.pubsub import Server, is_available, running_server
 from tests.streaming.traffic import envelopes, page_of
 
 WINDOW_SECONDS = 2
@@ -157,7 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--events", type=int, default=10_000, help="number of events (default: 10000)"
     )
     options = parser.parse_args(arguments)
-    if not is_there():
+    if not is_available():
         print(f"there is no Pub/Sub server here: {HOW_TO_GET_THEM}", file=sys.stderr)
         return 2
     lines = envelopes(options.events, 1)

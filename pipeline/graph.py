@@ -13,7 +13,13 @@ from transforms.derive import DeriveJobStatus
 from transforms.encode import EncodeAvro, PayloadPolicy
 from transforms.local import REMOTE_RUN, LocalRun
 from transforms.parse import ParseEvents
-from transforms.pubsub import Acknowledge, DrainLimits, PullSettings, ReadPubSub, reads_by_itself
+from transforms.pubsub import (
+    Acknowledge,
+    DrainLimits,
+    PullSettings,
+    ReadPubSub,
+    runner_reads_pubsub,
+)
 from transforms.read import DeadLetterFile, InputFormat, ReadDeadLetters, ReadFiles, ReadLimits
 from transforms.write import CommitSettings, PaneSettings, WriteAvro, WriteAvroPanes
 
@@ -26,14 +32,14 @@ class MessageSettings:
         subscription: Its full name, or None with a topic.
         topic: Its full name, or None.
         pull: How to pull, where this project does.
-        round: Makes the read bounded: one round of a drain, committed as a whole.
+        drain: Makes the read bounded: one batch of a drain, committed as a whole.
         panes: What an unbounded read is committed by.
     """
 
     subscription: str | None
     topic: str | None
     pull: PullSettings
-    round: DrainLimits | None
+    drain: DrainLimits | None
     panes: PaneSettings
 
 
@@ -76,12 +82,12 @@ def build(
         blocks = _encoded(read["blocks"], settings)
         return (blocks | "WriteAvro" >> WriteAvro(commit, read["inputs"], local_run)).manifest
     blocks = _encoded(_pull(root, messages, local_run), settings)
-    if messages.round is not None:
-        receipts = (blocks | "WriteAvro" >> WriteAvro(commit, None, local_run)).receipts
+    if messages.drain is not None:
+        pending_acks = (blocks | "WriteAvro" >> WriteAvro(commit, None, local_run)).pending_acks
     else:
-        panes = replace(messages.panes, by_processing_time=reads_by_itself(root))
-        receipts = blocks | "WriteAvro" >> WriteAvroPanes(commit, panes, local_run)
-    return receipts | "Acknowledge" >> Acknowledge(
+        panes = replace(messages.panes, by_processing_time=runner_reads_pubsub(root))
+        pending_acks = blocks | "WriteAvro" >> WriteAvroPanes(commit, panes, local_run)
+    return pending_acks | "Acknowledge" >> Acknowledge(
         retry_seconds=messages.pull.lease_seconds, local_run=local_run
     )
 
@@ -109,7 +115,7 @@ def _pull(root: beam.Pipeline, messages: MessageSettings, local_run: LocalRun) -
         messages.subscription,
         topic=messages.topic,
         settings=messages.pull,
-        limits=messages.round,
+        limits=messages.drain,
         local_run=local_run,
     )
 

@@ -78,7 +78,7 @@ COMPONENTS: dict[str, Component] = {
     "polars": _module("polars", pip_install("polars")),
     "prism": _made("prism"),
     "pubsub_client": _module("google.cloud.pubsub_v1", install_beam_extra("gcp")),
-    "pubsub_emulator": Component(pubsub.is_there, HOW_TO_GET_THEM),
+    "pubsub_emulator": Component(pubsub.is_available, HOW_TO_GET_THEM),
 }
 """The names that `@pytest.mark.needs(name)` accepts."""
 

@@ -1,4 +1,4 @@
-"""A Pub/Sub server for tests, what is published to it, and a line to it that can be cut."""
+"""A Pub/Sub server for tests, and a proxy that can break the connections to it."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class Published(NamedTuple):
     subscription: str
 
 
-def is_there() -> bool:
-    """Whether a server can be had, one that is given or ours, and the client to ask it with."""
+def is_available() -> bool:
+    """Returns whether the client library and an emulator are available."""
     try:
         has_client = importlib.util.find_spec("google.cloud.pubsub_v1") is not None
     except ModuleNotFoundError:
@@ -44,7 +44,7 @@ def is_there() -> bool:
 
 @contextmanager
 def running_server() -> Iterator[Server]:
-    """A server on the loopback: the one that PUBSUB_EMULATOR_HOST names, else ours."""
+    """Gives the server at PUBSUB_EMULATOR_HOST, or starts the emulator of the tests."""
     given = os.environ.get("PUBSUB_EMULATOR_HOST")
     if given:
         yield Server(given)
@@ -78,18 +78,19 @@ class Server:
         self._publisher = PublisherClient(transport=PublisherGrpcTransport(channel=channel))
         self._subscriber = SubscriberClient(transport=SubscriberGrpcTransport(channel=channel))
 
-    def create(self, subscription: str | None = None) -> Published:
-        """Makes a topic and a subscription of it, whose leases are of 10 seconds.
+    def create(self, subscription: str | None = None, lease_seconds: int = 10) -> Published:
+        """Creates a topic and a subscription to it.
 
         Args:
-            subscription: Its full name; without one, it gets a name that nobody else has.
+            subscription: Its full name; the default is a unique name.
+            lease_seconds: The subscription's own lease, 10 at least.
         """
         unique = uuid.uuid4().hex[:12]
         name = subscription or f"{PROJECT}/subscriptions/s-{unique}"
         topic = f"{name.partition('/subscriptions/')[0]}/topics/t-{unique}"
         self._publisher.create_topic(name=topic)
         self._subscriber.create_subscription(
-            request={"name": name, "topic": topic, "ack_deadline_seconds": 10}
+            request={"name": name, "topic": topic, "ack_deadline_seconds": lease_seconds}
         )
         return Published(topic, name)
 
@@ -102,7 +103,7 @@ class Server:
     def publish_each(
         self, topic: str, messages: Iterable[tuple[bytes, Mapping[str, str]]]
     ) -> list[str]:
-        """Publishes messages, each a payload with its attributes, and returns their ids."""
+        """Publishes messages, given as payload and attributes, and returns their ids."""
         ids: list[str] = []
         batch: list[dict[str, Any]] = []
         size = 0
@@ -110,7 +111,7 @@ class Server:
             if batch and (len(batch) >= _BATCH or size + len(payload) > _BATCH_BYTES):
                 ids += self._publish(topic, batch)
                 batch, size = [], 0
-            # A message with neither is refused by the service.
+            # The service refuses a message that has neither.
             batch.append({"data": payload, "attributes": attributes})
             size += len(payload)
         return ids + self._publish(topic, batch)
@@ -121,12 +122,12 @@ class Server:
         response = self._publisher.publish(request={"topic": topic, "messages": messages})
         return list(response.message_ids)
 
-    def left(self, subscription: str) -> int:
-        """Pulls and counts what is there and not leased now."""
+    def count_available(self, subscription: str) -> int:
+        """Pulls all messages that are not leased now, and returns their number."""
         return len(self.pull(subscription))
 
     def pull(self, subscription: str) -> list[str]:
-        """Pulls what is there and not leased now, and returns the ids of the messages."""
+        """Pulls all messages that are not leased now, and returns their ids."""
         ids: list[str] = []
         while True:
             response = self._subscriber.pull(
@@ -137,11 +138,11 @@ class Server:
             ids += [each.message.message_id for each in response.received_messages]
 
 
-class Line:
-    """A line to a server that can be cut and mended; it keeps its own address.
+class Proxy:
+    """Forwards connections to a server, and can break them; it keeps its own address.
 
     Args:
-        address: Of the server.
+        address: The address of the server.
     """
 
     def __init__(self, address: str) -> None:
@@ -150,19 +151,19 @@ class Line:
         self._sockets: list[socket.socket] = []
         self._listener: socket.socket | None = None
         self._port = 0
-        self.mend()
+        self.connect()
         self.address = f"127.0.0.1:{self._port}"
 
-    def mend(self) -> None:
-        """Takes connections again."""
+    def connect(self) -> None:
+        """Accepts connections."""
         self._listener = socket.create_server(("127.0.0.1", self._port))
         self._port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
-    def cut(self) -> None:
-        """Refuses connections, and breaks those that there are."""
+    def disconnect(self) -> None:
+        """Refuses connections, and breaks the existing ones."""
         if self._listener is not None:
-            # Closing it alone would leave the thread waiting in accept, and the port taken.
+            # A mere close would leave the thread in accept, and the port in use.
             with suppress(OSError):
                 self._listener.shutdown(socket.SHUT_RDWR)
             self._listener.close()
@@ -180,10 +181,10 @@ class Line:
                 server = socket.create_connection(self._server)
                 self._sockets += [client, server]
                 for pair in ((client, server), (server, client)):
-                    threading.Thread(target=_carry, args=pair, daemon=True).start()
+                    threading.Thread(target=_forward, args=pair, daemon=True).start()
 
 
-def _carry(source: socket.socket, target: socket.socket) -> None:
+def _forward(source: socket.socket, target: socket.socket) -> None:
     with suppress(OSError):
         while data := source.recv(1 << 16):
             target.sendall(data)
@@ -193,7 +194,7 @@ def _carry(source: socket.socket, target: socket.socket) -> None:
 
 
 def wait_for(condition: Callable[[], bool], seconds: float, poll_seconds: float = 0.05) -> bool:
-    """Waits until a condition holds; False if it never did."""
+    """Waits until a condition holds; returns False if it did not hold in time."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if condition():

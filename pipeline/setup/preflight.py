@@ -131,7 +131,7 @@ class Preflight:
             return str(self.settings.messages.topic)
         subscription = Subscription(name)
         try:
-            return f"{name}, {subscription.look()}"
+            return f"{name}, {subscription.describe()}"
         except PubSubUnavailableError as error:
             # It may be back by the time it is pulled from, which waits for it.
             return f"{name}, but Pub/Sub cannot answer now ({error})"

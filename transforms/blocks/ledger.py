@@ -82,13 +82,13 @@ class Ledger(Tallies, kw_only=True):
         unmapped: Source texts that no rule maps.
         inputs: The inputs by path.
         files: The staged files.
-        receipts: The acknowledgements to be sent after the commit.
+        pending_acks: The acknowledgements that wait for the commit.
     """
 
     unmapped: UnmappedTally = field(default_factory=UnmappedTally)
     inputs: dict[str, InputLedger] = field(default_factory=dict)
     files: list[StagedFile] = field(default_factory=list)
-    receipts: list[PendingAcks] = field(default_factory=list)
+    pending_acks: list[PendingAcks] = field(default_factory=list)
 
     def merge(self, other: Ledger) -> None:
         """Adds another ledger."""
@@ -97,7 +97,7 @@ class Ledger(Tallies, kw_only=True):
         for path, ledger in other.inputs.items():
             self._merge_input(path, ledger)
         self.files.extend(other.files)
-        self.receipts.extend(other.receipts)
+        self.pending_acks.extend(other.pending_acks)
 
     def account_for(self, path: str, span: Span | None, note: InputNote | None) -> None:
         """Adds the span of a block to its input, and the note of a reader to its input."""

@@ -23,7 +23,7 @@ def ledger_of(block: EventBlock) -> Ledger:
         ignored_by_type=block.ignored,
         by_error_code=dict(Counter(each.code for each in block.rejections)),
         unreadable_timestamps=block.unreadable_timestamps,
-        receipts=[] if block.pending_acks is None else [block.pending_acks],
+        pending_acks=[] if block.pending_acks is None else [block.pending_acks],
     )
     ledger.account_for(block.input or block.source, block.span, block.note)
     if not block.events.num_rows:

@@ -1,4 +1,4 @@
-"""ReadPubSub and Acknowledge: messages to raw blocks, and their acknowledgement."""
+"""Reads Pub/Sub messages as raw blocks, and acknowledges them after the commit."""
 
 import lazy_loader
 

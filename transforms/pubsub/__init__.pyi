@@ -6,4 +6,4 @@ from .client import checked_name as checked_name
 from .drain import DrainLimits as DrainLimits
 from .pull import PullSettings as PullSettings
 from .read_pubsub import ReadPubSub as ReadPubSub
-from .read_pubsub import reads_by_itself as reads_by_itself
+from .read_pubsub import runner_reads_pubsub as runner_reads_pubsub

@@ -1,57 +1,56 @@
-"""Acknowledge: tells Pub/Sub which messages are done with, once they are committed."""
+"""Acknowledge: acknowledges messages after their output is committed."""
 
 from __future__ import annotations
 
 import logging
 import time
+from collections import defaultdict
+from functools import partial
 
 import apache_beam as beam
 
 from transforms.blocks import PendingAcks
-from transforms.local import REMOTE_RUN, LocalRun, Progress, preserve_error_type
-from transforms.pubsub.client import PubSubUnavailableError, Subscription, batches
-from transforms.pubsub.metrics import AcknowledgeMetrics
-from transforms.pubsub.pull import Backoff
+from transforms.local import REMOTE_RUN, LocalRun, preserve_error_type
+from transforms.pubsub.client import (
+    PubSubUnavailableError,
+    Subscription,
+    backoff_waits,
+    split_ack_ids,
+)
+from transforms.pubsub.metrics import record_acks, record_commit
 
 _LOGGER = logging.getLogger(__name__)
 
 
 def acknowledge(subscription: Subscription, ack_ids: list[str], retry_seconds: float) -> int:
-    """Acknowledges messages, again and again while the server is away.
-
-    Args:
-        subscription: Where they were pulled from.
-        ack_ids: Which; once acknowledged, acknowledging them again does nothing.
-        retry_seconds: How long to go on.
+    """Acknowledges messages, and retries for some seconds while the server is unavailable.
 
     Returns:
-        How many could not be: they come again, and make rows with event ids that are there already.
+        The number of messages that could not be acknowledged. They are delivered again, and their
+        rows are written again with the same event ids.
 
     Raises:
-        InputError: The server refuses, and will.
+        InputError: The subscription does not exist or cannot be used.
     """
+    from google.api_core.exceptions import RetryError
+    from google.api_core.retry import if_exception_type, retry_target
+
     end = time.monotonic() + retry_seconds
-    backoff = Backoff()
+    is_retryable = if_exception_type(PubSubUnavailableError)
     left = len(ack_ids)
-    for batch in batches(ack_ids):
-        while True:
-            try:
-                subscription.acknowledge(batch)
-            except PubSubUnavailableError as error:
-                wait = backoff.next()
-                if time.monotonic() + wait > end:
-                    _LOGGER.error(
-                        "%d messages are committed, but could not be acknowledged (%s): "
-                        "they will come again",
-                        left,
-                        error,
-                    )
-                    return left
-                time.sleep(wait)
-            else:
-                left -= len(batch)
-                backoff.reset()
-                break
+    for batch in split_ack_ids(ack_ids):
+        call = partial(subscription.acknowledge, batch)
+        try:
+            retry_target(call, is_retryable, backoff_waits(), end - time.monotonic())
+        except RetryError as error:
+            _LOGGER.error(
+                "%d messages are committed, but could not be acknowledged (%s): "
+                "they will be delivered again",
+                left,
+                error.cause,
+            )
+            return left
+        left -= len(batch)
     return 0
 
 
@@ -62,26 +61,23 @@ class _Acknowledge(beam.DoFn):
 
     def setup(self) -> None:
         self._subscriptions: dict[str, Subscription] = {}
-        self._metrics = AcknowledgeMetrics()
 
     def start_bundle(self) -> None:
-        self._ack_ids: dict[str, list[str]] = {}
+        self._ack_ids: defaultdict[str, list[str]] = defaultdict(list)
 
     def process(self, pending_acks: PendingAcks) -> None:
-        pending_acks = PendingAcks(*pending_acks)
-        if pending_acks.ack_ids:
-            self._ack_ids.setdefault(pending_acks.subscription, []).extend(pending_acks.ack_ids)
-        self._metrics.committed(pending_acks)
+        subscription, ack_ids, oldest = pending_acks
+        if ack_ids:
+            self._ack_ids[subscription] += ack_ids
+        record_commit(oldest)
 
     def finish_bundle(self) -> None:
         with preserve_error_type():
             for name, ack_ids in self._ack_ids.items():
-                subscription = self._subscriptions.get(name)
-                if subscription is None:
-                    subscription = self._subscriptions[name] = Subscription(name)
-                left = acknowledge(subscription, ack_ids, self._retry_seconds)
-                self._metrics.acknowledged(len(ack_ids) - left, left)
-                self._local_run.report(Progress(acknowledged=len(ack_ids) - left))
+                if name not in self._subscriptions:
+                    self._subscriptions[name] = Subscription(name)
+                left = acknowledge(self._subscriptions[name], ack_ids, self._retry_seconds)
+                record_acks(len(ack_ids) - left, left, self._local_run)
 
     def teardown(self) -> None:
         for subscription in self._subscriptions.values():
@@ -89,11 +85,11 @@ class _Acknowledge(beam.DoFn):
 
 
 class Acknowledge(beam.PTransform):
-    """Acknowledges the messages of receipts, which come out of the commit.
+    """Acknowledges the messages of PendingAcks, which the commit emits.
 
     Args:
-        retry_seconds: How long to try while the server is away; as long as the lease, which is
-            when the messages come again.
+        retry_seconds: How long to retry while the server is unavailable. Use the length of the
+            lease: after that the messages are delivered again anyway.
         local_run: Connects the workers with the launcher of a local run.
 
     Returns:
@@ -104,5 +100,5 @@ class Acknowledge(beam.PTransform):
         super().__init__()
         self._do_fn = _Acknowledge(retry_seconds, local_run)
 
-    def expand(self, receipts: beam.PCollection) -> beam.PCollection:
-        return receipts | beam.ParDo(self._do_fn)
+    def expand(self, pending_acks: beam.PCollection) -> beam.PCollection:
+        return pending_acks | beam.ParDo(self._do_fn)

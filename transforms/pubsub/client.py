@@ -1,4 +1,4 @@
-"""The few calls to Pub/Sub that are needed; errors are sorted by what can be done about them."""
+"""Calls the Pub/Sub service, and sorts its errors into retryable and final ones."""
 
 from __future__ import annotations
 
@@ -15,30 +15,26 @@ from transforms.local import install_beam_extra
 from transforms.pubsub.messages import Message
 
 MAX_MESSAGES = 1000
-"""Most messages of a pull."""
+"""The most messages in one request."""
+
+_MAX_ACK_ID_BYTES = 400_000
+"""The most bytes of ack ids in one request; the service accepts 512 KiB."""
 
 _CALL_SECONDS = 30.0
-_MOST_OF_IT = 0.9
-_MAX_IDS_BYTES = 400_000
-"""Of the ack ids in a request: the service accepts 512 KiB."""
-
+_FIRST_WAIT_SECONDS = 0.5
+_LONGEST_WAIT_SECONDS = 30.0
 _NAME = re.compile(r"projects/[^/]+/(subscriptions|topics)/[^/]+")
 _EMULATOR = "PUBSUB_EMULATOR_HOST"
 
 
 class PubSubUnavailableError(Exception):
-    """The server cannot answer now, or is cut off; the same call may go through later."""
+    """The server cannot answer now; the same call may succeed later."""
 
 
 def checked_name(name: str, kind: str) -> str:
-    """The full name of a subscription or a topic.
+    """Returns the name; raises UsageError unless it is the full name of a `kind`.
 
-    Args:
-        name: As it was given.
-        kind: subscription or topic.
-
-    Raises:
-        UsageError: It is no such name.
+    The kind is subscription or topic.
     """
     found = _NAME.fullmatch(name)
     if found is None or found[1] != f"{kind}s":
@@ -50,11 +46,7 @@ def checked_name(name: str, kind: str) -> str:
 
 
 def check_installed() -> None:
-    """Looks whether the client library is there.
-
-    Raises:
-        UsageError: It is not.
-    """
+    """Raises UsageError if Google's client library is not installed."""
     try:
         import google.cloud.pubsub_v1  # noqa: F401
     except ImportError as error:
@@ -64,14 +56,24 @@ def check_installed() -> None:
         ) from error
 
 
+def backoff_waits() -> Iterator[float]:
+    """Yields the seconds to wait before each retry: random, with a limit that doubles each time."""
+    from google.api_core.retry import exponential_sleep_generator
+
+    return exponential_sleep_generator(_FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS)
+
+
 class Subscription:
-    """A subscription; its calls can be made from several threads.
+    """A subscription whose methods can be called from several threads.
+
+    Every method raises PubSubUnavailableError if the server cannot answer now, and InputError if
+    the subscription does not exist or cannot be used.
 
     Args:
-        name: Its full name. With PUBSUB_EMULATOR_HOST set, the emulator there is asked.
+        name: Its full name. If PUBSUB_EMULATOR_HOST is set, the calls go to that emulator.
 
     Raises:
-        UsageError: The client library is missing, or no credentials are found.
+        UsageError: The client library or the credentials are missing.
     """
 
     def __init__(self, name: str) -> None:
@@ -79,100 +81,77 @@ class Subscription:
         self.name = name
         self._client = _client()
 
-    def look(self) -> str:
-        """Looks whether the subscription is there, and says what the service tells of it.
-
-        Raises:
-            AwayError: The server cannot answer now.
-            InputError: There is no such subscription.
-        """
+    def describe(self) -> str:
+        """Checks that the subscription exists, and returns a phrase that names its topic."""
         from google.api_core.exceptions import Forbidden
 
-        request = {"subscription": self.name}
-        with _sorted_errors(self.name):
+        get = self._client.get_subscription
+        with _translate_errors(self.name):
             try:
-                found = self._client.get_subscription(
-                    request=request, retry=None, timeout=_CALL_SECONDS
-                )
+                found = get(subscription=self.name, retry=None, timeout=_CALL_SECONDS)
             except Forbidden:
-                # The role that is needed to pull does not allow to look.
-                return "which this account may not look at"
+                # The role that allows to pull does not allow to read the subscription's settings.
+                return "whose topic this account may not see"
         return f"of {found.topic}"
 
     def pull(self, max_messages: int, seconds: float) -> list[Message]:
-        """Pulls messages.
+        """Pulls messages; the list is empty if none arrived in time.
 
         Args:
-            max_messages: Most that are wanted.
-            seconds: How long the server may wait for the first.
-
-        Raises:
-            AwayError: The server cannot answer now.
-            InputError: It refuses, and will.
+            max_messages: The most messages to return.
+            seconds: How long the server may wait for the first message.
         """
         from google.api_core.exceptions import Cancelled, DeadlineExceeded
 
         start = time.monotonic()
         request = {"subscription": self.name, "max_messages": max_messages}
-        with _sorted_errors(self.name):
+        with _translate_errors(self.name):
             try:
                 response = self._client.pull(request=request, retry=None, timeout=seconds)
             except (DeadlineExceeded, Cancelled) as error:
-                # That is how the service says that there is nothing to be had. It counts the same
-                # seconds, and cuts the call off itself where it is the first to see them pass.
-                has_passed = time.monotonic() - start > _MOST_OF_IT * seconds
-                if isinstance(error, DeadlineExceeded) or has_passed:
+                # An empty pull ends in DeadlineExceeded. The server knows the deadline too, and
+                # cancels the call if it sees the deadline pass first.
+                timed_out = time.monotonic() - start > 0.9 * seconds
+                if isinstance(error, DeadlineExceeded) or timed_out:
                     return []
                 raise
-        # The plain messages: their wrappers cost ten times as much to read.
+        # The plain protobuf messages: reading their wrappers is ten times as slow.
         pulled = type(response).pb(response).received_messages
         return [_message(each.message, each.ack_id) for each in pulled]
 
     def extend(self, ack_ids: Sequence[str], seconds: int) -> None:
-        """Sets the lease of messages to `seconds` from now; one that ran out already is no error.
+        """Sets the lease of messages to `seconds` from now; 0 returns them to the subscription.
 
-        Raises:
-            AwayError: The server cannot answer now.
-            InputError: It refuses, and will.
+        A lease that has ended already is not an error.
         """
-        for batch in batches(ack_ids):
-            request = {
-                "subscription": self.name,
-                "ack_ids": batch,
-                "ack_deadline_seconds": seconds,
-            }
-            self._call(self._client.modify_ack_deadline, request)
+        for batch in split_ack_ids(ack_ids):
+            self._call(self._client.modify_ack_deadline, batch, ack_deadline_seconds=seconds)
 
     def acknowledge(self, ack_ids: Sequence[str]) -> None:
-        """Acknowledges messages; one that is acknowledged already or no longer leased is no error.
-
-        Raises:
-            AwayError: The server cannot answer now.
-            InputError: It refuses, and will.
-        """
-        for batch in batches(ack_ids):
-            request = {"subscription": self.name, "ack_ids": batch}
-            self._call(self._client.acknowledge, request)
+        """Acknowledges messages; an earlier acknowledgement or an ended lease is not an error."""
+        for batch in split_ack_ids(ack_ids):
+            self._call(self._client.acknowledge, batch)
 
     def close(self) -> None:
         """Closes the connection."""
         self._client.transport.close()
 
-    def _call(self, call: Callable[..., Any], request: dict[str, Any]) -> None:
+    def _call(self, call: Callable[..., Any], ack_ids: list[str], **fields: int) -> None:
         from google.api_core.exceptions import FailedPrecondition, InvalidArgument
 
-        # With exactly-once delivery the service refuses ids whose lease ran out. The others of the
-        # request are done, and these messages come again.
-        with _sorted_errors(self.name), suppress(FailedPrecondition, InvalidArgument):
+        # With exactly-once delivery the service refuses ids whose lease has ended. It accepts the
+        # other ids of the request, and delivers the refused messages again.
+        with _translate_errors(self.name), suppress(FailedPrecondition, InvalidArgument):
+            request = {"subscription": self.name, "ack_ids": ack_ids, **fields}
             call(request=request, retry=None, timeout=_CALL_SECONDS)
 
 
-def batches(ack_ids: Sequence[str]) -> Iterator[list[str]]:
-    """Splits ack ids into what one request takes."""
+def split_ack_ids(ack_ids: Sequence[str]) -> Iterator[list[str]]:
+    """Splits ack ids into batches that fit into one request each."""
     batch: list[str] = []
     size = 0
     for ack_id in ack_ids:
-        if batch and (len(batch) >= MAX_MESSAGES or size + len(ack_id) > _MAX_IDS_BYTES):
+        if batch and (len(batch) >= MAX_MESSAGES or size + len(ack_id) > _MAX_ACK_ID_BYTES):
             yield batch
             batch, size = [], 0
         batch.append(ack_id)
@@ -197,7 +176,7 @@ def _client() -> Any:
 
     emulator = os.environ.get(_EMULATOR)
     try:
-        return SubscriberClient(transport=_to_emulator(emulator) if emulator else None)
+        return SubscriberClient(transport=_emulator_transport(emulator) if emulator else None)
     except DefaultCredentialsError as error:
         raise UsageError(
             "no credentials for Pub/Sub are found",
@@ -205,25 +184,25 @@ def _client() -> Any:
         ) from error
 
 
-def _to_emulator(address: str) -> Any:
+def _emulator_transport(address: str) -> Any:
     import grpc
     from google.pubsub_v1.services.subscriber.transports.grpc import SubscriberGrpcTransport
 
     options = [
-        # The library's own connection to an emulator takes no answer of over 4 MiB.
+        # The library's default connection to an emulator rejects answers of over 4 MiB.
         ("grpc.max_receive_message_length", -1),
-        # By itself a connection that is refused is not tried again for up to two minutes.
+        # By default gRPC waits up to two minutes before it tries a refused connection again.
         ("grpc.max_reconnect_backoff_ms", 5000),
     ]
     return SubscriberGrpcTransport(channel=grpc.insecure_channel(address, options=options))
 
 
 @contextmanager
-def _sorted_errors(name: str) -> Iterator[None]:
+def _translate_errors(name: str) -> Iterator[None]:
     from google.api_core import exceptions
     from google.auth.exceptions import RefreshError, TransportError
 
-    away = (
+    unavailable = (
         exceptions.ServerError,
         exceptions.TooManyRequests,
         exceptions.Aborted,
@@ -232,7 +211,7 @@ def _sorted_errors(name: str) -> Iterator[None]:
     )
     try:
         yield
-    except away as error:
+    except unavailable as error:
         raise PubSubUnavailableError(type(error).__name__) from error
     except exceptions.NotFound as error:
         raise InputError(

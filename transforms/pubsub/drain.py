@@ -1,103 +1,109 @@
-"""A bounded pull, in rounds: one is pulled, committed and acknowledged before the next begins.
+"""Drains a subscription in batches: a batch is committed and acknowledged before the next begins.
 
-So no more than a round is ever held, and all of it is committed well before its lease ends.
+So a run never holds more than one batch, and commits it well before its lease ends.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 
 from schemas.errors import InputError
 from transforms.blocks import RawBlock
-from transforms.pubsub.client import PubSubUnavailableError
+from transforms.local import LocalRun, preserve_error_type
+from transforms.pubsub.client import PubSubUnavailableError, Subscription, backoff_waits
 from transforms.pubsub.messages import BlockBuilder, Message
-from transforms.pubsub.pull import STOP_LOOK_SECONDS, Backoff, Puller, PullSettings
-
-_QUIET_SECONDS = 1.0
-_PATIENCE_SECONDS = 300.0
+from transforms.pubsub.metrics import record_pull
+from transforms.pubsub.pull import STOP_CHECK_SECONDS, Puller, PullSettings
 
 
 @dataclass(frozen=True, slots=True)
 class DrainLimits:
-    """When a bounded pull is over; a message that comes in the same pull is still taken.
+    """When a batch ends; the messages of pulls that have started by then are still included.
 
     Attributes:
-        bytes: Of payloads.
-        messages: How many; their ack ids are held until they are committed.
-        seconds: Since the first message: all is to be committed well before its lease ends.
+        bytes: The most bytes of payloads.
+        messages: The most messages; their ack ids are held until they are committed.
+        seconds: The longest time after the first message, so that the batch is committed well
+            before its lease ends.
         idle_seconds: How long to wait for the first message.
+        quiet_seconds: How long to wait for each further message.
+        outage_seconds: How long to wait for a server that is unavailable before the first message.
     """
 
     bytes: int = 256 << 20
     messages: int = 100_000
     seconds: float = 200.0
     idle_seconds: float = 10.0
+    quiet_seconds: float = 1.0
+    outage_seconds: float = 300.0
 
 
-def _do_not_count(_: list[Message]) -> None:
-    pass
-
-
-class PullRound:
-    """One round of a bounded pull; the pure part of draining.
-
-    Args:
-        puller: Pulls.
-        builder: Makes blocks.
-        settings: How to pull.
-        limits: When the round is over.
-    """
+class DrainBatch:
+    """Pulls one batch of a drain, and passes the messages of each pull to `record`."""
 
     def __init__(
-        self, puller: Puller, builder: BlockBuilder, settings: PullSettings, limits: DrainLimits
+        self,
+        subscription: str,
+        settings: PullSettings,
+        limits: DrainLimits,
+        record: Callable[[list[Message]], object],
     ) -> None:
-        self._puller = puller
-        self._builder = builder
+        self._subscription = subscription
         self._settings = settings
         self._limits = limits
+        self._record = record
         self._messages = 0
         self._bytes = 0
         self._is_silent = False
         self._first = self._last = time.monotonic()
 
-    def blocks(self, count: Callable[[list[Message]], None] = _do_not_count) -> Iterator[RawBlock]:
-        """Pulls until a limit is reached, or for a moment nothing more has come.
-
-        Args:
-            count: Is told of all messages that come.
+    def blocks(self) -> Iterator[RawBlock]:
+        """Pulls until a limit is reached, and yields the blocks.
 
         Raises:
-            InputError: The subscription cannot be used, or the server stayed away for minutes
-                before anything was pulled.
+            InputError: The subscription does not exist or cannot be used, or the server was
+                unavailable for `outage_seconds` before anything was pulled.
         """
-        backoff = Backoff()
-        heard = time.monotonic()
+        builder = BlockBuilder(self._subscription, self._settings.max_event_bytes)
+        with (
+            closing(Subscription(self._subscription)) as subscription,
+            closing(Puller(subscription, self._settings)) as puller,
+        ):
+            for messages in self._pulls(puller):
+                yield from builder.add(messages)
+            yield from builder.flush()
+
+    def _pulls(self, puller: Puller) -> Iterator[list[Message]]:
+        waits = backoff_waits()
+        answered = time.monotonic()
         while not self._is_over() and not self._settings.is_stopped():
             try:
-                for messages in self._puller.pull_while(lambda: not self._is_over()):
-                    heard = time.monotonic()
-                    backoff.reset()
+                for messages in puller.pull_while(lambda: not self._is_over()):
+                    answered = time.monotonic()
+                    waits = backoff_waits()
                     self._is_silent = not messages
                     if messages:
-                        count(messages)
-                        self._take(messages)
-                        yield from self._builder.add(messages)
+                        self._count(messages)
+                        yield messages
             except PubSubUnavailableError as error:
                 if self._messages:
-                    break
-                if time.monotonic() - heard > _PATIENCE_SECONDS:
+                    return
+                outage = self._limits.outage_seconds
+                if time.monotonic() - answered > outage:
                     raise InputError(
-                        f"Pub/Sub did not answer for {_PATIENCE_SECONDS:.0f} seconds ({error})",
+                        f"Pub/Sub did not answer for {outage:.0f} seconds ({error})",
                         "nothing is lost: run again when it is back",
                     ) from error
-                self._sleep(backoff.next())
-                # Time without an answer does not say that there is nothing to pull.
+                self._sleep(next(waits))
+                # An unavailable server is not an empty subscription.
                 self._last = time.monotonic()
-        yield from self._builder.rest()
 
-    def _take(self, messages: list[Message]) -> None:
+    def _count(self, messages: list[Message]) -> None:
+        self._record(messages)
         self._last = time.monotonic()
         if not self._messages:
             self._first = self._last
@@ -106,7 +112,7 @@ class PullRound:
 
     def _is_over(self) -> bool:
         now, limits = time.monotonic(), self._limits
-        # Only an answer without a message says that there is none: a slow one says nothing.
+        # Only an answer without a message shows that the subscription is empty.
         silence = now - self._last if self._is_silent else 0.0
         if not self._messages:
             return silence >= limits.idle_seconds
@@ -114,10 +120,19 @@ class PullRound:
             self._bytes >= limits.bytes
             or self._messages >= limits.messages
             or now - self._first >= limits.seconds
-            or silence >= _QUIET_SECONDS
+            or silence >= limits.quiet_seconds
         )
 
     def _sleep(self, seconds: float) -> None:
         end = time.monotonic() + seconds
         while not self._settings.is_stopped() and (left := end - time.monotonic()) > 0:
-            time.sleep(min(left, STOP_LOOK_SECONDS))
+            time.sleep(min(left, STOP_CHECK_SECONDS))
+
+
+def drain(
+    name: str, settings: PullSettings, limits: DrainLimits, local_run: LocalRun
+) -> Iterator[RawBlock]:
+    """Pulls one batch from a subscription."""
+    record = partial(record_pull, local_run=local_run)
+    with preserve_error_type():
+        yield from DrainBatch(name, settings, limits, record).blocks()

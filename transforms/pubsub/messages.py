@@ -1,4 +1,4 @@
-"""What a Pub/Sub message brings beside its payload, and how its messages become blocks."""
+"""Turns Pub/Sub messages into raw blocks of payloads."""
 
 from __future__ import annotations
 
@@ -14,23 +14,21 @@ from transforms.blocks import (
     MessageInfo,
     PendingAcks,
     RawBlock,
-    Rejection,
     too_large,
 )
+from transforms.json import JSON_WHITE_SPACE
 from transforms.read import BYTE_ORDER_MARK, PEEK_BYTES, detect_file_format
 
 STEP = "ReadPubSub"
 
-_WHITE = b" \t\r\n"
-
 
 class Message(NamedTuple):
-    """A message that was pulled.
+    """A pulled message.
 
     Attributes:
-        data: Its payload, whatever it is.
-        info: Which message it is.
-        ack_id: Acknowledges this delivery of it.
+        data: Its payload.
+        info: Its id, publish time and attributes.
+        ack_id: Acknowledges this delivery of it; empty if the runner acknowledges it.
     """
 
     data: bytes
@@ -38,8 +36,8 @@ class Message(NamedTuple):
     ack_id: str
 
 
-def context_of(info: MessageInfo) -> Context:
-    """What the attributes of a message say of the events in it; an empty one says nothing."""
+def message_context(info: MessageInfo) -> Context:
+    """Returns the context that the attributes of a message give; empty attributes do not count."""
     known = info.attributes
     return Context(
         event_type=known.get("event") or None,
@@ -51,94 +49,66 @@ def context_of(info: MessageInfo) -> Context:
 
 
 class BlockBuilder:
-    """Gathers messages until they are enough for a block.
+    """Collects messages into blocks, each with the ack ids of its messages.
 
     Args:
-        subscription: Where they come from.
+        source: The full name of the subscription or topic.
         max_event_bytes: The longest message that is kept whole, in bytes.
-        acknowledges: Whether the messages are this project's to acknowledge; if not, their
-            receipts say nothing of them but their age.
     """
 
-    def __init__(
-        self, subscription: str, max_event_bytes: int, *, acknowledges: bool = True
-    ) -> None:
-        self._subscription = subscription
+    def __init__(self, source: str, max_event_bytes: int) -> None:
+        self._source = source
         self._max_event_bytes = max_event_bytes
-        self._acknowledges = acknowledges
-        self._clear()
-
-    def _clear(self) -> None:
-        self._payloads: list[bytes] = []
-        self._offsets: list[int] = []
-        self._contexts: list[Context] = []
-        self._rejections: list[Rejection] = []
-        self._ack_ids: list[str] = []
-        self._oldest = 0
+        self._messages: list[Message] = []
         self._bytes = 0
-        self._count = 0
 
     def add(self, messages: Iterable[Message]) -> Iterator[RawBlock]:
         """Adds messages; yields the blocks that are full."""
         for message in messages:
-            self._add(message)
-            if self._bytes >= BLOCK_BYTES or self._count >= BLOCK_ROWS:
-                yield self._block()
+            self._messages.append(message)
+            self._bytes += len(message.data)
+            if self._bytes >= BLOCK_BYTES or len(self._messages) >= BLOCK_ROWS:
+                yield from self.flush()
 
-    def rest(self) -> Iterator[RawBlock]:
-        """Yields what is left as a block, if there is anything."""
-        if self._count:
-            yield self._block()
-
-    def _add(self, message: Message) -> None:
-        data, info, ack_id = message
-        if not self._count:
-            self._oldest = info.publish_time
-        self._count += 1
-        if self._acknowledges:
-            self._ack_ids.append(ack_id)
-        self._oldest = min(self._oldest, info.publish_time)
-        self._bytes += len(data)
-        context = context_of(info)
-        limit = self._max_event_bytes
-        if len(data) > limit:
-            digest = hashlib.sha256(data).hexdigest()
-            rejection = too_large(data, 0, limit, len(data), digest)
-            self._rejections.append(replace(rejection, step=STEP, context=context))
+    def flush(self) -> Iterator[RawBlock]:
+        """Yields the remaining messages as a block, if there are any."""
+        messages, self._messages, self._bytes = self._messages, [], 0
+        if not messages:
             return
-        for payload, offset in payloads_of(data):
-            self._payloads.append(payload)
-            self._offsets.append(offset)
-            self._contexts.append(context)
+        ack_ids = [message.ack_id for message in messages if message.ack_id]
+        oldest = min(message.info.publish_time for message in messages)
+        contexts: list[Context] = []
+        pending_acks = PendingAcks(self._source, ack_ids, oldest)
+        block = RawBlock(self._source, [], [], contexts=contexts, pending_acks=pending_acks)
+        for data, info, _ in messages:
+            context = message_context(info)
+            if len(data) > self._max_event_bytes:
+                digest = hashlib.sha256(data).hexdigest()
+                rejection = too_large(data, 0, self._max_event_bytes, len(data), digest)
+                block.rejections.append(replace(rejection, step=STEP, context=context))
+                continue
+            for payload, offset in split_payloads(data):
+                block.payloads.append(payload)
+                block.offsets.append(offset)
+                contexts.append(context)
+        yield block
 
-    def _block(self) -> RawBlock:
-        block = RawBlock(
-            self._subscription,
-            self._payloads,
-            self._offsets,
-            rejections=self._rejections,
-            contexts=self._contexts,
-            pending_acks=PendingAcks(self._subscription, self._ack_ids, self._oldest),
-        )
-        self._clear()
-        return block
 
-
-def payloads_of(data: bytes) -> Iterator[tuple[bytes, int]]:
-    """The payloads in a message: one document as a rule, or lines, as a file can hold either.
+def split_payloads(data: bytes) -> Iterator[tuple[bytes, int]]:
+    """Splits a message into payloads: usually one document, else one payload for each line.
 
     Yields:
-        Each with its offset in the message, in bytes. White space alone is none.
+        Each payload with its offset in the message, in bytes. White space alone is not a payload.
     """
-    payload = data.removeprefix(BYTE_ORDER_MARK).lstrip(_WHITE)
+    payload = data.removeprefix(BYTE_ORDER_MARK).lstrip(JSON_WHITE_SPACE)
     offset = len(data) - len(payload)
-    payload = payload.rstrip(_WHITE)
+    payload = payload.rstrip(JSON_WHITE_SPACE)
     if not payload:
         return
     if b"\n" not in payload or detect_file_format(payload[:PEEK_BYTES]) == "document":
         yield payload, offset
         return
     for line in payload.split(b"\n"):
-        if line.strip(_WHITE):
+        if line.strip(JSON_WHITE_SPACE):
             yield line.removesuffix(b"\r"), offset
         offset += len(line) + 1

@@ -1,30 +1,25 @@
-"""Pulls from a subscription, several calls at a time, without holding more than it may."""
+"""Pulls from a subscription with several concurrent calls, and bounds the bytes that they hold."""
 
 from __future__ import annotations
 
 import os
-import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
 
-from transforms.pubsub.client import MAX_MESSAGES
+from transforms.pubsub.client import MAX_MESSAGES, Subscription
 from transforms.pubsub.messages import Message
 
-_LARGEST_MESSAGE = 10_000_000
-"""Most bytes of a message that Pub/Sub takes."""
+_LARGEST_MESSAGE_BYTES = 10_000_000
+"""The service accepts no larger message."""
 
-_SHORTEST_PULL = 2.0
-_LONGEST_PULL = 16.0
+_MIN_TIMEOUT_SECONDS = 2.0
+_MAX_TIMEOUT_SECONDS = 16.0
 
-STOP_LOOK_SECONDS = 0.25
-"""How often to look whether nothing more is to be pulled."""
-
-_FIRST_WAIT = 0.5
-_LONGEST_WAIT = 30.0
+STOP_CHECK_SECONDS = 0.25
+"""How often a wait checks for the stop file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +27,12 @@ class PullSettings:
     """How to pull.
 
     Attributes:
-        lease_seconds: For how long pulled messages are kept from being delivered again.
-        pullers: How many pulls are under way at the same time.
-        puller_bytes: What each of them may hold that was not handed on, in bytes. A pull may go
-            over that where messages suddenly are larger than all that came before.
+        lease_seconds: How long the server does not deliver a pulled message again.
+        pullers: The number of concurrent pulls.
+        puller_bytes: The most bytes of messages that a pull returns. A pull can exceed it if
+            messages are suddenly larger than all before.
         max_event_bytes: The longest message that is kept whole, in bytes.
-        stop_file: When it exists, nothing more is pulled. On the local disk.
+        stop_file: A path on the local disk; pulling stops when the file exists.
     """
 
     lease_seconds: int = 600
@@ -47,115 +42,82 @@ class PullSettings:
     stop_file: str | None = None
 
     def is_stopped(self) -> bool:
-        """Whether nothing more is to be pulled."""
+        """Returns whether the stop file exists."""
         return self.stop_file is not None and os.path.exists(self.stop_file)
 
 
 class PullSize:
-    """How many messages to ask for, so that they fit: what comes is only known once it is there.
-
-    Args:
-        limit: In bytes.
-    """
+    """Estimates how many messages fit into a limit of bytes, from the sizes of earlier ones."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._expected = _LARGEST_MESSAGE
+        self._expected_bytes = _LARGEST_MESSAGE_BYTES
 
-    def count(self) -> int:
-        """Most messages that fit, if none is larger than those that came last."""
-        return max(1, min(MAX_MESSAGES, self._limit // self._expected))
+    def max_messages(self) -> int:
+        """Returns the most messages that fit if none is larger than the recent ones."""
+        return max(1, min(MAX_MESSAGES, self._limit // self._expected_bytes))
 
-    def learn(self, sizes: list[int]) -> None:
-        """Takes down the sizes of messages; a large one is forgotten over the next pulls."""
+    def observe(self, sizes: list[int]) -> None:
+        """Records message sizes in bytes; the effect of a large one halves with each pull."""
         if sizes:
-            self._expected = max(*sizes, self._expected // 2, 1)
+            self._expected_bytes = max(*sizes, self._expected_bytes // 2, 1)
 
 
 class PullTimeout:
-    """How long to wait for the answer to a pull.
+    """Adapts the timeout of a pull to the response times of the server.
 
-    The service holds a pull until there is a message or the caller gives up, and what it answers at
-    that very moment is lost: those messages come again when the subscription's own lease ends. So a
-    slow server is given more time than it needs, an idle one ever more.
+    The service holds a pull until a message arrives or the client gives up. Messages that it sends
+    at that very moment are lost until the subscription's own lease ends. So the timeout is several
+    times the response time of a slow server, and doubles while the subscription is empty.
+
+    Attributes:
+        seconds: The current timeout.
     """
 
     def __init__(self) -> None:
-        self.seconds = _SHORTEST_PULL
+        self.seconds = _MIN_TIMEOUT_SECONDS
 
-    def learn(self, seconds: float, *, brought_messages: bool) -> None:
-        """Takes down how long an answer took."""
-        if brought_messages:
-            self.seconds = min(max(_SHORTEST_PULL, 3 * seconds), _LONGEST_PULL)
+    def observe(self, seconds: float, *, has_messages: bool) -> None:
+        """Records the response time of a pull, in seconds."""
+        if has_messages:
+            self.seconds = min(max(_MIN_TIMEOUT_SECONDS, 3 * seconds), _MAX_TIMEOUT_SECONDS)
         elif seconds >= 0.9 * self.seconds:
-            self.seconds = min(2 * self.seconds, _LONGEST_PULL)
-
-
-@dataclass(slots=True)
-class Backoff:
-    """How long to wait while the server is away: longer each time, and never all at once.
-
-    Attributes:
-        seconds: The next wait, before it is varied.
-    """
-
-    seconds: float = field(default=_FIRST_WAIT)
-
-    def next(self) -> float:
-        """How long to wait now, in seconds."""
-        now = self.seconds * random.uniform(0.5, 1)
-        self.seconds = min(self.seconds * 2, _LONGEST_WAIT)
-        return now
-
-    def reset(self) -> None:
-        """Begins again, after the server answered."""
-        self.seconds = _FIRST_WAIT
-
-
-class Leasing(Protocol):
-    """What is needed of a subscription to pull from it."""
-
-    def pull(self, max_messages: int, seconds: float) -> list[Message]: ...
-
-    def extend(self, ack_ids: Sequence[str], seconds: int) -> None: ...
+            self.seconds = min(2 * self.seconds, _MAX_TIMEOUT_SECONDS)
 
 
 class Puller:
-    """Pulls with several calls at the same time, and extends the lease of all that came.
+    """Pulls with concurrent calls, and extends the lease of every message."""
 
-    Args:
-        subscription: Where to pull.
-        settings: How to.
-    """
-
-    def __init__(self, subscription: Leasing, settings: PullSettings) -> None:
+    def __init__(self, subscription: Subscription, settings: PullSettings) -> None:
         self._subscription = subscription
         self._settings = settings
-        self._pull_size = PullSize(settings.puller_bytes)
-        self._pull_timeout = PullTimeout()
+        self._size = PullSize(settings.puller_bytes)
+        self._timeout = PullTimeout()
         self._threads = ThreadPoolExecutor(settings.pullers, thread_name_prefix="puller")
 
-    def pull_while(self, go_on: Callable[[], bool]) -> Iterator[list[Message]]:
-        """Pulls at least once, and on; messages that are under way at the end still come.
+    def pull_while(self, should_continue: Callable[[], bool]) -> Iterator[list[Message]]:
+        """Pulls at least once, and again while `should_continue` returns true.
 
-        Once it is stopped, they do not: they are given back.
+        Pulls that have started by then are waited for. After a stop they are not: the messages
+        that they return are given back to the subscription.
 
         Args:
-            go_on: Is asked after what each pull brought was handed on.
+            should_continue: Called after the messages of each pull were consumed.
 
         Yields:
-            What each pull brought, which may be nothing.
+            The messages of each pull, which may be none.
 
         Raises:
-            AwayError: The server cannot answer now. What came was handed on before.
-            InputError: It refuses, and will.
+            PubSubUnavailableError: The server cannot answer now.
+            InputError: The subscription does not exist or cannot be used. Both errors are raised
+                after the messages of the other pulls were yielded.
         """
-        under_way = {self._submit() for _ in range(self._settings.pullers)}
+        pending = {self._threads.submit(self._pull) for _ in range(self._settings.pullers)}
         failure: Exception | None = None
-        while under_way:
-            done, under_way = wait(under_way, STOP_LOOK_SECONDS, return_when=FIRST_COMPLETED)
+        while pending:
+            done, pending = wait(pending, STOP_CHECK_SECONDS, return_when=FIRST_COMPLETED)
             if not done and self._settings.is_stopped():
-                for future in under_way:
+                for future in pending:
                     future.add_done_callback(self._give_back)
                 return
             for future in done:
@@ -165,8 +127,8 @@ class Puller:
                     failure = error
                     continue
                 yield messages
-                if failure is None and go_on() and not self._settings.is_stopped():
-                    under_way.add(self._submit())
+                if failure is None and should_continue() and not self._settings.is_stopped():
+                    pending.add(self._threads.submit(self._pull))
         if failure is not None:
             raise failure
 
@@ -174,29 +136,28 @@ class Puller:
         """Ends the threads."""
         self._threads.shutdown(wait=False)
 
-    def _submit(self) -> Future[list[Message]]:
-        return self._threads.submit(self._pull)
-
     def _pull(self) -> list[Message]:
-        started = time.monotonic()
-        messages = self._subscription.pull(self._pull_size.count(), self._pull_timeout.seconds)
-        took = time.monotonic() - started
-        self._pull_timeout.learn(took, brought_messages=bool(messages))
-        if not messages:
-            return []
-        self._pull_size.learn([_size(message) for message in messages])
-        ack_ids = [message.ack_id for message in messages]
-        # Those whose lease could not be extended are dropped here: they come again.
-        self._subscription.extend(ack_ids, self._settings.lease_seconds)
+        start = time.monotonic()
+        messages = self._subscription.pull(self._size.max_messages(), self._timeout.seconds)
+        self._timeout.observe(time.monotonic() - start, has_messages=bool(messages))
+        if messages:
+            self._size.observe([_message_bytes(message) for message in messages])
+            # If this fails, the messages are dropped here, and the server delivers them again.
+            self._extend(messages, self._settings.lease_seconds)
         return messages
 
     def _give_back(self, future: Future[list[Message]]) -> None:
-        # Otherwise they would come again only when their lease ends.
+        # Otherwise the server delivers them again only when their lease ends.
         with suppress(Exception):
-            self._subscription.extend([message.ack_id for message in future.result()], 0)
+            self._extend(future.result(), 0)
+
+    def _extend(self, messages: list[Message], seconds: int) -> None:
+        self._subscription.extend([message.ack_id for message in messages], seconds)
 
 
-def _size(message: Message) -> int:
+def _message_bytes(message: Message) -> int:
     attributes = message.info.attributes
-    beside = sum(len(name) + len(value) for name, value in attributes.items()) if attributes else 0
-    return len(message.data) + len(message.ack_id) + beside
+    size = len(message.data) + len(message.ack_id)
+    if attributes:
+        size += sum(len(name) + len(value) for name, value in attributes.items())
+    return size

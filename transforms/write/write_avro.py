@@ -54,14 +54,14 @@ class _Commit(beam.DoFn):
 
     def process(self, grouped: tuple[None, Iterable[bytes]]) -> Iterator[Any]:
         ledger = Ledger.merged(grouped[1])
-        if self._settings.from_messages and not ledger.receipts:
+        if self._settings.from_messages and not ledger.pending_acks:
             return
         # Whoever stopped the run may be removing what it staged.
         self._local_run.check()
         with preserve_error_type():
             yield commit(self._settings, ledger)
-        for pending_acks in ledger.receipts:
-            yield TaggedOutput("receipts", pending_acks)
+        for pending_acks in ledger.pending_acks:
+            yield TaggedOutput("pending_acks", pending_acks)
 
 
 class WriteAvro(beam.PTransform):
@@ -75,7 +75,7 @@ class WriteAvro(beam.PTransform):
 
     Returns:
         Two collections: `manifest`, the path of the one that was written, or none where there was
-        no message; and `receipts`, of all messages, once they are committed.
+        no message; and `pending_acks`, of all messages, once they are committed.
     """
 
     def __init__(
@@ -103,6 +103,6 @@ class WriteAvro(beam.PTransform):
             | beam.GroupByKey()
             | "Commit"
             >> beam.ParDo(_Commit(self._settings, self._local_run)).with_outputs(
-                "receipts", main="manifest"
+                "pending_acks", main="manifest"
             )
         )

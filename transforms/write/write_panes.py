@@ -95,13 +95,13 @@ def commit_pane(
     is_begun = filesystem.exists(manifest_path(output, run_id)) or (
         read_intent(pending_path(output, run_id)) is not None
     )
-    receipts: list[PendingAcks] = []
+    pending_acks: list[PendingAcks] = []
     # Two tries at the same time commit the same files, whichever of them is ahead.
     stager = Stager(settings, repeatable=True)
     try:
         for element in sorted(elements):
             for block in unpacked(element, list[EncodedBlock]):
-                receipts += block.ledger.receipts
+                pending_acks += block.ledger.pending_acks
                 if is_begun:
                     continue
                 local_run.check()
@@ -113,7 +113,7 @@ def commit_pane(
         # Of a try that failed, or that another try of the same pane was ahead of.
         clear_staging(settings)
     metrics.count(ledger)
-    return receipts
+    return pending_acks
 
 
 class _Pack(beam.DoFn):
@@ -132,7 +132,7 @@ class _Pack(beam.DoFn):
     def process(self, block: EncodedBlock) -> Iterator[tuple[int, bytes]]:
         self._local_run.report(block.progress)
         self._parts.append(block)
-        if block.ledger.receipts:
+        if block.ledger.pending_acks:
             self._shard = (self._shard + 1) % self._shards
             yield self._shard, packed(self._parts)
             self._parts = []
@@ -167,8 +167,8 @@ class _CommitPane(beam.DoFn):
         run_id = pane_id(window, pane, shard, self._settings.run_id, elements)
         with preserve_error_type():
             settings = replace(self._settings, run_id=run_id)
-            receipts = commit_pane(settings, elements, self._metrics, self._local_run)
-        yield from receipts
+            pending_acks = commit_pane(settings, elements, self._metrics, self._local_run)
+        yield from pending_acks
 
 
 class WriteAvroPanes(beam.PTransform):

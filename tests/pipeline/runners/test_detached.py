@@ -87,7 +87,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     monkeypatch.setattr(dataflow_runner, "DataflowPipelineResult", Result)
     # Both would ask a server.
     monkeypatch.setattr(GoogleCloudOptions, "_warn_if_soft_delete_policy_enabled", say_nothing)
-    monkeypatch.setattr(pubsub_client.Subscription, "look", say_nothing)
+    monkeypatch.setattr(pubsub_client.Subscription, "describe", say_nothing)
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", "127.0.0.1:1")
     yield service
 

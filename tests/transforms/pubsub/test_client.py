@@ -1,7 +1,8 @@
-"""The calls to Pub/Sub, made to a server, and what its errors become."""
+"""Subscription: calls a server, and translates its errors."""
 
 from __future__ import annotations
 
+import itertools
 import sys
 import time
 
@@ -10,28 +11,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import InputError, UsageError
-from tests.pubsub import Line, Published, Server, wait_for
+from tests.pubsub import Proxy, Published, Server, wait_for
 from transforms.local.install_hint import install_beam_extra
 from transforms.pubsub.client import (
     PubSubUnavailableError,
     Subscription,
-    batches,
+    backoff_waits,
     check_installed,
     checked_name,
+    split_ack_ids,
 )
 
-SECONDS_TO_COME = 60
+TIMEOUT_SECONDS = 60
+"""The longest wait for a message; far longer than needed."""
 
 needs_server = pytest.mark.needs("pubsub_emulator")
 
 
 @needs_server
-def test_a_message_comes_with_its_id_time_and_attributes(
+def test_a_pulled_message_has_its_id_publish_time_and_attributes(
     server: Server, published: Published
 ) -> None:
     before = time.time()
     (message_id,) = server.publish(published.topic, [b"\x00\xff"], {"provider": "ashby", "x": "é"})
-    (message,) = Subscription(published.subscription).pull(10, SECONDS_TO_COME)
+    (message,) = Subscription(published.subscription).pull(10, TIMEOUT_SECONDS)
     assert message.data == b"\x00\xff"
     assert message.info.message_id == message_id
     assert message.info.attributes == {"provider": "ashby", "x": "é"}
@@ -39,76 +42,80 @@ def test_a_message_comes_with_its_id_time_and_attributes(
 
 
 @needs_server
-def test_an_empty_subscription_gives_nothing(published: Published) -> None:
+def test_a_pull_from_an_empty_subscription_returns_no_messages(published: Published) -> None:
     assert Subscription(published.subscription).pull(10, 0.2) == []
 
 
 @needs_server
-def test_an_acknowledged_message_does_not_come_again(server: Server, published: Published) -> None:
+def test_only_an_unacknowledged_message_is_delivered_again(
+    server: Server, published: Published
+) -> None:
     server.publish(published.topic, [b"1", b"2"])
     subscription = Subscription(published.subscription)
-    first, second = subscription.pull(10, SECONDS_TO_COME)
-    subscription.extend([first.ack_id, second.ack_id], 1)
+    first, second = subscription.pull(10, TIMEOUT_SECONDS)
     subscription.acknowledge([first.ack_id])
+    subscription.extend([first.ack_id, second.ack_id], 0)
     again: list[bytes] = []
 
-    def has_come() -> bool:
+    def is_delivered() -> bool:
         again.extend(message.data for message in subscription.pull(10, 1))
         return bool(again)
 
-    assert wait_for(has_come, SECONDS_TO_COME)
+    assert wait_for(is_delivered, TIMEOUT_SECONDS)
     assert again == [second.data]
 
 
 @needs_server
-def test_an_extended_lease_holds_and_ends(server: Server, published: Published) -> None:
-    server.publish(published.topic, [b"1"])
-    subscription = Subscription(published.subscription)
-    (message,) = subscription.pull(10, SECONDS_TO_COME)
-    subscription.extend([message.ack_id], 5)
-    started = time.monotonic()
-    subscription.extend([message.ack_id], 7)
-    assert wait_for(lambda: bool(subscription.pull(10, 1)), SECONDS_TO_COME)
-    assert time.monotonic() - started >= 7
-
-
-@needs_server
-def test_what_is_done_with_a_lease_that_ran_out_is_no_error(
+def test_an_extended_lease_lasts_as_long_as_set_and_then_ends(
     server: Server, published: Published
 ) -> None:
     server.publish(published.topic, [b"1"])
     subscription = Subscription(published.subscription)
-    (message,) = subscription.pull(10, SECONDS_TO_COME)
+    (message,) = subscription.pull(10, TIMEOUT_SECONDS)
+    subscription.extend([message.ack_id], 2)
+    started = time.monotonic()
+    subscription.extend([message.ack_id], 3)
+    assert wait_for(lambda: bool(subscription.pull(10, 1)), TIMEOUT_SECONDS)
+    assert time.monotonic() - started >= 3
+
+
+@needs_server
+def test_acknowledging_or_extending_an_acknowledged_message_is_not_an_error(
+    server: Server, published: Published
+) -> None:
+    server.publish(published.topic, [b"1"])
+    subscription = Subscription(published.subscription)
+    (message,) = subscription.pull(10, TIMEOUT_SECONDS)
     subscription.acknowledge([message.ack_id])
     subscription.acknowledge([message.ack_id])
     subscription.extend([message.ack_id], 10)
 
 
 @needs_server
-def test_an_answer_may_be_larger_than_grpc_allows_by_itself(
+def test_an_answer_may_exceed_the_default_limit_of_grpc(
     server: Server, published: Published
 ) -> None:
     server.publish(published.topic, [b"x" * 9_500_000])
-    (message,) = Subscription(published.subscription).pull(10, SECONDS_TO_COME)
+    (message,) = Subscription(published.subscription).pull(10, TIMEOUT_SECONDS)
     assert len(message.data) == 9_500_000
 
 
 @needs_server
-def test_a_subscription_that_is_not_there_is_named(published: Published) -> None:
+def test_an_error_names_a_subscription_that_does_not_exist(published: Published) -> None:
     name = published.subscription + "-gone"
     with pytest.raises(InputError, match=f"there is no subscription {name}"):
-        Subscription(name).pull(10, SECONDS_TO_COME)
+        Subscription(name).pull(10, TIMEOUT_SECONDS)
 
 
 @needs_server
-def test_a_server_that_is_away_is_back_later(
+def test_calls_fail_while_the_server_is_away_and_succeed_once_it_is_back(
     server: Server, published: Published, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    line = Line(server.address)
-    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", line.address)
+    proxy = Proxy(server.address)
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", proxy.address)
     subscription = Subscription(published.subscription)
     assert subscription.pull(1, 1) == []
-    line.cut()
+    proxy.disconnect()
     for call in (
         lambda: subscription.pull(1, 1),
         lambda: subscription.extend(["x"], 10),
@@ -117,7 +124,7 @@ def test_a_server_that_is_away_is_back_later(
         with pytest.raises(PubSubUnavailableError):
             call()
     server.publish(published.topic, [b"1"])
-    line.mend()
+    proxy.connect()
 
     def pulls() -> bool:
         try:
@@ -125,11 +132,11 @@ def test_a_server_that_is_away_is_back_later(
         except PubSubUnavailableError:
             return False
 
-    assert wait_for(pulls, SECONDS_TO_COME)
-    line.cut()
+    assert wait_for(pulls, TIMEOUT_SECONDS)
+    proxy.disconnect()
 
 
-def test_without_the_client_library_one_line_says_what_to_install(
+def test_the_error_without_the_client_library_has_the_install_command(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "google.cloud.pubsub_v1", None)
@@ -149,21 +156,37 @@ def test_without_the_client_library_one_line_says_what_to_install(
         ("projects/p/subscriptions/", "subscription"),
     ],
 )
-def test_a_name_of_another_form_is_refused(name: str, kind: str) -> None:
+def test_a_name_of_another_form_is_a_usage_error(name: str, kind: str) -> None:
     with pytest.raises(UsageError, match=f"--input_{kind}"):
         checked_name(name, kind)
 
 
 @pytest.mark.parametrize("kind", ["subscription", "topic"])
-def test_a_full_name_is_taken_as_it_is(kind: str) -> None:
+def test_a_full_name_is_returned_unchanged(kind: str) -> None:
     assert checked_name(f"projects/p/{kind}s/a.b-c", kind) == f"projects/p/{kind}s/a.b-c"
 
 
 @given(st.lists(st.integers(1, 5000), max_size=3000))
-def test_requests_hold_every_ack_id_once_and_never_too_many(lengths: list[int]) -> None:
+def test_each_ack_id_is_in_one_batch_and_no_batch_exceeds_the_limits(lengths: list[int]) -> None:
     ack_ids = [f"{number}".ljust(length, "x") for number, length in enumerate(lengths)]
-    requests = list(batches(ack_ids))
+    requests = list(split_ack_ids(ack_ids))
     assert [each for request in requests for each in request] == ack_ids
     for request in requests:
         assert 1 <= len(request) <= 1000
         assert sum(map(len, request)) <= 400_000
+
+
+@pytest.mark.needs("pubsub_client")
+def test_waits_double_up_to_half_a_minute_and_begin_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("random.uniform", lambda low, high: high)
+    waits = list(itertools.islice(backoff_waits(), 12))
+    assert waits == [0.5, 1, 2, 4, 8, 16, 30, 30, 30, 30, 30, 30]
+    assert next(backoff_waits()) == 0.5
+
+
+@pytest.mark.needs("pubsub_client")
+def test_waits_are_random_and_never_longer_than_the_limit() -> None:
+    waits = list(itertools.islice(backoff_waits(), 12))
+    assert waits[0] <= 0.5
+    assert all(0 <= wait <= 30 for wait in waits)
+    assert len(set(waits)) > 1

@@ -1,4 +1,4 @@
-"""Messages become blocks: no payload and no ack id is lost on the way, whatever a message holds."""
+"""BlockBuilder: every payload and ack id is in one block, whatever the messages hold."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from transforms.blocks import block as blocks
 from transforms.blocks.block import RawBlock
 from transforms.blocks.context import MessageInfo
-from transforms.pubsub.messages import BlockBuilder, Message, payloads_of
+from transforms.pubsub.messages import BlockBuilder, Message, split_payloads
 
 SUBSCRIPTION = "projects/some-project/subscriptions/jobs"
 
@@ -22,9 +22,9 @@ def message(data: bytes, number: int = 0, **attributes: str) -> Message:
     return Message(data, info, f"ack-{number}")
 
 
-def blocks_of(pulled: Iterable[Message], limit: int = 10_000_000) -> list[RawBlock]:
+def build_blocks(pulled: Iterable[Message], limit: int = 10_000_000) -> list[RawBlock]:
     builder = BlockBuilder(SUBSCRIPTION, limit)
-    return [*builder.add(pulled), *builder.rest()]
+    return [*builder.add(pulled), *builder.flush()]
 
 
 def context(block: RawBlock, index: int = 0) -> Any:
@@ -32,7 +32,7 @@ def context(block: RawBlock, index: int = 0) -> Any:
     return block.contexts[index]
 
 
-def test_attributes_say_what_the_payload_may_not() -> None:
+def test_the_context_has_the_known_attributes() -> None:
     attributes = {
         "provider": "lever",
         "account_id": "45",
@@ -40,7 +40,7 @@ def test_attributes_say_what_the_payload_may_not() -> None:
         "event": "ats_jobs.updated",
         "other": "x",
     }
-    (block,) = blocks_of([message(b"{}", 7, **attributes)])
+    (block,) = build_blocks([message(b"{}", 7, **attributes)])
     assert context(block).provider == "lever"
     assert context(block).account_id == "45"
     assert context(block).project_id == "p"
@@ -48,20 +48,20 @@ def test_attributes_say_what_the_payload_may_not() -> None:
     assert context(block).message == ("m7", 1_700_000_000_000_007, attributes)
 
 
-def test_an_empty_attribute_says_nothing() -> None:
-    (block,) = blocks_of([message(b"{}", provider="", event="")])
+def test_an_empty_attribute_is_ignored() -> None:
+    (block,) = build_blocks([message(b"{}", provider="", event="")])
     assert context(block).provider is None
     assert context(block).event_type is None
 
 
-def test_contexts_that_say_the_same_are_equal_whatever_message_they_are_of() -> None:
-    (block,) = blocks_of([message(b"{}", 1, provider="x"), message(b"{}", 2, provider="x")])
+def test_contexts_with_the_same_attributes_are_equal_even_of_two_messages() -> None:
+    (block,) = build_blocks([message(b"{}", 1, provider="x"), message(b"{}", 2, provider="x")])
     assert context(block, 0) == context(block, 1)
     assert context(block, 0).message != context(block, 1).message
 
 
-def test_a_message_without_a_payload_is_acknowledged_all_the_same() -> None:
-    (block,) = blocks_of([message(b"", 1), message(b" \r\n\t", 2), message(b"\xef\xbb\xbf", 3)])
+def test_a_message_without_a_payload_is_acknowledged_too() -> None:
+    (block,) = build_blocks([message(b"", 1), message(b" \r\n\t", 2), message(b"\xef\xbb\xbf", 3)])
     assert block.payloads == []
     assert block.pending_acks is not None
     assert block.pending_acks.ack_ids == ["ack-1", "ack-2", "ack-3"]
@@ -69,7 +69,7 @@ def test_a_message_without_a_payload_is_acknowledged_all_the_same() -> None:
 
 def test_a_message_over_the_limit_is_rejected_with_its_head_and_its_whole_size() -> None:
     data = b'"' + b"x" * 200_000 + b'"'
-    (block,) = blocks_of([message(b"{}", 1), message(data, 2, provider="ashby")], limit=100_000)
+    (block,) = build_blocks([message(b"{}", 1), message(data, 2, provider="ashby")], limit=100_000)
     assert block.payloads == [b"{}"]
     (rejection,) = block.rejections
     assert (rejection.code, rejection.step) == ("TOO_LARGE", "ReadPubSub")
@@ -83,69 +83,66 @@ def test_a_message_over_the_limit_is_rejected_with_its_head_and_its_whole_size()
 
 
 def test_a_message_of_exactly_the_limit_is_kept() -> None:
-    (block,) = blocks_of([message(b'{"a":1}')], limit=7)
+    (block,) = build_blocks([message(b'{"a":1}')], limit=7)
     assert block.payloads == [b'{"a":1}']
     assert not block.rejections
 
 
 def test_a_pretty_printed_document_is_one_payload() -> None:
     data = b'\xef\xbb\xbf\n{\n  "data": [\n    {"id": 1}\n  ]\n}\n'
-    assert list(payloads_of(data)) == [(data[4:-1], 4)]
+    assert list(split_payloads(data)) == [(data[4:-1], 4)]
 
 
-def test_lines_are_a_payload_each_with_where_they_begin() -> None:
+def test_each_line_is_a_payload_with_its_offset() -> None:
     data = b'{"id":1}\r\n\n  \n{"id":2}\n{"id":3}'
-    found = list(payloads_of(data))
+    found = list(split_payloads(data))
     assert [payload for payload, _ in found] == [b'{"id":1}', b'{"id":2}', b'{"id":3}']
     assert all(data[offset:].startswith(payload) for payload, offset in found)
 
 
-def test_a_full_block_is_handed_on_before_the_next_message() -> None:
+def test_a_full_block_is_yielded_before_the_next_message() -> None:
     builder = BlockBuilder(SUBSCRIPTION, 10_000_000)
     large = message(b"{" + b" " * blocks.BLOCK_BYTES + b"}", 1)
     (block,) = builder.add([large])
     assert block.payloads == [large.data]
-    assert list(builder.rest()) == []
+    assert list(builder.flush()) == []
 
 
-def test_many_messages_without_a_payload_do_not_gather_for_ever() -> None:
+def test_messages_without_a_payload_fill_a_block_too() -> None:
     builder = BlockBuilder(SUBSCRIPTION, 10_000_000)
     blocks = list(builder.add(message(b"", number) for number in range(25_000)))
     assert len(blocks) == 2
 
 
-def test_of_what_beam_acknowledges_nothing_is_to_be_acknowledged() -> None:
-    builder = BlockBuilder(SUBSCRIPTION, 10_000_000, acknowledges=False)
-    (block,) = [*builder.add([message(b"{}")]), *builder.rest()]
+def test_a_message_that_the_runner_acknowledges_adds_no_ack_id() -> None:
+    (block,) = build_blocks([message(b"{}")._replace(ack_id="")])
     assert block.pending_acks is not None
     assert block.pending_acks.ack_ids == []
 
 
-def test_a_receipt_knows_the_oldest_message() -> None:
-    (block,) = blocks_of([message(b"{}", 5), message(b"{}", 3), message(b"{}", 9)])
+def test_pending_acks_have_the_publish_time_of_the_oldest_message() -> None:
+    (block,) = build_blocks([message(b"{}", 5), message(b"{}", 3), message(b"{}", 9)])
     assert block.pending_acks is not None
     assert block.pending_acks.oldest == 1_700_000_000_000_003
 
 
 @given(st.binary(max_size=60))
-def test_payloads_are_pieces_of_the_message_in_their_order(data: bytes) -> None:
+def test_payloads_are_parts_of_the_message_in_order(data: bytes) -> None:
     end = 0
-    for payload, offset in payloads_of(data):
+    for payload, offset in split_payloads(data):
         assert payload.strip()
         assert offset >= end
         assert data[offset : offset + len(payload)] == payload
         end = offset + len(payload)
     rest = data
-    for payload, _ in payloads_of(data):
+    for payload, _ in split_payloads(data):
         rest = rest.replace(payload, b"", 1)
     assert not rest.removeprefix(b"\xef\xbb\xbf").strip(b" \t\r\n")
 
 
 @given(st.lists(st.sampled_from([b"", b"{}", b"[]", b"x" * 50, b"{}\n{}\n"]), max_size=40))
-def test_every_ack_id_is_in_exactly_one_receipt(payloads: list[bytes]) -> None:
+def test_each_ack_id_is_in_exactly_one_block(payloads: list[bytes]) -> None:
     pulled = [message(data, number) for number, data in enumerate(payloads)]
-    receipts = [block.pending_acks for block in blocks_of(pulled, limit=20)]
-    ack_ids = [
-        ack_id for pending_acks in receipts if pending_acks for ack_id in pending_acks.ack_ids
-    ]
+    pending_acks = [block.pending_acks for block in build_blocks(pulled, limit=20)]
+    ack_ids = [ack_id for each in pending_acks if each for ack_id in each.ack_ids]
     assert ack_ids == [each.ack_id for each in pulled]

@@ -135,7 +135,7 @@ def _messages(run: CommitSettings, blocks: list[EncodedBlock]) -> list[str]:
     with beam.Pipeline("FnApiRunner") as pipeline:
         created = pipeline | beam.Create(range(len(blocks))) | beam.Map(lambda i: blocks[i])
         written = created | WriteAvro(replace(run, from_messages=True), None)
-        written.receipts | beam.Map(
+        written.pending_acks | beam.Map(
             lambda pending_acks: _note_receipt(run, str(note), pending_acks)
         )
     return note.read_text().split() if note.exists() else []

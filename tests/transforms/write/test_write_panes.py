@@ -207,7 +207,7 @@ def test_dead_letters_alone_are_committed_and_acknowledged(run: CommitSettings) 
 def without_receipt(number: int) -> EncodedBlock:
     """A part that is not the last of what a block became."""
     ledger = Ledger.from_bytes(message_block(number).ledger.to_bytes())
-    ledger.receipts.clear()
+    ledger.pending_acks.clear()
     return replace(message_block(number), ledger=ledger)
 
 

@@ -1,0 +1,139 @@
+"""StreamPull: pulls on Prism until it is stopped, and outlives a server that is away."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from pathlib import Path
+
+import apache_beam as beam
+import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.transforms import trigger
+from apache_beam.transforms.window import FixedWindows
+from apache_beam.utils.windowed_value import PaneInfoTiming
+
+from pipeline.runners.prism import PrismEngine
+from tests.components import component_path
+from tests.pubsub import Proxy, Published, Server, wait_for
+from tests.transforms.pubsub.pipelines import (
+    Commit,
+    committed,
+    committed_payloads,
+    count_unacknowledged,
+)
+from transforms.blocks.block import RawBlock
+from transforms.pubsub.acknowledge import Acknowledge
+from transforms.pubsub.pull import PullSettings
+from transforms.pubsub.read_pubsub import ReadPubSub
+
+pytestmark = [pytest.mark.needs("pubsub_emulator"), pytest.mark.needs("prism")]
+
+TIMEOUT_SECONDS = 120
+
+_PULLED: Counter[str] = Counter()
+"""The number of pulled messages of pipelines in this process, by subscription."""
+
+
+def _count_and_key(block: RawBlock) -> tuple[int, RawBlock]:
+    _PULLED[block.source] += len(block.payloads)
+    return 0, block
+
+
+class Stream:
+    """A pipeline on Prism that pulls until it is stopped.
+
+    Args:
+        published: The subscription.
+        directory: A directory for the stop file.
+    """
+
+    def __init__(self, published: Published, directory: Path) -> None:
+        self._stop = directory / "stop"
+        self._name = published.subscription
+        self._settings = PullSettings(lease_seconds=20, stop_file=str(self._stop))
+        self.failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        options = PipelineOptions(
+            ["--streaming", f"--prism_location={component_path('prism')}"],
+            prism_log_level="warn",
+        )
+        runner = PrismEngine(options)
+        try:
+            pipeline = beam.Pipeline(runner, options=options)
+            (
+                pipeline
+                | ReadPubSub(self._name, settings=self._settings)
+                | beam.Map(_count_and_key)
+                | beam.WindowInto(
+                    FixedWindows(1),
+                    trigger=trigger.AfterWatermark(late=trigger.AfterCount(1)),
+                    allowed_lateness=86_400,
+                    accumulation_mode=trigger.AccumulationMode.DISCARDING,
+                )
+                | beam.GroupByKey()
+                | "Commit" >> beam.ParDo(Commit(self._name))
+                | Acknowledge()
+            )
+            pipeline.run().wait_until_finish()
+        except BaseException as error:
+            self.failure = error
+        finally:
+            runner.stop()
+
+    def payloads(self) -> list[bytes]:
+        """Returns the payloads that were committed so far."""
+        if self.failure is not None:
+            raise self.failure
+        return committed_payloads(self._name)
+
+    def stop(self) -> None:
+        """Stops pulling, and waits for the end of the pipeline."""
+        self._stop.touch()
+        self._thread.join(TIMEOUT_SECONDS)
+        assert not self._thread.is_alive()
+        assert self.failure is None
+
+
+def test_a_stream_commits_window_by_window_and_ends_when_stopped(
+    server: Server, published: Published, tmp_path: Path
+) -> None:
+    name = published.subscription
+    stream = Stream(published, tmp_path)
+    sent = [b"%d" % number for number in range(5000)]
+    server.publish(published.topic, sent[:4000])
+    assert wait_for(lambda: len(stream.payloads()) == 4000, TIMEOUT_SECONDS)
+    # Messages that arrive right before the stop are committed and acknowledged too.
+    server.publish(published.topic, sent[4000:])
+    assert wait_for(lambda: _PULLED[name] == len(sent), TIMEOUT_SECONDS)
+    stream.stop()
+    assert Counter(stream.payloads()) == Counter(sent)
+    assert {one.timing for one in committed(name)} == {PaneInfoTiming.ON_TIME}
+    assert len({one.window for one in committed(name)}) >= 2
+    assert count_unacknowledged(server, name) == 0
+
+
+def test_a_stream_continues_when_the_server_is_back(
+    server: Server,
+    published: Published,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    proxy = Proxy(server.address)
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", proxy.address)
+    stream = Stream(published, tmp_path)
+    sent = [b"%d" % number for number in range(200)]
+    server.publish(published.topic, sent[:100])
+    assert wait_for(lambda: len(stream.payloads()) == 100, TIMEOUT_SECONDS)
+    proxy.disconnect()
+    server.publish(published.topic, sent[100:])
+    warning = "Pub/Sub cannot answer now"
+    assert wait_for(lambda: caplog.text.count(warning) >= 2, TIMEOUT_SECONDS)
+    proxy.connect()
+    assert wait_for(lambda: set(stream.payloads()) == set(sent), TIMEOUT_SECONDS)
+    stream.stop()
+    proxy.disconnect()
