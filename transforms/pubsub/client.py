@@ -25,6 +25,12 @@ _FIRST_WAIT_SECONDS = 0.5
 _LONGEST_WAIT_SECONDS = 30.0
 _NAME = re.compile(r"projects/[^/]+/(subscriptions|topics)/[^/]+")
 _EMULATOR = "PUBSUB_EMULATOR_HOST"
+_EMULATOR_OPTIONS = (
+    # The library's default connection to an emulator rejects answers of over 4 MiB.
+    ("grpc.max_receive_message_length", -1),
+    # By default gRPC waits up to two minutes before it tries a refused connection again.
+    ("grpc.max_reconnect_backoff_ms", 5000),
+)
 
 
 class PubSubUnavailableError(Exception):
@@ -188,13 +194,7 @@ def _emulator_transport(address: str) -> Any:
     import grpc
     from google.pubsub_v1.services.subscriber.transports.grpc import SubscriberGrpcTransport
 
-    options = [
-        # The library's default connection to an emulator rejects answers of over 4 MiB.
-        ("grpc.max_receive_message_length", -1),
-        # By default gRPC waits up to two minutes before it tries a refused connection again.
-        ("grpc.max_reconnect_backoff_ms", 5000),
-    ]
-    return SubscriberGrpcTransport(channel=grpc.insecure_channel(address, options=options))
+    return SubscriberGrpcTransport(channel=grpc.insecure_channel(address, _EMULATOR_OPTIONS))
 
 
 @contextmanager

@@ -41,11 +41,9 @@ def test_acknowledges_all_given_messages_and_no_others(
 
 
 def test_retries_until_the_server_is_back(
-    server: Server, published: Published, monkeypatch: pytest.MonkeyPatch
+    server: Server, published: Published, proxy: Proxy
 ) -> None:
     messages = pulled(server, published, 10)
-    proxy = Proxy(server.address)
-    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", proxy.address)
     failures: list[PubSubUnavailableError] = []
 
     class Recovering(Subscription):
@@ -65,7 +63,6 @@ def test_retries_until_the_server_is_back(
     assert acknowledge(subscription, [each.ack_id for each in messages], 60) == 0
     assert len(failures) >= 2
     assert count_unacknowledged(server, published, messages) == 0
-    proxy.disconnect()
 
 
 def test_gives_up_without_an_error_if_the_server_stays_away(

@@ -109,10 +109,8 @@ def test_an_error_names_a_subscription_that_does_not_exist(published: Published)
 
 @needs_server
 def test_calls_fail_while_the_server_is_away_and_succeed_once_it_is_back(
-    server: Server, published: Published, monkeypatch: pytest.MonkeyPatch
+    server: Server, published: Published, proxy: Proxy
 ) -> None:
-    proxy = Proxy(server.address)
-    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", proxy.address)
     subscription = Subscription(published.subscription)
     assert subscription.pull(1, 1) == []
     proxy.disconnect()
@@ -133,7 +131,6 @@ def test_calls_fail_while_the_server_is_away_and_succeed_once_it_is_back(
             return False
 
     assert wait_for(pulls, TIMEOUT_SECONDS)
-    proxy.disconnect()
 
 
 def test_the_error_without_the_client_library_has_the_install_command(

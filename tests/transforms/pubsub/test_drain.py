@@ -120,27 +120,22 @@ def test_a_batch_waits_for_its_first_message(
 
 
 def test_a_batch_with_messages_ends_when_the_server_goes_away(
-    server: Server, published: Published, monkeypatch: pytest.MonkeyPatch
+    server: Server, published: Published, proxy: Proxy
 ) -> None:
     server.publish(published.topic, [b"{}"] * 10)
-    proxy = Proxy(server.address)
-    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", proxy.address)
     limits = DrainLimits(quiet_seconds=ENDLESS)
     batch = drain_batch(published, limits=limits, record=at_message(10, proxy.disconnect))
     assert count_payloads(batch) == 10
 
 
 def test_an_unavailable_server_is_not_an_empty_subscription(
-    server: Server, published: Published, monkeypatch: pytest.MonkeyPatch
+    server: Server, published: Published, proxy: Proxy
 ) -> None:
-    proxy = Proxy(server.address)
-    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", proxy.address)
     server.publish(published.topic, [b"{}"] * 10)
     proxy.disconnect()
     # Longer than the idle time after which a batch of an empty subscription ends.
-    threading.Timer(0.8, proxy.connect).start()
+    threading.Timer(0.6, proxy.connect).start()
     assert count_payloads(drain_batch(published)) == 10
-    proxy.disconnect()
 
 
 def test_a_server_that_stays_away_is_an_input_error(
