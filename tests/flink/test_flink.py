@@ -62,7 +62,7 @@ def events(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def start(events: Path, output: Path, *more: str) -> Job:
     """Starts a run on Flink as a user does."""
     arguments = ["run", "--input", str(events / "*.jsonl.gz"), "--output", str(output)]
-    return Job([*arguments, *on_flink(), *more], output.parent / "log", from_nothing=True)
+    return Job([*arguments, *on_flink(), *more], output.parent / "log", cold_start=True)
 
 
 def wait_until(condition: Callable[[], bool], job: Job) -> None:
@@ -88,7 +88,7 @@ def test_the_documented_batch_gives_what_the_local_engine_gives(
     replaced = {"events/*.jsonl.gz": f"{events}/*.jsonl.gz", "/tmp/out": str(flink)}
     arguments = documented(streaming=False, replaced=replaced)
     report = ("--report", str(tmp_path / "flink.json"))
-    job = Job([*arguments, *report], tmp_path / "log", from_nothing=True)
+    job = Job([*arguments, *report], tmp_path / "log", cold_start=True)
     assert job.wait(SECONDS) == 0, job.log.read_text()
     given = ("--input", events / "*.jsonl.gz", "--output", local)
     assert run(*given, "--report", tmp_path / "local.json").code == 0
@@ -181,6 +181,6 @@ def test_the_documented_stream_commits_acknowledges_and_stops_at_sigterm(
     assert job.wait(SECONDS) == 128 + signal.SIGTERM
     assert "what was pulled is committed and acknowledged" in place.log()
     assert sorted(row["message_id"] for row in place.rows()) == sorted(sent)
-    assert server.left(place.published.subscription) == 0
+    assert server.count_available(place.published.subscription) == 0
     assert left_over(place.output) == []
     assert job.seconds_until_gone(SECONDS) is not None

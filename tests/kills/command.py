@@ -1,4 +1,4 @@
-"""Starts the real command in a process group of its own, kills it, and looks at what is left."""
+"""Starts the real command in its own process group, kills it, and checks what it leaves."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from pipeline.runners.worker import PROCESS_NAME
 from tests.kills.gate import Gate
 from tests.kills.warm import WarmProcess
 
-# As the console script does it, but in whichever interpreter runs the tests.
+# The same as the console script, but in the interpreter that runs the tests.
 _COMMAND = "import sys; from pipeline.entry import main; sys.exit(main())"
 _ROOT = Path(__file__).parents[2]
 _MARK = "JOB_STATUS_TEST_RUN"
 
 SECONDS_TO_REACH = 300
-"""The longest wait for a step; a run needs far less."""
+"""The longest wait for a step; far longer than needed."""
 
 TWO_PROCESSES = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
 
@@ -37,13 +37,13 @@ class Job:
     """A run of the command.
 
     Args:
-        arguments: Of `job-status`.
-        log: Where stderr goes.
-        slowed: Whether the commit takes its time.
-        gate: Holds it at a step.
-        preexec: Runs in the child before the command, which is then started from nothing.
-        from_nothing: Starts the command as a user does, not as a copy of a loaded process.
-        environment: Variables beside those of this process.
+        arguments: The arguments of `job-status`.
+        log: The file for stderr.
+        slowed: Slows down the commit.
+        gate: Holds the run at a step.
+        preexec: Runs in the child before the command; implies a cold start.
+        cold_start: Starts a new interpreter as a user does, not a copy of a loaded process.
+        environment: Variables in addition to those of this process.
     """
 
     def __init__(
@@ -54,20 +54,20 @@ class Job:
         slowed: bool = False,
         gate: Gate | None = None,
         preexec: Any = None,
-        from_nothing: bool = False,
+        cold_start: bool = False,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.log = log
         self._gate = gate
-        # Its children carry the mark on, whatever group or parent they end up with.
+        # All descendants inherit the mark, even if they change their group or parent.
         self.mark = f"{_MARK}={os.getpid()}-{time.monotonic_ns()}"
         name, _, value = self.mark.partition("=")
         variables = {**os.environ, **(environment or {}), name: value}
         self.process: subprocess.Popen[bytes] | WarmProcess
-        if preexec is None and not from_nothing:
+        if preexec is None and not cold_start:
             self.process = WarmProcess(arguments, log, variables, slowed, gate)
             return
-        guard = f"from tests.kills.gate import Gate; {gate!r}.guard(); " if gate else ""
+        guard = f"from tests.kills.gate import Gate; {gate!r}.install(); " if gate else ""
         with log.open("wb") as stderr:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", guard + _COMMAND, *arguments],
@@ -81,30 +81,30 @@ class Job:
 
     @property
     def is_running(self) -> bool:
-        """Whether the command has not ended yet."""
+        """Returns whether the command has not ended yet."""
         return self.process.poll() is None
 
     def wait_until_held(self) -> int:
-        """Waits until its gate holds a process of it, and returns that."""
+        """Waits until the gate holds a process of the run, and returns its id."""
         assert self._gate is not None
         end = time.monotonic() + SECONDS_TO_REACH
         while (process := self._gate.holds()) is None:
             assert self.is_running, f"ended before {self._gate.step}: {self.log.read_text()}"
-            assert time.monotonic() < end, f"never came to {self._gate.step}"
+            assert time.monotonic() < end, f"never reached {self._gate.step}"
             time.sleep(0.002)
         return process
 
     def kill_group(self) -> None:
-        """Kills the command and all that it started at once."""
+        """Kills all processes of the command's group."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
     def wait(self, seconds: float = 120) -> int:
-        """Waits for the end and gives the exit code."""
+        """Waits for the end and returns the exit code."""
         return self.process.wait(seconds)
 
     def processes(self) -> list[int]:
-        """The processes of this run that are alive, the command's own included."""
+        """Returns the live processes of this run, including the command itself."""
         mark = self.mark.encode()
         found = []
         for entry in Path("/proc").iterdir():
@@ -120,11 +120,11 @@ class Job:
         return found
 
     def workers(self) -> list[int]:
-        """The worker processes that are alive."""
+        """Returns the live worker processes."""
         return [pid for pid in self.processes() if _name(pid) == PROCESS_NAME]
 
     def seconds_until_gone(self, at_most: float) -> float | None:
-        """How long it takes until no process of the run is left, or None if some stay."""
+        """Waits until all processes of the run have ended; returns None if some have not."""
         start = time.monotonic()
         while time.monotonic() - start < at_most:
             if not self.processes():
@@ -141,11 +141,11 @@ def _name(pid: int) -> str:
 
 
 class Watcher:
-    """What a reader would find at any moment: every visible file has to be whole.
+    """Checks during a run that every visible file is complete.
 
     Attributes:
-        files: The visible files that were looked at.
-        partial: What was wrong with any of them.
+        files: The names of the files that were checked.
+        partial: The files that were not complete, each with its fault.
     """
 
     def __init__(self, output: Path) -> None:
@@ -154,8 +154,8 @@ class Watcher:
         self.files: set[str] = set()
         self.partial: list[str] = []
 
-    def look(self) -> None:
-        """Looks at every file that is visible and was not looked at before."""
+    def check_new_files(self) -> None:
+        """Checks every visible file that was not checked before."""
         for name in ("job_status", "dead_letter"):
             for path in [*(self._output / name).glob("*")]:
                 if path.name in self.files:
@@ -165,18 +165,18 @@ class Watcher:
                     content = content_of(str(path))
                     size = path.stat().st_size
                 except Exception:
-                    continue  # taken away meanwhile, by a run that takes its place
-                # A file that grows behind its name has another size than what was read of it.
+                    continue  # removed meanwhile by a run that overwrites the output
+                # A file that is still written has a different size from the content read.
                 if content.damage is not None or size != content.size:
                     self.partial.append(f"{path.name}: {content.damage or 'it grew'}")
 
     def _watch(self) -> None:
         while not self._stop.wait(0.01):
-            self.look()
+            self.check_new_files()
 
     @contextmanager
-    def looking(self) -> Iterator[None]:
-        """Looks all along."""
+    def watching(self) -> Iterator[None]:
+        """Checks new files until the context ends."""
         thread = threading.Thread(target=self._watch, daemon=True)
         thread.start()
         try:
@@ -184,11 +184,11 @@ class Watcher:
         finally:
             self._stop.set()
             thread.join()
-            self.look()
+            self.check_new_files()
 
 
 def records_in(output: Path) -> Counter[str]:
-    """All records of both outputs, without what names the run."""
+    """Returns all records of both outputs, and how often each occurs."""
     found: Counter[str] = Counter()
     for name in ("job_status", "dead_letter"):
         for path in (output / name).glob("*.avro"):
@@ -199,7 +199,7 @@ def records_in(output: Path) -> Counter[str]:
 
 
 def left_over(output: Path) -> list[str]:
-    """Whatever lies in an output that is neither a visible file nor a manifest."""
+    """Returns the files of an output that are neither visible files nor manifests."""
     return sorted(
         str(path.relative_to(output))
         for path in output.rglob("*")

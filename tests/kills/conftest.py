@@ -1,4 +1,4 @@
-"""How many kills, and what is read by the runs that are killed."""
+"""The number of kills, and the input of the runs that are killed."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "kill" in metafunc.fixturenames:
-        # The option is only known where these tests are asked for by name.
+        # The option exists only if this folder is named on the command line.
         metafunc.parametrize("kill", range(metafunc.config.getoption("--kills", SHORT)))
 
 
 @pytest.fixture(scope="session")
 def events(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory of two files, which two workers read."""
+    """A directory with two files for two workers."""
     directory = tmp_path_factory.mktemp("events")
     for seed in (1, 2):
         write_samples(
@@ -42,7 +42,7 @@ def events(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def undisturbed(events: Path, tmp_path_factory: pytest.TempPathFactory) -> Counter[str]:
-    """The records of a run that nobody killed."""
+    """The records of a run that is not killed."""
     output = tmp_path_factory.mktemp("undisturbed") / "out"
     assert run("--input", events / "*.jsonl", "--output", output).code == 0
     records = records_in(output)

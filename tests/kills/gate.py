@@ -1,7 +1,7 @@
-"""Holds `job-status` at a chosen step until it is let on: a kill or a signal hits it there.
+"""Holds `job-status` at a chosen step, so that a test can kill or signal it there.
 
-A step is an operation on a file, as Python's audit events name it. So a test waits for what the
-run has reached, and neither a quick nor a slow machine changes where it is hit.
+A step is a file operation, given by its Python audit event. So the step does not depend on the
+speed of the machine.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ _OPERATIONS = frozenset(
 
 
 class Gate(NamedTuple):
-    """A step of a run, and the files by which the run and its test speak.
+    """A step of a run, and two marker files that connect the run and its test.
 
     Attributes:
-        directory: Holds those files.
-        step: A regular expression, found in the operation and its paths with a space between them.
-        number: Which of the operations that match, of one process, is held before it is done.
+        directory: The directory of the marker files.
+        step: A regular expression that is searched in the operation and its paths, separated by
+            spaces.
+        number: Holds a process before its n-th matching operation.
     """
 
     directory: str
@@ -36,22 +37,22 @@ class Gate(NamedTuple):
     number: int = 1
 
     def holds(self) -> int | None:
-        """Returns the process that is held, or was."""
+        """Returns the id of the process that is or was held, or None."""
         try:
             return int(self._reached.read_text())
         except (FileNotFoundError, ValueError):
             return None
 
     def open(self) -> None:
-        """Lets all on that are held, or will be."""
+        """Releases the processes that are held, and does not hold others."""
         self._opened.touch()
 
-    def guard(self) -> None:
-        """Holds this process, or those that are forked from it, at the step."""
+    def install(self) -> None:
+        """Holds this process and its forks at the step."""
         step = re.compile(self.step)
         left = itertools.count(self.number - 1, -1)
 
-        def look(event: str, arguments: tuple[Any, ...]) -> None:
+        def hold(event: str, arguments: tuple[Any, ...]) -> None:
             if event not in _OPERATIONS:
                 return
             operation = " ".join((event, *(each for each in arguments if isinstance(each, str))))
@@ -60,7 +61,7 @@ class Gate(NamedTuple):
                 while not self._opened.exists():
                     time.sleep(0.01)
 
-        sys.addaudithook(look)
+        sys.addaudithook(hold)
 
     @property
     def _reached(self) -> Path:

@@ -1,7 +1,7 @@
-"""`job-status` with a commit in slow motion, so that a kill can hit each of its steps.
+"""Runs `job-status` with a slow commit, so that a kill can hit each of its steps.
 
-Renames, the writing of small files and deletions take a while each, as on a busy object store. What
-they do is unchanged.
+Renames, writes of small files and deletions are delayed, as on a busy object store, and otherwise
+unchanged.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def _delete_slowly(paths: Sequence[str]) -> None:
 
 
 def slow_down() -> None:
-    """Makes the commits of this process slow."""
+    """Slows down the commits of this process."""
     filesystem.write, filesystem.rename = _write_slowly, _rename_slowly
     filesystem.delete = _delete_slowly
 

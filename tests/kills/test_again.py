@@ -1,4 +1,4 @@
-"""The same command again, without a run id, after a run that was interrupted while committing."""
+"""Repeats a command without a run id after a run that was interrupted during its commit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from transforms.storage import filesystem
 
 @pytest.fixture
 def interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An input whose run wrote down its intent and went no further."""
+    """An input whose run wrote its intent, and failed before the first rename."""
     path = write_events(tmp_path / "in.jsonl", 0, 3)
 
     def refuse(pairs: Any) -> None:
@@ -37,9 +37,7 @@ def _ids(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("write_mode", ["error", "append"])
-def test_the_same_command_is_done_once_its_run_is_completed(
-    interrupted: Path, write_mode: str
-) -> None:
+def test_the_same_command_completes_the_interrupted_run(interrupted: Path, write_mode: str) -> None:
     report = interrupted.parent / "report.json"
     said = _again(interrupted, "--write_mode", write_mode, "--report", str(report))
     assert said.code == 0, said.err
@@ -48,7 +46,7 @@ def test_the_same_command_is_done_once_its_run_is_completed(
     assert report.exists()
 
 
-def test_another_input_is_another_run(interrupted: Path) -> None:
+def test_a_changed_input_is_another_run(interrupted: Path) -> None:
     write_events(interrupted, 10, 4)
     assert _again(interrupted).code == 5
     assert _ids(interrupted) == ["0", "1", "2"]
@@ -61,12 +59,12 @@ def test_other_options_are_another_run(interrupted: Path) -> None:
     assert _ids(interrupted) == ["0", "1", "2"]
 
 
-def test_a_command_that_takes_the_place_is_done_anew(interrupted: Path) -> None:
+def test_a_command_that_overwrites_runs_again(interrupted: Path) -> None:
     assert _again(interrupted, "--write_mode", "overwrite").code == 0
     assert _ids(interrupted) == ["0", "1", "2"]
     assert len([*(interrupted.parent / "out" / "_manifest").iterdir()]) == 1
 
 
-def test_once_it_is_completed_the_same_command_is_refused_as_ever(interrupted: Path) -> None:
+def test_the_same_command_is_refused_after_the_run_is_completed(interrupted: Path) -> None:
     assert _again(interrupted).code == 0
     assert _again(interrupted).code == 5

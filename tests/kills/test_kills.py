@@ -1,4 +1,4 @@
-"""The real command, killed: whenever it dies, the next one gives what was asked for, whole."""
+"""Kills the real command at many steps: the next command writes the complete output."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def _committed(output: Path) -> bool:
 
 
 class Phase(NamedTuple):
-    """A part of a run.
+    """A phase of a run.
 
     Attributes:
-        steps: Before which a run of it is killed: the operation, and which one of those.
-        holds: Whether an output is in it.
+        steps: The run is killed before these: a pattern of operations, and the number of the match.
+        holds: Returns whether an output is in this phase.
     """
 
     steps: tuple[tuple[str, int], ...]
@@ -130,18 +130,18 @@ def _assert_done(job: Job, output: Path, expected: Counter[str]) -> None:
     assert job.seconds_until_gone(SECONDS_TO_GO) is not None
 
 
-def test_killed_at_any_moment_the_next_run_gives_the_same(
+def test_after_a_kill_at_any_step_the_next_run_writes_the_same_records(
     kill: int, events: Path, output: Path, undisturbed: Counter[str], tmp_path: Path
 ) -> None:
     again, name = divmod(kill, len(PHASES))
     phase = [*PHASES.values()][name]
     two = name < 2 and (again + name) % 2 == 1
-    # Where a commit is under way even the plain command finds that its run is done by it.
+    # During a commit even a command without a run id completes the run.
     more = AGAIN[kill % 2] if phase is not PHASES["renaming"] else []
     arguments = _arguments(events, output, *more, *(TWO_PROCESSES if two else ()))
     gate = Gate(str(tmp_path), *phase.steps[again % len(phase.steps)])
     watcher = Watcher(output)
-    with watcher.looking():
+    with watcher.watching():
         job = Job(arguments, tmp_path / "first.log", gate=gate)
         job.wait_until_held()
         assert phase.holds(output)
@@ -156,14 +156,14 @@ def test_killed_at_any_moment_the_next_run_gives_the_same(
 
 
 @pytest.mark.parametrize("victim", ["launcher", "worker"])
-def test_one_process_killed_takes_the_others_along(
+def test_a_killed_process_ends_the_other_processes(
     victim: str, events: Path, output: Path, undisturbed: Counter[str], tmp_path: Path
 ) -> None:
     arguments = _arguments(events, output, "--run_id", "daily")
-    # A worker that has done its part already would be missed by nobody.
+    # A run does not notice the death of a worker that has finished its work.
     gate = Gate(str(tmp_path), _STAGE, 2)
     watcher = Watcher(output)
-    with watcher.looking():
+    with watcher.watching():
         job = Job([*arguments, *TWO_PROCESSES], tmp_path / "first.log", gate=gate)
         worker = job.wait_until_held()
         assert _staged(output) and worker in job.workers()
@@ -180,12 +180,12 @@ def test_one_process_killed_takes_the_others_along(
 
 
 @pytest.mark.parametrize(("number", "two"), [(signal.SIGINT, False), (signal.SIGTERM, True)])
-def test_a_signal_ends_a_run_with_nothing_left(
+def test_a_signal_ends_a_run_and_leaves_nothing(
     number: signal.Signals, two: bool, events: Path, output: Path, tmp_path: Path
 ) -> None:
     arguments = _arguments(events, output, "--run_id", "daily", *(TWO_PROCESSES if two else ()))
-    # Three seconds are promised on a quiet machine. Here it only has to end, which a run that is
-    # held does not do without a signal.
+    # The promise is three seconds on an idle machine. This test only checks that the run ends: a
+    # held run does not end without a signal.
     gate = Gate(str(tmp_path), _STAGE, 2)
     job = Job(arguments, tmp_path / "log", gate=gate)
     job.wait_until_held()
@@ -205,7 +205,7 @@ def test_a_signal_ends_a_run_before_the_rest_of_its_input(
     job = Job(arguments, tmp_path / "log", gate=gate, environment={"TMPDIR": str(tmp_path)})
     job.wait_until_held()
     job.process.send_signal(signal.SIGTERM)
-    # If the gate opened now, the run could end before it sees the signal.
+    # Before that, the run could end without having seen the signal.
     while job.is_running and not any(tmp_path.glob("job-status-*/stop")):
         time.sleep(0.002)
     gate.open()
@@ -214,7 +214,7 @@ def test_a_signal_ends_a_run_before_the_rest_of_its_input(
     assert "nothing was committed" in (tmp_path / "log").read_text()
 
 
-def test_sigterm_before_the_engine_starts_leaves_nothing(
+def test_sigterm_before_the_runner_starts_leaves_nothing(
     events: Path, output: Path, tmp_path: Path
 ) -> None:
     gate = Gate(str(tmp_path), r"os\.remove \S+/probe")
@@ -235,7 +235,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     mount = shutil.which("mount")
     command = [mount or "mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(place)]
     if mount is None or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("mounting a small disk is not allowed here; a limit of size is tried instead")
+        pytest.skip(
+            "mounting a small disk is not allowed here; a file size limit is tested instead"
+        )
     try:
         yield place
     finally:
@@ -244,9 +246,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def _assert_refused(job: Job, output: Path, reason: str) -> None:
     assert job.wait() == 5
-    told = job.log.read_text()
-    assert reason in told and str(output) in told
-    assert told.count("\n") <= 3
+    log = job.log.read_text()
+    assert reason in log and str(output) in log
+    assert log.count("\n") <= 3
     assert left_over(output) == [] and not _visible(output) and not _committed(output)
 
 
@@ -256,7 +258,7 @@ def test_a_full_disk_leaves_nothing(events: Path, small_disk: Path, tmp_path: Pa
     _assert_refused(job, output, "No space left on device")
 
 
-def test_a_limit_of_size_leaves_nothing(events: Path, output: Path, tmp_path: Path) -> None:
+def test_a_file_size_limit_leaves_nothing(events: Path, output: Path, tmp_path: Path) -> None:
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 

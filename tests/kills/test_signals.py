@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM to the whole process group: two lines at most, and nothing is left."""
+"""Ctrl-C and SIGTERM to the whole process group: at most two lines of output, no leftovers."""
 
 from __future__ import annotations
 
@@ -57,18 +57,18 @@ def _arguments(events: Path, output: Path) -> list[str]:
 
 
 def _before_the_commit(tmp_path: Path) -> Gate:
-    """Holds a run that has staged all: however quick it is, it does not end before a signal."""
+    """Holds a run that has staged everything, so that it does not end before a signal."""
     return Gate(str(tmp_path), r"open \S+\.pending\.json")
 
 
 def _signal_group(job: Job, output: Path, moment: Callable[[Job, Path], bool], number: int) -> None:
-    """Sends a signal as a terminal does, once a moment has come."""
+    """Sends a signal to the group, as a terminal does, at a moment of the run."""
 
-    def has_come() -> bool:
+    def is_reached() -> bool:
         assert job.is_running, job.log.read_text()
         return moment(job, output)
 
-    assert wait_for(has_come, SECONDS_TO_REACH, poll_seconds=0.001), job.log.read_text()
+    assert wait_for(is_reached, SECONDS_TO_REACH, poll_seconds=0.001), job.log.read_text()
     os.killpg(job.process.pid, number)
 
 
@@ -81,7 +81,7 @@ def _assert_stopped(job: Job, number: int) -> None:
 
 @pytest.fixture
 def many(events: Path, tmp_path: Path) -> Path:
-    """So many copies of the input that there are enough staged files."""
+    """Enough copies of the input for twenty staged files."""
     directory = tmp_path / "many"
     directory.mkdir()
     for copy in range(COPIES):
@@ -95,23 +95,23 @@ def test_a_signal_to_the_group_stops_a_run_of_two_workers(
     moment: str, number: signal.Signals, many: Path, tmp_path: Path
 ) -> None:
     output, gate = tmp_path / "new" / "out", _before_the_commit(tmp_path)
-    job = Job(_arguments(many, output), tmp_path / "log", gate=gate, from_nothing=True)
+    job = Job(_arguments(many, output), tmp_path / "log", gate=gate, cold_start=True)
     _signal_group(job, output, MOMENTS[moment], number)
     _assert_stopped(job, number)
     assert not output.parent.exists()
 
 
-def test_an_output_directory_that_was_there_before_stays(many: Path, tmp_path: Path) -> None:
+def test_an_existing_output_directory_is_kept(many: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
     output.mkdir()
     gate = _before_the_commit(tmp_path)
-    job = Job(_arguments(many, output), tmp_path / "log", gate=gate, from_nothing=True)
+    job = Job(_arguments(many, output), tmp_path / "log", gate=gate, cold_start=True)
     _signal_group(job, output, MOMENTS["first staged file"], signal.SIGTERM)
     _assert_stopped(job, signal.SIGTERM)
     assert [*output.iterdir()] == []
 
 
-def test_a_commit_that_a_signal_interrupts_is_completed_by_the_next_run(
+def test_the_next_run_completes_a_commit_that_a_signal_interrupted(
     many: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "out"

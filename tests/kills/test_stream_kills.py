@@ -1,4 +1,4 @@
-"""A stream that is killed again and again loses nothing, and shows nothing that is not whole."""
+"""A stream that is killed repeatedly loses no message, and shows only complete files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.conftest import records_of
 from tests.kills.command import Job, Watcher, left_over
 from tests.pipeline.command import run
 from tests.pubsub import Server, wait_for
-from tests.streaming.command import SECONDS_TO_COME, Place, streaming
+from tests.streaming.command import TIMEOUT_SECONDS, Place, streaming
 from tests.streaming.traffic import envelopes
 
 pytestmark = [
@@ -31,22 +31,22 @@ pytestmark = [
 ]
 
 SHORT = 3
-SECONDS_TO_GO = 60  # an engine that lost its launcher ends after ten idle ones
+SECONDS_TO_GO = 60  # without its launcher the Prism process ends after ten idle seconds
 WAVE = 200
 
 MOMENTS = (("_staging/*/*.avro", 4.0), ("_manifest/*.pending.json", 0.8))
-"""At most so many seconds after there is such a file: any moment, and one of a commit."""
+"""A kill hits at most this many seconds after a new file: at any moment, or in a commit."""
 
 
 @pytest.fixture
 def kills(request: pytest.FixtureRequest) -> int:
-    """How many times to kill."""
+    """The number of kills."""
     return int(request.config.getoption("--kills", None) or SHORT)
 
 
 @contextmanager
 def publishing(place: Place) -> Iterator[dict[str, bytes]]:
-    """Publishes a wave every moment; gives what was sent by the ids of the messages."""
+    """Publishes steadily; gives the payloads by the ids of their messages."""
     sent: dict[str, bytes] = {}
     stop = threading.Event()
     lines = envelopes(20_000, 1)
@@ -68,26 +68,26 @@ def publishing(place: Place) -> Iterator[dict[str, bytes]]:
 
 
 def kill(job: Job, number: int) -> None:
-    """Kills the command, its engine, or both; ends when no process is left of either."""
+    """Kills the command, its Prism process, or both; returns when both have ended."""
     launcher = {job.process.pid}
-    engine = set(job.processes()) - launcher
-    assert engine
-    for pid in (launcher | engine, engine, launcher)[number % 3]:
+    prism = set(job.processes()) - launcher
+    assert prism
+    for pid in (launcher | prism, prism, launcher)[number % 3]:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    code = job.wait(SECONDS_TO_COME)
+    code = job.wait(TIMEOUT_SECONDS)
     assert code == (1 if number % 3 == 1 else -signal.SIGKILL)
     assert job.seconds_until_gone(SECONDS_TO_GO) is not None
 
 
-def test_a_stream_that_is_killed_at_any_moment_loses_nothing(
+def test_a_stream_that_is_killed_at_any_moment_loses_no_message(
     kills: int, server: Server, tmp_path: Path
 ) -> None:
     place = Place(server, server.create(), tmp_path)
-    # Commits in slow motion, so that many of the kills hit one.
+    # Slow commits, so that many of the kills hit one.
     arguments = streaming("--lease_seconds", "10", "--target_file_bytes", "1")
     watcher = Watcher(place.output)
-    with watcher.looking():
+    with watcher.watching():
         with publishing(place) as sent:
             for number in range(kills):
                 pattern, longest = MOMENTS[number % len(MOMENTS)]
@@ -98,14 +98,14 @@ def test_a_stream_that_is_killed_at_any_moment_loses_nothing(
                 assert job.is_running, place.log()
                 kill(job, number)
         job = place.start(arguments)
-        assert wait_for(lambda: place.message_ids() >= set(sent), SECONDS_TO_COME), place.log()
+        assert wait_for(lambda: place.message_ids() >= set(sent), TIMEOUT_SECONDS), place.log()
         job.process.send_signal(signal.SIGTERM)
-        assert job.wait(SECONDS_TO_COME) == 128 + signal.SIGTERM, place.log()
+        assert job.wait(TIMEOUT_SECONDS) == 128 + signal.SIGTERM, place.log()
     rows = Counter(row["message_id"] for row in place.rows())
     print(
         f"{kills} kills: {len(sent):,} events, {len(sent) - len(rows):,} lost, "
         f"{rows.total() - len(rows):,} of {rows.total():,} rows are duplicates; "
-        f"{len(place.manifests()):,} commits, {len(watcher.files):,} files were looked at"
+        f"{len(place.manifests()):,} commits, {len(watcher.files):,} files were checked"
     )
     assert set(rows) == set(sent)
     assert event_ids(place.output) == event_ids_of(sent, tmp_path / "file")
@@ -114,12 +114,12 @@ def test_a_stream_that_is_killed_at_any_moment_loses_nothing(
 
 
 def event_ids(output: Path) -> set[str]:
-    """The events in an output."""
+    """Returns the event ids of an output."""
     return {record["event_id"] for record in records_of(output)}
 
 
 def event_ids_of(sent: dict[str, bytes], directory: Path) -> set[str]:
-    """The events that a run over a file finds in the same payloads."""
+    """Returns the event ids that a run over a file finds in the same payloads."""
     directory.mkdir()
     (directory / "in.jsonl").write_bytes(b"".join(line + b"\n" for line in sent.values()))
     said = run("--input", directory / "in.jsonl", "--output", directory / "out")

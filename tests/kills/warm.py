@@ -1,7 +1,7 @@
-"""Starts the command as a copy of a process that has loaded it: what that takes is paid once.
+"""Starts the command as a fork of a process that has loaded it, so that loading happens once.
 
-The copy is a process like any other: a session of its own, its own variables and streams, and the
-interpreter's usual end. Other tests start the command from nothing.
+The fork has its own session, environment and streams, and exits like any interpreter. Other tests
+start a new interpreter.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _ROOT = Path(__file__).parents[2]
 
 
 class WarmProcess:
-    """A command that was started warm; to its user it is as a `subprocess.Popen`.
+    """A command that was started as a fork, with the interface of `subprocess.Popen`.
 
     Attributes:
-        pid: Its process id, and that of its session.
-        returncode: As that of a `subprocess.Popen`.
+        pid: The id of its process and session.
+        returncode: As in `subprocess.Popen`.
     """
 
     def __init__(
@@ -40,8 +40,8 @@ class WarmProcess:
         slowed: bool,
         gate: Gate | None,
     ) -> None:
-        self._store = _store()
-        self.pid: int = self._store.ask(
+        self._server = _fork_server()
+        self.pid: int = self._server.ask(
             {
                 "arguments": list(arguments),
                 "stderr": str(stderr),
@@ -54,58 +54,58 @@ class WarmProcess:
         self.returncode: int | None = None
 
     def poll(self) -> int | None:
-        """The exit code, if it has ended."""
+        """Returns the exit code, or None if it has not ended."""
         return self._wait(0)
 
     def wait(self, timeout: float | None = None) -> int:
-        """Waits for the end; gives the exit code."""
+        """Waits for the end and returns the exit code."""
         code = self._wait(timeout)
         if code is None:
             raise subprocess.TimeoutExpired("job-status", timeout or 0)
         return code
 
     def send_signal(self, number: int) -> None:
-        """Sends a signal, if it has not ended."""
+        """Sends a signal if it has not ended."""
         if self.poll() is None:
             signal.pidfd_send_signal(self._end, number)
 
     def _wait(self, timeout: float | None) -> int | None:
         if self.returncode is None and select.select([self._end], [], [], timeout)[0]:
-            self.returncode = self._store.ask({"ended": self.pid})
+            self.returncode = self._server.ask({"ended": self.pid})
             os.close(self._end)
         return self.returncode
 
 
-class _Store:
-    """The process that is copied; each process that runs tests has one."""
+class _ForkServer:
+    """The process that forks; each test process has one."""
 
     def __init__(self) -> None:
-        ours, its = socket.socketpair()
-        with its:
+        ours, theirs = socket.socketpair()
+        with theirs:
             process = subprocess.Popen(
-                [sys.executable, "-m", __name__, str(its.fileno())],
+                [sys.executable, "-m", __name__, str(theirs.fileno())],
                 cwd=_ROOT,
-                pass_fds=[its.fileno()],
+                pass_fds=[theirs.fileno()],
             )
-        # It ends when nothing more can come.
+        # It ends when its socket is closed.
         atexit.register(process.wait)
         atexit.register(ours.shutdown, socket.SHUT_RDWR)
         self._socket = ours
         self._answers = ours.makefile()
 
     def ask(self, request: dict[str, Any]) -> int:
-        """Asks for a start or an exit code."""
+        """Requests a start or an exit code; returns the process id or the code."""
         self._socket.sendall(json.dumps(request).encode() + b"\n")
         return int(self._answers.readline())
 
 
 @cache
-def _store() -> _Store:
-    return _Store()
+def _fork_server() -> _ForkServer:
+    return _ForkServer()
 
 
 def _serve(connection: socket.socket) -> dict[str, Any]:
-    """Answers requests; returns, in a copy, what that is to do."""
+    """Answers requests; in a fork, returns its request."""
     for line in connection.makefile():
         request: dict[str, Any] = json.loads(line)
         if "ended" in request:
@@ -119,7 +119,7 @@ def _serve(connection: socket.socket) -> dict[str, Any]:
 
 
 def _main() -> int:
-    # What runs of all kinds import.
+    # The imports of all kinds of runs.
     import apache_beam.runners.worker.sdk_worker_main  # noqa: F401
     from google.cloud import pubsub_v1  # noqa: F401
 
@@ -132,12 +132,12 @@ def _main() -> int:
     os.setsid()
     os.environ.clear()
     os.environ.update(request["environment"])
-    nothing = os.open(os.devnull, os.O_RDWR)
+    null = os.open(os.devnull, os.O_RDWR)
     stderr = os.open(request["stderr"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    for stream, file in enumerate((nothing, nothing, stderr)):
+    for stream, file in enumerate((null, null, stderr)):
         os.dup2(file, stream)
     if request["gate"]:
-        Gate(*request["gate"]).guard()
+        Gate(*request["gate"]).install()
     if request["slowed"]:
         slowed.slow_down()
     return main(request["arguments"])

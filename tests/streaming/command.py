@@ -1,4 +1,4 @@
-"""The real command on a subscription, and what it left behind."""
+"""Runs the real command on a subscription, and reads its output."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from tests.kills.command import Job
 from tests.kills.gate import Gate
 from tests.pubsub import Published, Server, wait_for
 
-SECONDS_TO_COME = 180
-"""How long to wait for what must come; far longer than it takes."""
+TIMEOUT_SECONDS = 180
+"""The longest wait for an event; far longer than needed."""
 
-DRAIN = ("--drain", "--idle_seconds", "2")
+DRAIN = ("--drain", "--idle_seconds", "1")
 
 
 def streaming(*more: str) -> tuple[str, ...]:
-    """Arguments of a stream that commits often."""
+    """Returns the arguments of a stream on Prism with windows of two seconds."""
     return ("--streaming", "--window_seconds", "2", *on_prism()[1:], *more)
 
 
 def on_prism() -> tuple[str, ...]:
-    """Arguments that choose the Prism engine of the tests."""
+    """Returns the arguments that select the Prism runner of the tests."""
     return ("--runner=PrismRunner", f"--prism_location={component_path('prism')}")
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a command reads and writes.
+    """The subscription that a command reads, and the directory that it writes.
 
     Attributes:
-        server: Where the subscription is.
+        server: The server of the subscription.
         published: The subscription, with its topic.
-        directory: Of the output, the report and the log.
+        directory: The directory of the output, the report and the log.
     """
 
     server: Server
@@ -48,7 +48,7 @@ class Place:
 
     @property
     def output(self) -> Path:
-        """The output."""
+        """The output directory."""
         return self.directory / "out"
 
     def start(
@@ -62,10 +62,10 @@ class Place:
         """Starts `job-status run` on the subscription.
 
         Args:
-            arguments: Beside those that say where to read and write.
-            slowed: Whether a commit takes its time.
-            gate: Holds it at a step.
-            address: Where to find the server, if not at its own address.
+            arguments: In addition to the subscription, the output and the report.
+            slowed: Slows down the commits.
+            gate: Holds the command at a step.
+            address: The address of the server, if not its own.
         """
         return Job(
             [
@@ -80,57 +80,57 @@ class Place:
         )
 
     def report(self) -> dict[str, Any]:
-        """The report of the last command that ended."""
+        """Returns the report of the last command that ended."""
         return json.loads((self.directory / "report.json").read_bytes())
 
     def log(self) -> str:
-        """What the last command said."""
+        """Returns the stderr of the last command."""
         return (self.directory / "log").read_text()
 
     def manifests(self) -> list[dict[str, Any]]:
-        """The manifests of all that was committed."""
+        """Returns all committed manifests."""
         paths = sorted((self.output / "_manifest").glob("*.json"))
         return [json.loads(path.read_bytes()) for path in paths if path.name.count(".") == 1]
 
     def rows(self) -> Records:
-        """All that is in both outputs."""
+        """Returns the records of both outputs."""
         return records_of(self.output) + records_of(self.output, "dead_letter")
 
     def message_ids(self) -> set[str]:
-        """The messages that are in the outputs."""
+        """Returns the message ids of both outputs."""
         return {row["message_id"] for row in self.rows()}
 
     def wait_until_read(self, events: int, job: Job) -> None:
-        """Waits until so many events are committed."""
+        """Waits until that many events are committed."""
 
         def is_read() -> bool:
             assert job.is_running, self.log()
             return sum(each["read"] for each in self.manifests()) >= events
 
-        assert wait_for(is_read, SECONDS_TO_COME), self.log()
+        assert wait_for(is_read, TIMEOUT_SECONDS), self.log()
 
     def wait_for_new(self, pattern: str, job: Job, before: AbstractSet[Path]) -> None:
-        """Waits for a file in the output that was not there before."""
+        """Waits for a new file in the output that matches a pattern."""
 
         def is_there() -> bool:
             assert job.is_running, self.log()
             return not set(self.output.glob(pattern)) <= before
 
-        assert wait_for(is_there, SECONDS_TO_COME), self.log()
+        assert wait_for(is_there, TIMEOUT_SECONDS), self.log()
 
-    def pull_until_all_are_seen(self, sent: Sequence[str], seconds: float) -> set[str]:
-        """Pulls until every message was in an output or came again; returns those that came."""
+    def pull_the_rest(self, sent: Sequence[str], seconds: float) -> set[str]:
+        """Pulls until every message is in an output or was pulled; returns the pulled ids."""
         missing = set(sent) - self.message_ids()
-        came: set[str] = set()
+        pulled: set[str] = set()
 
-        def all_seen() -> bool:
-            came.update(self.server.pull(self.published.subscription))
-            return missing <= came
+        def is_complete() -> bool:
+            pulled.update(self.server.pull(self.published.subscription))
+            return missing <= pulled
 
-        assert wait_for(all_seen, seconds), f"{len(missing - came)} messages are lost"
-        return came
+        assert wait_for(is_complete, seconds), f"{len(missing - pulled)} messages are lost"
+        return pulled
 
-    def pull_until(self, moment: float) -> set[str]:
-        """Pulls until a moment of the monotonic clock; returns the messages that came."""
+    def pull_at(self, moment: float) -> set[str]:
+        """Waits until a time of the monotonic clock, and returns the ids of available messages."""
         time.sleep(max(0.0, moment - time.monotonic()))
         return set(self.server.pull(self.published.subscription))

@@ -1,13 +1,15 @@
-"""What the tests of the command on Pub/Sub share."""
+"""Options and fixtures of the tests of the command on Pub/Sub."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.pubsub import Server
+from tests.pubsub import Published, Server
 from tests.streaming.command import Place
+from transforms.pubsub.client import Subscription
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -18,7 +20,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Gives each soak the time that it was asked to take, on top of the limit of every test."""
+    """Extends the time limit of each soak by its duration."""
     minutes = config.getoption("--minutes", None) or 0
     for item in items:
         if "test_soak.py" in item.nodeid:
@@ -26,7 +28,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Prints the figures that tests recorded, those of other processes included."""
+    """Prints the figures that tests recorded, also in other test processes."""
     for report in terminalreporter.getreports("passed"):
         for name, value in report.user_properties:
             terminalreporter.write_line(f"{report.nodeid}: {name}: {value}")
@@ -34,5 +36,23 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture
 def place(server: Server, tmp_path: Path) -> Place:
-    """A subscription of its own, and an empty directory."""
+    """A new subscription and an empty directory."""
     return Place(server, server.create(), tmp_path)
+
+
+@pytest.fixture
+def end_leases(published: Published, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """Ends the leases of all messages that this process has pulled, and returns their number."""
+    pulled: list[str] = []
+    extend = Subscription.extend
+
+    def extend_and_record(self: Subscription, ack_ids: Sequence[str], seconds: int) -> None:
+        pulled.extend(ack_ids)
+        extend(self, ack_ids, seconds)
+
+    def end() -> int:
+        extend(Subscription(published.subscription), pulled, 0)
+        return len(pulled)
+
+    monkeypatch.setattr(Subscription, "extend", extend_and_record)
+    return end

@@ -1,11 +1,11 @@
-"""`job-status run --drain`: when it ends, how, and what stays in the subscription."""
+"""`job-status run --drain`: commits all messages, and acknowledges only committed ones."""
 
 from __future__ import annotations
 
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,8 +14,8 @@ import pytest
 from tests.conftest import records_of
 from tests.kills.gate import Gate
 from tests.pipeline.command import Said, run, visible
-from tests.pubsub import Line, Published, Server, wait_for
-from tests.streaming.command import DRAIN, SECONDS_TO_COME, Place
+from tests.pubsub import Proxy, Published, Server, wait_for
+from tests.streaming.command import DRAIN, TIMEOUT_SECONDS, Place
 from tests.streaming.traffic import envelopes
 
 pytestmark = pytest.mark.needs("pubsub_emulator")
@@ -29,23 +29,23 @@ def drain(published: Published, output: Path, *more: str | Path) -> Said:
 
 
 def message_ids(output: Path) -> list[str]:
-    """The message of each row."""
+    """Returns the message id of each record."""
     return [row["message_id"] for row in records_of(output)]
 
 
-def test_of_an_empty_subscription_nothing_is_committed(
+def test_nothing_is_committed_for_an_empty_subscription(
     published: Published, tmp_path: Path
 ) -> None:
     report = tmp_path / "report.json"
     said = drain(published, tmp_path / "out", "--report", report)
     assert said.code == 0, said.err
-    told = json.loads(report.read_bytes())
-    assert [told[key] for key in ("read", "written", "dead_lettered", "ignored")] == [0, 0, 0, 0]
-    assert told["conserved"]
+    counts = json.loads(report.read_bytes())
+    assert [counts[key] for key in ("read", "written", "dead_lettered", "ignored")] == [0, 0, 0, 0]
+    assert counts["conserved"]
     assert visible(tmp_path / "out") == []
 
 
-def test_what_is_drained_is_added_to_what_the_output_holds(
+def test_a_second_drain_adds_to_the_output(
     server: Server, published: Published, tmp_path: Path
 ) -> None:
     sent = server.publish(published.topic, envelopes(50, 1))
@@ -55,16 +55,17 @@ def test_what_is_drained_is_added_to_what_the_output_holds(
     assert sorted(message_ids(tmp_path / "out")) == sorted(sent)
 
 
-def test_messages_without_an_event_leave_no_file_and_do_not_come_again(
-    server: Server, published: Published, tmp_path: Path
+def test_messages_without_an_event_write_no_records_and_are_not_delivered_again(
+    server: Server, published: Published, tmp_path: Path, end_leases: Callable[[], int]
 ) -> None:
     server.publish(published.topic, [b"", b" ", b'{"data":[]}'], {"provider": "lever"})
-    assert drain(published, tmp_path / "out", "--lease_seconds", "10").code == 0
+    assert drain(published, tmp_path / "out").code == 0
     assert [Path(name).parent.name for name in visible(tmp_path / "out")] == ["_manifest"]
-    assert not wait_for(lambda: server.left(published.subscription) > 0, 11)
+    assert end_leases() == 3
+    assert server.count_available(published.subscription) == 0
 
 
-def test_too_many_dead_letters_are_told_when_all_is_committed(
+def test_too_many_dead_letters_are_an_error_after_everything_is_committed(
     server: Server, published: Published, tmp_path: Path
 ) -> None:
     server.publish(published.topic, [b"bad", *envelopes(3, 1)])
@@ -76,7 +77,7 @@ def test_too_many_dead_letters_are_told_when_all_is_committed(
 
 @contextmanager
 def publishing(server: Server, topic: str) -> Iterator[list[str]]:
-    """Publishes a few messages every moment; gives the ids of those that were sent."""
+    """Publishes steadily; gives the ids of the messages."""
     sent: list[str] = []
     stop = threading.Event()
     lines = envelopes(20, 1)
@@ -94,17 +95,17 @@ def publishing(server: Server, topic: str) -> Iterator[list[str]]:
         thread.join()
 
 
-def test_a_subscription_that_never_is_empty_is_drained_for_max_seconds(
+def test_a_drain_of_a_subscription_that_is_never_empty_ends_after_max_seconds(
     server: Server, published: Published, tmp_path: Path
 ) -> None:
     with publishing(server, published.topic) as sent:
-        assert wait_for(lambda: bool(sent), SECONDS_TO_COME)
-        # A round goes on for a third of the lease.
+        assert wait_for(lambda: bool(sent), TIMEOUT_SECONDS)
+        # A batch takes at most a third of the lease.
         limits = ("--lease_seconds", "10", "--max_seconds", "1")
         assert drain(published, tmp_path / "out", *limits).code == 0
         assert message_ids(tmp_path / "out")
     assert drain(published, tmp_path / "out").code == 0
-    assert wait_for(lambda: not server.left(published.subscription), SECONDS_TO_COME)
+    assert wait_for(lambda: not server.count_available(published.subscription), TIMEOUT_SECONDS)
     assert set(sent) == set(message_ids(tmp_path / "out"))
 
 
@@ -119,7 +120,7 @@ def test_a_subscription_that_does_not_exist_is_an_input_error(
     assert visible(tmp_path / "out") == []
 
 
-def test_where_the_output_cannot_be_written_nothing_is_pulled(
+def test_nothing_is_pulled_if_the_output_cannot_be_written(
     server: Server, published: Published, tmp_path: Path
 ) -> None:
     server.publish(published.topic, envelopes(10, 1))
@@ -127,37 +128,38 @@ def test_where_the_output_cannot_be_written_nothing_is_pulled(
     said = drain(published, tmp_path / "file" / "out")
     assert said.code == 5
     assert str(tmp_path / "file" / "out") in said.err
-    assert server.left(published.subscription) == 10
+    assert server.count_available(published.subscription) == 10
 
 
-def test_where_the_commit_fails_nothing_is_acknowledged(
-    server: Server, published: Published, tmp_path: Path
+def test_nothing_is_acknowledged_if_the_commit_fails(
+    server: Server, published: Published, tmp_path: Path, end_leases: Callable[[], int]
 ) -> None:
     sent = server.publish(published.topic, envelopes(100, 1))
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "job_status").touch()
-    said = drain(published, tmp_path / "out", "--lease_seconds", "10")
+    said = drain(published, tmp_path / "out")
     assert said.code == 5, said.err
+    end_leases()
     assert "Traceback" not in said.err
     place = Place(server, published, tmp_path)
-    assert place.pull_until_all_are_seen(sent, SECONDS_TO_COME) == set(sent)
+    assert place.pull_the_rest(sent, TIMEOUT_SECONDS) == set(sent)
 
 
-def test_a_server_that_goes_away_in_between_is_waited_for(place: Place) -> None:
+def test_a_drain_waits_for_a_server_that_goes_away(place: Place) -> None:
     sent = place.server.publish(place.published.topic, envelopes(20_000, 1))
-    line = Line(place.server.address)
+    proxy = Proxy(place.server.address)
     gate = Gate(str(place.directory), r"open \S+/_staging/\S+\.avro")
-    job = place.start(DRAIN, gate=gate, address=line.address)
+    job = place.start(DRAIN, gate=gate, address=proxy.address)
     job.wait_until_held()
-    line.cut()
+    proxy.disconnect()
     gate.open()
-    # Longer than the two seconds after which an empty subscription would end it.
-    time.sleep(3)
+    # Longer than the idle time after which a drain of an empty subscription ends.
+    time.sleep(2)
     assert job.is_running, place.log()
-    line.mend()
-    assert job.wait(SECONDS_TO_COME) == 0, place.log()
-    line.cut()
+    proxy.connect()
+    assert job.wait(TIMEOUT_SECONDS) == 0, place.log()
+    proxy.disconnect()
     assert len(message_ids(place.output)) == len(set(message_ids(place.output)))
-    # What was under way when the line broke is leased for ten seconds, and nobody knows.
-    came = place.pull_until_all_are_seen(sent, SECONDS_TO_COME)
-    assert not came & set(message_ids(place.output))
+    # Messages that the broken connections lost stay leased for ten seconds.
+    pulled = place.pull_the_rest(sent, TIMEOUT_SECONDS)
+    assert not pulled & set(message_ids(place.output))

@@ -1,4 +1,4 @@
-"""A drain takes as much memory for a long backlog as for a short one."""
+"""The memory of a drain does not grow with the backlog."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ pytestmark = [
     pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads memory from /proc"),
 ]
 
-MOST = 1.3
+MAX_GROWTH = 1.3
 _DISTINCT = 20_000
 
 
 def peak_bytes(job: Job) -> int:
-    """Returns the most memory that a process held so far, in bytes."""
+    """Returns the peak memory of a process, in bytes."""
     status = Path(f"/proc/{job.process.pid}/status").read_text()
     (peak,) = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")]
     return int(peak) << 10
 
 
-def drained(server: Server, directory: Path, events: int) -> int:
-    """Drains so many events; returns the most memory that it took, in bytes."""
+def peak_of_drain(server: Server, directory: Path, events: int) -> int:
+    """Drains that many events; returns the peak memory, in bytes."""
     place = Place(server, server.create(), directory)
     lines = envelopes(min(events, _DISTINCT), 1)
     for _ in range(events // len(lines)):
         server.publish(place.published.topic, lines)
-    # Once it has ended, nothing says any more what it held.
+    # The peak can only be read before the process ends.
     gate = Gate(str(directory), r"open \S+/report\.json")
     job = place.start([*DRAIN, "--lease_seconds", "600"], gate=gate)
     job.wait_until_held()
@@ -47,15 +47,15 @@ def drained(server: Server, directory: Path, events: int) -> int:
 
 @pytest.fixture
 def backlog(request: pytest.FixtureRequest) -> int:
-    """How many messages the long backlog is of."""
-    # The option is only known where these tests are asked for by name.
+    """The number of messages of the long backlog."""
+    # The option exists only if this folder is named on the command line.
     return int(request.config.getoption("--backlog", None) or 40_000)
 
 
-def test_a_long_backlog_takes_no_more_memory_than_a_short_one(
+def test_a_long_backlog_needs_no_more_memory_than_a_short_one(
     server: Server, tmp_path_factory: pytest.TempPathFactory, backlog: int
 ) -> None:
-    short = drained(server, tmp_path_factory.mktemp("short"), backlog // 5)
-    long = drained(server, tmp_path_factory.mktemp("long"), backlog)
+    short = peak_of_drain(server, tmp_path_factory.mktemp("short"), backlog // 5)
+    long = peak_of_drain(server, tmp_path_factory.mktemp("long"), backlog)
     print(f"{backlog // 5:,} messages: {short / 1e6:.0f} MB; {backlog:,}: {long / 1e6:.0f} MB")
-    assert long <= MOST * short
+    assert long <= MAX_GROWTH * short

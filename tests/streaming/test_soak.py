@@ -1,6 +1,6 @@
-"""A stream, a drain and a batch on Prism run for longer than any time limit of the engine.
+"""A stream, a drain and a batch on Prism run for longer than Prism's time limit for a job.
 
-By default the limit is lowered to seconds. With `--minutes N` it stays as Beam sets it, 300 s, and
+By default the tests lower the limit to seconds. With `--minutes N` it is Beam's own, 300 s, and
 each test runs for at least N minutes.
 """
 
@@ -18,7 +18,7 @@ import pytest
 from tests.conftest import records_of
 from tests.kills.command import Job, left_over
 from tests.kills.gate import Gate
-from tests.streaming.command import SECONDS_TO_COME, Place, on_prism, streaming
+from tests.streaming.command import TIMEOUT_SECONDS, Place, on_prism, streaming
 from tests.streaming.traffic import envelopes
 
 pytestmark = [
@@ -27,22 +27,22 @@ pytestmark = [
     pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads memory from /proc"),
 ]
 
-MOST_GROWTH = 1.3
-"""Of the memory of all processes, from the second quarter of a soak to the last."""
+MAX_GROWTH = 1.3
+"""The growth of the memory of all processes from the second quarter of a soak to the last."""
 
 _MESSAGES, _EVERY_SECONDS = 20, 0.4
 _BATCH = 20_000
 
 Record = Callable[[str, object], None]
-"""Adds a figure to the summary at the end of the tests."""
+"""Adds a figure to the summary of the tests."""
 
 
 class Soak(NamedTuple):
-    """The duration of a test, and the limit of the engine that it runs under.
+    """The duration of a test, and the time limit of Prism.
 
     Attributes:
-        seconds: How long.
-        options: What sets the limit.
+        seconds: The duration.
+        options: The options that set the limit.
     """
 
     seconds: float
@@ -51,14 +51,14 @@ class Soak(NamedTuple):
 
 @pytest.fixture
 def soak(request: pytest.FixtureRequest) -> Soak:
-    """Minutes under Beam's own limit if they are asked for, else some seconds under a low one."""
-    # The option is only known where these tests are asked for by name.
+    """Minutes with Beam's own limit if requested, else seconds with a low limit."""
+    # The option exists only if this folder is named on the command line.
     minutes = request.config.getoption("--minutes", None)
-    return Soak(minutes * 60, ()) if minutes else Soak(15, ("--job_server_timeout=5",))
+    return Soak(minutes * 60, ()) if minutes else Soak(10, ("--job_server_timeout=5",))
 
 
 def memory_of(job: Job) -> int:
-    """Bytes that all processes of a run hold, its engine included."""
+    """Returns the memory of all processes of a run in bytes, including Prism."""
     total = 0
     for process in job.processes():
         try:
@@ -71,7 +71,7 @@ def memory_of(job: Job) -> int:
 
 
 def watch_for(seconds: float, job: Job, meanwhile: Callable[[], object] = int) -> list[int]:
-    """Watches a run and calls a function now and then; returns the memory over time, in bytes."""
+    """Calls a function repeatedly during a run; returns the memory over time, in bytes."""
     memory: list[int] = []
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -83,7 +83,7 @@ def watch_for(seconds: float, job: Job, meanwhile: Callable[[], object] = int) -
 
 
 def publish_for(seconds: float, place: Place, job: Job) -> tuple[list[str], list[int]]:
-    """Publishes steadily; returns the ids of the messages and the memory over time, in bytes."""
+    """Publishes steadily; returns the message ids and the memory over time, in bytes."""
     sent: list[str] = []
 
     def publish() -> None:
@@ -94,15 +94,15 @@ def publish_for(seconds: float, place: Place, job: Job) -> tuple[list[str], list
 
 
 def assert_memory_is_flat(memory: list[int], record: Record) -> None:
-    """Compares the second quarter, when everything is loaded, with the last."""
+    """Compares the last quarter with the second, when everything is loaded."""
     quarter = len(memory) // 4
     early, late = max(memory[quarter : 2 * quarter]), max(memory[-quarter:])
-    record("most memory", f"{early / 1e6:.0f} MB in the second quarter, {late / 1e6:.0f} MB last")
-    assert late <= MOST_GROWTH * early
+    record("peak memory", f"{early / 1e6:.0f} MB in the second quarter, {late / 1e6:.0f} MB last")
+    assert late <= MAX_GROWTH * early
 
 
 def assert_each_is_there_once(sent: list[str], place: Place, record: Record) -> None:
-    """Every message is in an output, and none twice."""
+    """Asserts that each message is in an output once."""
     rows = Counter(row["message_id"] for row in place.rows())
     commits = len(place.manifests())
     record("messages", f"{len(sent)} sent, {rows.total()} rows in {commits} commits")
@@ -112,13 +112,13 @@ def assert_each_is_there_once(sent: list[str], place: Place, record: Record) -> 
 
 def test_soak_of_a_stream(soak: Soak, place: Place, record_property: Record) -> None:
     job = place.start(streaming(*soak.options))
-    # The engine has the job by now: its time counts.
+    # Prism has the job when the first message is read, and its time limit runs.
     first = place.server.publish(place.published.topic, envelopes(1, 2))
     place.wait_until_read(1, job)
     sent, memory = publish_for(soak.seconds, place, job)
     place.wait_until_read(len(first) + len(sent), job)
     job.process.send_signal(signal.SIGTERM)
-    assert job.wait(SECONDS_TO_COME) == 128 + signal.SIGTERM, place.log()
+    assert job.wait(TIMEOUT_SECONDS) == 128 + signal.SIGTERM, place.log()
     assert_each_is_there_once(first + sent, place, record_property)
     assert left_over(place.output) == []
     assert_memory_is_flat(memory, record_property)
@@ -126,10 +126,10 @@ def test_soak_of_a_stream(soak: Soak, place: Place, record_property: Record) -> 
 
 def test_soak_of_a_drain(soak: Soak, place: Place, record_property: Record) -> None:
     first = place.server.publish(place.published.topic, envelopes(1, 2))
-    # A round lasts as long as a third of the lease while messages keep coming.
-    job = place.start(["--drain", "--idle_seconds", "10", *on_prism(), *soak.options])
+    # While messages arrive, a batch takes a third of the lease.
+    job = place.start(["--drain", "--idle_seconds", "4", *on_prism(), *soak.options])
     sent, memory = publish_for(soak.seconds, place, job)
-    assert job.wait(SECONDS_TO_COME) == 0, place.log()
+    assert job.wait(TIMEOUT_SECONDS) == 0, place.log()
     assert_each_is_there_once(first + sent, place, record_property)
     assert_memory_is_flat(memory, record_property)
 
@@ -139,13 +139,13 @@ def test_soak_of_a_batch(soak: Soak, tmp_path: Path, record_property: Record) ->
     (tmp_path / "events.jsonl").write_bytes(b"\n".join(lines))
     output = tmp_path / "out"
     arguments = ["run", "--input", str(tmp_path / "events.jsonl"), "--output", str(output)]
-    # A bundle that takes as long as a very large one.
+    # The gate makes the bundle last as long as a very large one.
     gate = Gate(str(tmp_path), r"os\.rename \S+/_staging/\S+\.avro")
     job = Job([*arguments, *on_prism(), *soak.options], tmp_path / "log", gate=gate)
     job.wait_until_held()
     memory = watch_for(soak.seconds, job)
     gate.open()
-    assert job.wait(SECONDS_TO_COME) == 0, job.log.read_text()
+    assert job.wait(TIMEOUT_SECONDS) == 0, job.log.read_text()
     rows = len(records_of(output))
     record_property("events", f"{len(lines)} read, {rows} rows")
     assert rows == len(lines)

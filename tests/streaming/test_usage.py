@@ -1,4 +1,4 @@
-"""What cannot be asked for is refused before anything is pulled, with what to do instead."""
+"""Unusable options and names are usage errors with a hint, before anything is pulled."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ needs_client = pytest.mark.needs("pubsub_client")
 
 
 def refused(tmp_path: Path, *arguments: str) -> Said:
-    """Runs a command that must be refused as wrong usage, in two lines."""
+    """Runs a command that must end as a usage error, in two lines."""
     said = run(*arguments, "--output", tmp_path / "out")
     assert said.code == 2, said.err
     assert len(said.err.splitlines()) == 2, said.err
@@ -30,7 +30,7 @@ def refused(tmp_path: Path, *arguments: str) -> Said:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told", "hint"),
+    ("arguments", "error", "hint"),
     [
         ([*SUBSCRIPTION], "needs either --drain or --streaming", "--drain reads what is there"),
         ([*DRAIN, "--streaming"], "needs either --drain or --streaming", "--streaming goes on"),
@@ -52,13 +52,13 @@ def refused(tmp_path: Path, *arguments: str) -> Said:
         ([*DRAIN, "--pullers", "0"], "must be at least 1", ""),
     ],
 )
-def test_options_that_contradict_each_other(
-    arguments: list[str], told: str, hint: str, tmp_path: Path
+def test_contradictory_options_are_refused(
+    arguments: list[str], error: str, hint: str, tmp_path: Path
 ) -> None:
     said = run(*arguments, "--output", tmp_path / "out")
     assert said.code == 2, said.err
     first, *rest = said.err.splitlines()
-    assert told in first
+    assert error in first
     assert hint in "".join(rest)
     assert len(rest) <= 1
     assert visible(tmp_path) == []
@@ -66,14 +66,14 @@ def test_options_that_contradict_each_other(
 
 @needs_client
 @pytest.mark.parametrize("name", ["jobs", "projects/p/topics/jobs", "projects//subscriptions/jobs"])
-def test_a_name_of_another_form(name: str, tmp_path: Path) -> None:
+def test_a_name_of_another_form_is_refused(name: str, tmp_path: Path) -> None:
     said = refused(tmp_path, "--input_subscription", name, "--drain")
     assert "is not the full name of a subscription" in said.err
     assert "projects/PROJECT/subscriptions/NAME" in said.err
 
 
 @pytest.mark.parametrize("how", [DRAIN, STREAMING])
-def test_without_the_client_library(
+def test_a_missing_client_library_is_an_error_with_the_install_command(
     how: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "google.cloud.pubsub_v1", None)
@@ -83,7 +83,7 @@ def test_without_the_client_library(
 
 @needs_client
 @pytest.mark.parametrize("runner", ["DirectRunner", "FnApiRunner", "BundleBasedDirectRunner"])
-def test_a_runner_that_cannot_stream(runner: str, tmp_path: Path) -> None:
+def test_a_runner_that_cannot_stream_is_refused(runner: str, tmp_path: Path) -> None:
     said = refused(tmp_path, *STREAMING, f"--runner={runner}")
     assert f"--runner {runner} cannot read without an end" in said.err
     assert "--drain in place of --streaming" in said.err
@@ -91,7 +91,7 @@ def test_a_runner_that_cannot_stream(runner: str, tmp_path: Path) -> None:
 
 @needs_client
 @pytest.mark.parametrize("how", ["--drain", "--streaming"])
-def test_a_topic_where_the_runner_reads_none(how: str, tmp_path: Path) -> None:
+def test_a_topic_is_refused_if_the_runner_reads_no_topics(how: str, tmp_path: Path) -> None:
     arguments = ("--input_topic", TOPIC, how, f"--prism_location={sys.executable}")
     said = run(*arguments, "--output", tmp_path / "out")
     assert said.code == 2
@@ -101,6 +101,6 @@ def test_a_topic_where_the_runner_reads_none(how: str, tmp_path: Path) -> None:
 
 
 @needs_client
-def test_an_engine_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_prism_is_an_error(tmp_path: Path) -> None:
     said = refused(tmp_path, *STREAMING, f"--prism_location={tmp_path / 'prism'}")
     assert "--prism_location FILE" in said.err

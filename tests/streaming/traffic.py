@@ -1,7 +1,7 @@
-"""Messages as they come: in disorder, twice, bad, empty, of other types, a hundred events in one.
+"""Makes test messages: unordered, repeated, bad, empty, of other types, and with 100 events in one.
 
-Beside each message stands the line of a file that says the same in its text, attributes included:
-a run over such a file tells what a run over the messages has to find.
+Each message has a line of a file with the same events and the attributes in its text. A run over
+that file gives the expected results.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _CONTEXT = ("event", "provider", "account_id", "project_id")
 
 
 class Sent(NamedTuple):
-    """A message to be published.
+    """A message to publish.
 
     Attributes:
         payload: Its data.
         attributes: Its attributes.
-        line: What a file would hold in its place, or None where that is nothing.
+        line: The line of a file with the same events, or None if there are none.
     """
 
     payload: bytes
@@ -37,13 +37,13 @@ class Sent(NamedTuple):
 
 @cache
 def traffic(messages: int, seed: int = 1) -> Sequence[Sent]:
-    """Messages of every kind, always the same for the same arguments."""
+    """Returns messages of every kind; equal arguments give equal messages."""
     rng = random.Random(seed)
     some = messages // 100
     in_pages = _PAGES * EVENTS_OF_A_PAGE
     good = envelopes(in_pages + 10 * some, seed, 0.0)
     made = [*_pages(good[:in_pages]), *map(_with_attributes, good[in_pages:])]
-    made += [*_others(some), *_of_nothing(some)]
+    made += [*_others(some), *_without_events(some)]
     twice = 3 * some
     plain = envelopes(messages - len(made) - twice, seed + 1, 0.02)
     made += [Sent(line, {}, line) for line in plain]
@@ -54,14 +54,14 @@ def traffic(messages: int, seed: int = 1) -> Sequence[Sent]:
 
 @cache
 def envelopes(count: int, seed: int, bad_fraction: float = 0.0) -> tuple[bytes, ...]:
-    """Webhook envelopes of one event each."""
+    """Returns webhook envelopes with one event each."""
     with tempfile.TemporaryDirectory() as directory:
         write_samples(directory, events=count, seed=seed, bad_fraction=bad_fraction, shapes="lines")
         return tuple(Path(directory, "events.jsonl").read_bytes().split(b"\n")[:-1])
 
 
 def page_of(lines: Iterable[bytes]) -> bytes:
-    """The jobs of envelopes as a page, the way a list call answers it."""
+    """Returns the jobs of envelopes as a page of a list call."""
     return _json({"next": None, "data": [json.loads(line)["event_data"] for line in lines]})
 
 
@@ -78,7 +78,7 @@ def _pages(good: Sequence[bytes]) -> Iterator[Sent]:
 
 
 def _with_attributes(line: bytes) -> Sent:
-    """The job of an envelope alone, where attributes say what the envelope said of it."""
+    """Returns the job of an envelope, with the context of the envelope as attributes."""
     envelope = json.loads(line)
     attributes = {name: str(envelope[name]) for name in _CONTEXT}
     job = envelope["event_data"]
@@ -91,11 +91,11 @@ def _others(count: int) -> Iterator[Sent]:
         yield Sent(line, {}, line)
 
 
-def _of_nothing(count: int) -> Iterator[Sent]:
-    nothing = (b"", b" \n", b'{"next":null,"data":[]}', b'{"data":null}')
+def _without_events(count: int) -> Iterator[Sent]:
+    empty = (b"", b" \n", b'{"next":null,"data":[]}', b'{"data":null}')
     for number in range(count):
-        # A message has to have attributes where it has no data.
-        yield Sent(nothing[number % len(nothing)], {"provider": "lever"}, None)
+        # A message without data must have attributes.
+        yield Sent(empty[number % len(empty)], {"provider": "lever"}, None)
 
 
 def _json(value: Any) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from schemas.errors import InputError
@@ -49,7 +51,7 @@ def test_retries_until_the_server_is_back(
     class Recovering(Subscription):
         """Reconnects the server after the second failure."""
 
-        def acknowledge(self, ack_ids: list[str]) -> None:  # type: ignore[override]
+        def acknowledge(self, ack_ids: Sequence[str]) -> None:
             try:
                 super().acknowledge(ack_ids)
             except PubSubUnavailableError as error:
