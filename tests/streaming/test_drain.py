@@ -24,7 +24,7 @@ pytestmark = pytest.mark.needs("pubsub_emulator")
 def drain(published: Published, output: Path, *more: str | Path) -> Said:
     """Drains a subscription in this process."""
     name = published.subscription
-    quick = ("--drain", "--idle_seconds", "1")
+    quick = ("--drain", "--idle_seconds", "0.3")
     return run("--input_subscription", name, "--output", output, *quick, *more)
 
 

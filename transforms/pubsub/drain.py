@@ -43,26 +43,21 @@ class DrainLimits:
 
 
 class DrainBatch:
-    """Pulls one batch of a drain, and passes the messages of each pull to `record`."""
+    """Pulls one batch of a drain."""
 
-    def __init__(
-        self,
-        subscription: str,
-        settings: PullSettings,
-        limits: DrainLimits,
-        record: Callable[[list[Message]], object],
-    ) -> None:
+    def __init__(self, subscription: str, settings: PullSettings, limits: DrainLimits) -> None:
         self._subscription = subscription
         self._settings = settings
         self._limits = limits
-        self._record = record
         self._messages = 0
         self._bytes = 0
         self._is_silent = False
         self._first = self._last = time.monotonic()
 
-    def blocks(self) -> Iterator[RawBlock]:
+    def blocks(self, record: Callable[[list[Message]], object]) -> Iterator[RawBlock]:
         """Pulls until a limit is reached, and yields the blocks.
+
+        Calls `record` with the messages of each pull.
 
         Raises:
             InputError: The subscription does not exist or cannot be used, or the server was
@@ -74,6 +69,7 @@ class DrainBatch:
             closing(Puller(subscription, self._settings)) as puller,
         ):
             for messages in self._pulls(puller):
+                record(messages)
                 yield from builder.add(messages)
             yield from builder.flush()
 
@@ -103,7 +99,6 @@ class DrainBatch:
                 self._last = time.monotonic()
 
     def _count(self, messages: list[Message]) -> None:
-        self._record(messages)
         self._last = time.monotonic()
         if not self._messages:
             self._first = self._last
@@ -133,6 +128,6 @@ def drain(
     name: str, settings: PullSettings, limits: DrainLimits, local_run: LocalRun
 ) -> Iterator[RawBlock]:
     """Pulls one batch from a subscription."""
-    record = partial(record_pull, local_run=local_run)
+    batch = DrainBatch(name, settings, limits)
     with preserve_error_type():
-        yield from DrainBatch(name, settings, limits, record).blocks()
+        yield from batch.blocks(partial(record_pull, local_run=local_run))

@@ -19,12 +19,12 @@ _MIN_TIMEOUT_SECONDS = 2.0
 _MAX_TIMEOUT_SECONDS = 16.0
 
 STOP_CHECK_SECONDS = 0.25
-"""How often a wait checks for the stop file."""
+"""The interval at which a wait checks for the stop file."""
 
 
 @dataclass(frozen=True, slots=True)
 class PullSettings:
-    """How to pull.
+    """Settings of a pull.
 
     Attributes:
         lease_seconds: How long the server does not deliver a pulled message again.
@@ -68,10 +68,8 @@ class PullTimeout:
 
     The service holds a pull until a message arrives or the client gives up. Messages that it sends
     at that very moment are lost until the subscription's own lease ends. So the timeout is several
-    times the response time of a slow server, and doubles while the subscription is empty.
-
-    Attributes:
-        seconds: The current timeout.
+    times the response time of a slow server, and doubles while the subscription is empty. The
+    attribute `seconds` is the current timeout.
     """
 
     def __init__(self) -> None:
@@ -98,19 +96,15 @@ class Puller:
     def pull_while(self, should_continue: Callable[[], bool]) -> Iterator[list[Message]]:
         """Pulls at least once, and again while `should_continue` returns true.
 
-        Pulls that have started by then are waited for. After a stop they are not: the messages
-        that they return are given back to the subscription.
-
-        Args:
-            should_continue: Called after the messages of each pull were consumed.
+        `should_continue` is called after the messages of a pull were consumed. Pulls that have
+        started by then are waited for. After a stop they are not: their messages are given back.
 
         Yields:
             The messages of each pull, which may be none.
 
         Raises:
-            PubSubUnavailableError: The server cannot answer now.
-            InputError: The subscription does not exist or cannot be used. Both errors are raised
-                after the messages of the other pulls were yielded.
+            PubSubUnavailableError, InputError: As in Subscription, after the messages of the other
+                pulls were yielded.
         """
         pending = {self._threads.submit(self._pull) for _ in range(self._settings.pullers)}
         failure: Exception | None = None

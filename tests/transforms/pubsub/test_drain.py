@@ -34,7 +34,8 @@ def drain_batch(
     record: Callable[[list[Message]], object] = len,
 ) -> Iterator[RawBlock]:
     """Pulls one batch from a subscription."""
-    return DrainBatch(published.subscription, settings or PullSettings(), limits, record).blocks()
+    batch = DrainBatch(published.subscription, settings or PullSettings(), limits)
+    return batch.blocks(record)
 
 
 def count_payloads(blocks: Iterator[RawBlock]) -> int:
