@@ -30,7 +30,9 @@ from transforms.derive.derive_job_status import derive_batch
 from transforms.derive.rules import Deriver
 from transforms.encode.encode_avro import BlockEncoder
 from transforms.parse.parse_events import EventParser, EventTypes
-from transforms.read.read_files import ReadLimits, read_range, split_file
+from transforms.read.limits import ReadLimits
+from transforms.read.ranges import split_file
+from transforms.read.read_files import read_range
 from transforms.write.commit import CommitSettings
 from transforms.write.stager import Stager
 

@@ -17,7 +17,7 @@ from transforms.blocks import (
     too_large,
 )
 from transforms.json import JSON_WHITE_SPACE
-from transforms.read import BYTE_ORDER_MARK, PEEK_BYTES, detect_file_format
+from transforms.read import PEEK_BYTES, detect_file_format, strip_text
 
 STEP = "ReadPubSub"
 
@@ -100,9 +100,7 @@ def split_payloads(data: bytes) -> Iterator[tuple[bytes, int]]:
     Yields:
         Each payload with its offset in the message, in bytes. White space alone is not a payload.
     """
-    payload = data.removeprefix(BYTE_ORDER_MARK).lstrip(JSON_WHITE_SPACE)
-    offset = len(data) - len(payload)
-    payload = payload.rstrip(JSON_WHITE_SPACE)
+    payload, offset = strip_text(data)
     if not payload:
         return
     if b"\n" not in payload or detect_file_format(payload[:PEEK_BYTES]) == "document":

@@ -1,80 +1,56 @@
-"""Compressed input, told by its first bytes, and never cut short in silence.
+"""Reads the content of a file in chunks, decompressed, and never truncated silently.
 
-The usual readers treat bytes behind the first good stream as rubbish to skip, or the end of the
-file as the end of the data. Here a file is whole only when every stream in it ends where the
-format says and nothing but padding follows. What no reader can tell: a file cut exactly between
-two of its streams, and a change inside a Zstandard frame that was written without a checksum.
+The usual readers skip bytes behind the first valid stream, or treat the end of the file as the end
+of the data. Here a file is whole only if every stream ends where its format says, and only padding
+follows. Two errors cannot be detected: a file truncated exactly between two of its streams, and a
+change inside a Zstandard frame that has no checksum.
 """
 
 from __future__ import annotations
 
 import bz2
 import lzma
+import sys
 from collections.abc import Callable, Iterator
-from typing import BinaryIO, Protocol, cast
+from contextlib import suppress
+from functools import partial
+from typing import BinaryIO, NamedTuple, cast
 
 from backports import zstd
 from isal import igzip_lib, isal_zlib
 
 from transforms.blocks import BLOCK_BYTES
+from transforms.read.damage import DamagedInputError
+from transforms.read.limits import XZ_MEMORY_BYTES
 
 MAGIC_BYTES = 6
-"""How many first bytes tell every codec."""
+"""Length of the start of a file that identifies its codec."""
 
-_COMPRESSED_CHUNK = 64 << 10
+_COMPRESSED_BYTES = 64 << 10
 _GZIP_HEADER_LIMIT = 128 << 10
-# Zstandard takes a window of 128 MiB unasked; this is the same for xz, and what it needs beside.
-_XZ_MEMORY = 136 << 20
-
-
-class DamagedInputError(Exception):
-    """An input that ends too early or is not what it says; the text says how."""
+_END = 0, b""
 
 
 class _CorruptError(DamagedInputError):
-    """What was read from a position on cannot be decompressed."""
+    """Compressed data is corrupt at or after a position in the file."""
 
     def __init__(self, message: str, position: int) -> None:
         super().__init__(message)
         self.position = position
 
 
-class _Decompressor(Protocol):
-    """What bz2, lzma, zstd and the members of gzip have in common."""
-
-    @property
-    def eof(self) -> bool: ...
-
-    @property
-    def needs_input(self) -> bool: ...
-
-    @property
-    def unused_data(self) -> bytes: ...
-
-    def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
-
-
 class _GzipMember:
-    """One member of a gzip file.
+    """Decompresses one member of a gzip file.
 
-    Its header is read here: ISA-L fails on one with several fields that arrives in pieces.
+    Reads the header here: ISA-L fails on a header of several fields that arrives in parts.
     """
 
     def __init__(self) -> None:
+        self.eof = False
+        self.needs_input = True
+        self.unused_data = b""
         self._header: bytes | None = b""
         self._body = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP_NO_HDR_VER)
-
-    @property
-    def eof(self) -> bool:
-        return self._body.eof
-
-    @property
-    def needs_input(self) -> bool:
-        return self._body.needs_input
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._body.unused_data
 
     def decompress(self, data: bytes, max_length: int = -1) -> bytes:
         if self._header is not None:
@@ -85,11 +61,14 @@ class _GzipMember:
                 return b""
             self._header = None
             data = data[end:]
-        return self._body.decompress(data, max_length)
+        chunk = self._body.decompress(data, max_length)
+        self.eof, self.needs_input = self._body.eof, self._body.needs_input
+        self.unused_data = self._body.unused_data
+        return chunk
 
 
 def _gzip_header_end(data: bytes) -> int | None:
-    """Where the header of a gzip member ends (RFC 1952), or None if that is still to come."""
+    """Returns the end of the header of a gzip member (RFC 1952), or None if it needs more data."""
     if not b"\x1f\x8b\x08".startswith(data[:3]) or (len(data) > 3 and data[3] & 0xE0):
         raise ValueError("no gzip header")
     if len(data) < 12:
@@ -113,147 +92,143 @@ def _gzip_header_end(data: bytes) -> int | None:
     return None
 
 
-def _xz() -> _Decompressor:
-    return lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
+_Decompressor = _GzipMember | bz2.BZ2Decompressor | lzma.LZMADecompressor | zstd.ZstdDecompressor
 
 
-# Parallel writers of Zstandard put a frame that is to be skipped before the first one with data.
+class _Codec(NamedTuple):
+    suffix: str
+    magics: tuple[bytes, ...]
+    new_decompressor: Callable[[], _Decompressor]
+
+
+_xz = partial(lzma.LZMADecompressor, format=lzma.FORMAT_XZ, memlimit=XZ_MEMORY_BYTES)
+
+# Parallel writers of Zstandard put a skippable frame before the first frame with data.
 _SKIPPABLE_FRAMES = tuple(bytes([first]) + b"\x2a\x4d\x18" for first in range(0x50, 0x60))
 
-_CODECS: dict[str, tuple[tuple[bytes, ...], Callable[[], _Decompressor]]] = {
-    "gzip": ((b"\x1f\x8b",), _GzipMember),
-    "bzip2": (tuple(b"BZh%d" % level for level in range(1, 10)), bz2.BZ2Decompressor),
-    "xz": ((b"\xfd7zXZ\x00",), _xz),
-    "zstandard": ((b"\x28\xb5\x2f\xfd", *_SKIPPABLE_FRAMES), zstd.ZstdDecompressor),
+_CODECS = {
+    "gzip": _Codec(".gz", (b"\x1f\x8b",), _GzipMember),
+    "bzip2": _Codec(".bz2", tuple(b"BZh%d" % level for level in range(1, 10)), bz2.BZ2Decompressor),
+    "xz": _Codec(".xz", (b"\xfd7zXZ\x00",), _xz),
+    "zstandard": _Codec(".zst", (b"\x28\xb5\x2f\xfd", *_SKIPPABLE_FRAMES), zstd.ZstdDecompressor),
 }
 
-_SUFFIXES = {
-    ".gz": "gzip",
-    ".bz2": "bzip2",
-    ".xz": "xz",
-    ".zst": "zstandard",
-}
-
-_ERRORS: tuple[type[Exception], ...] = (
-    OSError,
-    EOFError,
-    ValueError,
-    lzma.LZMAError,
-    cast("type[Exception]", igzip_lib.IsalError),
-    zstd.ZstdError,
-)
+_ISAL_ERROR = cast("type[Exception]", igzip_lib.IsalError)
+_ERRORS = (OSError, EOFError, ValueError, lzma.LZMAError, zstd.ZstdError, _ISAL_ERROR)
 
 
-def codec_of(path: str, head: bytes) -> str | None:
-    """Tells the codec of a file by its content.
+def detect_codec(path: str, head: bytes) -> str | None:
+    """Detects the codec of a file by its first MAGIC_BYTES bytes; returns None for a plain file.
 
-    Args:
-        path: Its name, which is only held against the content.
-        head: Its first MAGIC_BYTES bytes, or all of it if it is shorter.
-
-    Returns:
-        The codec's name, or None for a plain file. JSON text cannot begin like any codec.
+    JSON text never begins like a codec.
 
     Raises:
-        DamagedInputError: The name promises a compressed file and the content is none: it was
-            cut off at its very start, or overwritten, or misnamed.
+        DamagedInputError: The name has the suffix of a codec, but not the content: the file is
+            truncated at its start, overwritten, or misnamed.
     """
-    for name, (magic, _) in _CODECS.items():
-        if head.startswith(magic):
+    for name, codec in _CODECS.items():
+        if head.startswith(codec.magics):
             return name
-    for suffix, name in _SUFFIXES.items():
-        if path.lower().endswith(suffix):
+    for name, codec in _CODECS.items():
+        if path.lower().endswith(codec.suffix):
             raise DamagedInputError(f"the name says {name}, but the content does not begin like it")
     return None
 
 
-def decompress(file: BinaryIO, codec: str) -> Iterator[bytes]:
-    """Decompresses a file of one stream or several, in chunks of at most a block.
+def content_chunks(file: BinaryIO, codec: str | None, size: int) -> Iterator[bytes]:
+    """Reads all of a file as `plain_chunks` or `decompress` does."""
+    return decompress(file, codec) if codec else plain_chunks(file, 0, size)
 
-    Args:
-        file: Opened at its start, and able to go back to it.
-        codec: As `codec_of` told it.
 
-    Yields:
-        Chunks of 1 to BLOCK_BYTES bytes, so that a small file which unpacks to an endless one
-        takes no more memory than any other. Small streams share a chunk.
+def plain_chunks(file: BinaryIO, start: int, stop: int) -> Iterator[bytes]:
+    """Reads the bytes [start, stop) of a file that is at `start`, in chunks of a block.
 
     Raises:
-        DamagedInputError: Cut off, corrupt, or followed by what is neither a stream nor padding;
-            raised only when everything before the damage has been yielded.
-        OSError: The file cannot be read on.
+        DamagedInputError: The file ends before `stop`; raised after all that can be read.
+        OSError: The file cannot be read further.
     """
-    done = 0
+    while start < stop:
+        chunk = file.read(min(BLOCK_BYTES, stop - start))
+        if not chunk:
+            raise DamagedInputError(f"it became shorter than {stop} bytes while it was being read")
+        start += len(chunk)
+        yield chunk
+
+
+def first_bytes(chunks: Iterator[bytes], size: int) -> bytes:
+    """Reads chunks until they have `size` bytes, or up to damage, which the next reader reports."""
+    head: list[bytes] = []
+    with suppress(DamagedInputError):
+        for chunk in chunks:
+            head.append(chunk)
+            size -= len(chunk)
+            if size <= 0:
+                break
+    return b"".join(head)
+
+
+def decompress(file: BinaryIO, codec: str) -> Iterator[bytes]:
+    """Decompresses a file of one stream or several in chunks of at most a block.
+
+    So memory does not depend on the length of the content. Small streams share a chunk.
+
+    Raises:
+        DamagedInputError: The data is truncated, corrupt, or followed by data that is neither a
+            stream nor padding; raised after all that can be decompressed.
+        OSError: The file cannot be read further.
+    """
+    size = 0
     try:
-        for chunk in _in_blocks(_decompressed(_Source(file), codec)):
-            done += len(chunk)
+        for chunk in _merged(_decompressed(_compressed_parts(file), codec)):
+            size += len(chunk)
             yield chunk
     except _CorruptError as damage:
-        # A decompressor that fails keeps what it had made of the last bytes it was given. So once
-        # more, up to them, and then byte by byte.
+        # A decompressor that fails drops its output for the last bytes of its input. Decompress
+        # again, and from these bytes on byte by byte.
         file.seek(0)
-        again = _decompressed(_Source(file, careful_from=damage.position), codec)
-        yield from _in_blocks(_behind(again, done))
+        again = _decompressed(_compressed_parts(file, bytewise_from=damage.position), codec)
+        yield from _merged(_behind(again, size))
         raise
 
 
-class _Source:
-    """A compressed file that is read on, byte by byte from a position on."""
-
-    def __init__(self, file: BinaryIO, careful_from: int | None = None) -> None:
-        self._file = file
-        self._careful_from = careful_from
-        self._position = 0
-        self.last_read = 0
-
-    def read(self) -> bytes:
-        size = _COMPRESSED_CHUNK
-        if self._careful_from is not None:
-            size = min(size, max(1, self._careful_from - self._position))
-        data = self._file.read(size)
-        self.last_read = self._position
-        self._position += len(data)
-        return data
+def _compressed_parts(
+    file: BinaryIO, bytewise_from: int = sys.maxsize
+) -> Iterator[tuple[int, bytes]]:
+    """Reads a file in parts, with their positions; byte by byte from a position on."""
+    position = 0
+    while data := file.read(min(_COMPRESSED_BYTES, max(1, bytewise_from - position))):
+        yield position, data
+        position += len(data)
 
 
-def _decompressed(source: _Source, codec: str) -> Iterator[bytes]:
-    _, new_decompressor = _CODECS[codec]
-    decompressor = new_decompressor()
-    data = source.read()
+def _decompressed(parts: Iterator[tuple[int, bytes]], codec: str) -> Iterator[bytes]:
+    decompressor = _CODECS[codec].new_decompressor()
+    position, data = next(parts, _END)
     while True:
         try:
             chunk = decompressor.decompress(data, BLOCK_BYTES)
         except _ERRORS as error:
-            raise _CorruptError(
-                f"the {codec} data is corrupt ({error})", source.last_read
-            ) from error
-        data = b""
+            raise _CorruptError(f"the {codec} data is corrupt ({error})", position) from error
         if chunk:
             yield chunk
+        data = b""
         if decompressor.eof:
-            data = _next_stream(decompressor.unused_data, source)
-            if not data:
-                return
-            decompressor = new_decompressor()
+            # Files may be padded with zero bytes. No stream begins with one.
+            data = decompressor.unused_data.lstrip(b"\x00")
+            while not data:
+                position, data = next(parts, _END)
+                if not data:
+                    return
+                data = data.lstrip(b"\x00")
+            decompressor = _CODECS[codec].new_decompressor()
         elif decompressor.needs_input:
-            data = source.read()
+            position, data = next(parts, _END)
             if not data:
-                raise DamagedInputError(f"the {codec} data is cut off")
+                raise DamagedInputError(f"the {codec} data is truncated")
 
 
-def _next_stream(rest: bytes, source: _Source) -> bytes:
-    # Files may be padded with zero bytes, which begin no stream and hold no data.
-    while True:
-        rest = rest.lstrip(b"\x00")
-        if rest:
-            return rest
-        rest = source.read()
-        if not rest:
-            return b""
-
-
-def _in_blocks(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Joins small chunks, those before an error included: a block costs more than a chunk."""
+def _merged(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Merges small chunks, also those before an error: a block costs more than a chunk."""
     held: list[bytes] = []
     size = 0
     try:
@@ -272,7 +247,7 @@ def _in_blocks(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _behind(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
-    """What comes behind the first `size` bytes, up to an error."""
+    """Skips `size` bytes and ends at an error."""
     try:
         for chunk in chunks:
             if len(chunk) > size:

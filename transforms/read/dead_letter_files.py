@@ -1,20 +1,21 @@
-"""Finds files of dead letters and reads them, letter by letter, never cut short in silence."""
+"""Finds files of dead letters and reads them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import fastavro
+from fastavro.schema import fullname
 
 from schemas.avro import record_schema
 from schemas.errors import InputError
-from transforms.read.compression import DamagedInputError
+from transforms.read.damage import DamagedInputError
 from transforms.storage import consumed_before, file_paths, filesystem, full_path, refuse_links_in
 from transforms.storage.manifests import manifests
 
 Letter = dict[str, Any]
-"""A dead letter, as its schema has it."""
+"""A dead letter, with the fields of its schema."""
 
 _DEAD_LETTER = "dead_letter"
 _SUFFIX = ".avro"
@@ -24,9 +25,9 @@ class DeadLetterFile(NamedTuple):
     """A file of dead letters.
 
     Attributes:
-        path: In full.
+        path: The full path.
         size: In bytes.
-        records: How many letters its manifest says that it holds, or None where there is none.
+        records: The number of letters according to the manifest, or None without a manifest.
     """
 
     path: str
@@ -35,19 +36,19 @@ class DeadLetterFile(NamedTuple):
 
 
 def find_dead_letters(path: str, outputs: Iterable[str] = ()) -> list[DeadLetterFile]:
-    """Finds the files of dead letters at a place.
+    """Finds files of dead letters.
 
     Args:
         path: The output of a run, a directory of dead letters, a file, or a pattern of files.
-        outputs: Outputs whose manifests may know the files, beside the one they lie in.
+        outputs: Outputs whose manifests may list the files, beside the outputs that hold them.
 
     Returns:
-        The files in the order of their names.
+        The files, sorted by path.
 
     Raises:
-        InputError: There is nothing, or a manifest lists a file that is missing and that was not
+        InputError: There are no files, or a manifest lists a file that is missing and was not
             replayed.
-        ForeignPathError: A link or a manifest in an output leads to what is not its own.
+        ForeignPathError: A link or a manifest in an output leads out of the output.
         OutputError: A manifest cannot be read.
     """
     path = file_paths.normal(path)
@@ -60,13 +61,13 @@ def find_dead_letters(path: str, outputs: Iterable[str] = ()) -> list[DeadLetter
     return [
         _file(each, counts.get(file_paths.real(each)))
         for each in sorted(paths)
-        # What was replayed may be deleted.
+        # A replayed file may be deleted.
         if file_paths.real(each) not in consumed or filesystem.exists(each)
     ]
 
 
 def outputs_of(path: str, paths: Iterable[str]) -> set[str]:
-    """The outputs that files of dead letters may belong to: where they lie, and what was named."""
+    """Returns the outputs that may hold files of dead letters: `path` and those of the files."""
     return {
         file_paths.normal(path),
         *(each.rpartition("/")[0].rpartition("/")[0] for each in paths),
@@ -74,13 +75,13 @@ def outputs_of(path: str, paths: Iterable[str]) -> set[str]:
 
 
 def replayed(files: Iterable[DeadLetterFile], output: str) -> set[DeadLetterFile]:
-    """Those files that a replay into an output has run again."""
+    """Returns the files that were replayed into an output."""
     consumed = {file_paths.real(path) for path in consumed_before(output)}
     return {file for file in files if file_paths.real(file.path) in consumed}
 
 
 def _committed(output: str) -> dict[str, int]:
-    """The files of dead letters that the manifests of an output list, and how many they hold."""
+    """Returns the files of dead letters in the manifests of an output, with their counts."""
     return {
         full_path(output, file.path): file.records
         for _, run in manifests(output)
@@ -93,7 +94,7 @@ def _files_at(path: str) -> list[str]:
     matched = filesystem.match(path)
     if matched.files:
         return [file.path for file in matched.files]
-    # What lies there would be that of an output, which holds no links; elsewhere they are inputs.
+    # Links are refused in an output, and allowed in a directory of inputs.
     of_output = file_paths.join(path, _DEAD_LETTER)
     refuse_links_in(path, of_output)
     for directory in (of_output, path):
@@ -119,49 +120,41 @@ def _file(path: str, records: int | None) -> DeadLetterFile:
 
 
 def letters_of(file: DeadLetterFile) -> Iterator[Letter]:
-    """Reads the letters of a file in their order.
+    """Reads the letters of a file in order.
 
     Raises:
-        DamagedInputError: It holds no dead letters, is cut off or corrupt, or holds another
-            number of letters than its manifest says; raised behind all that can be read.
-        InputError: It cannot be opened.
+        DamagedInputError: The file is truncated, corrupt, not a file of dead letters, or holds
+            another number of letters than its manifest lists; raised after all that can be read.
+        InputError: The file cannot be opened.
     """
-    count = 0
+    count = end = 0
     with filesystem.open_for_reading(file.path) as opened:
-        end = 0
         try:
             blocks = fastavro.block_reader(opened)
-            if _name_of(blocks.writer_schema) != _name_of(record_schema(_DEAD_LETTER).parsed):
+            if not _is_dead_letter(blocks.writer_schema):
                 raise DamagedInputError("it is an Avro file, but not one of dead letters")
             end = opened.tell()
             for block in blocks:
                 for letter in block:
                     count += 1
-                    yield _checked(letter)
+                    yield cast("Letter", letter)
                 end = block.offset + block.size
         except DamagedInputError:
             raise
         except Exception as error:
-            # Whatever bytes can do to a decoder; what it says may hold some of them.
-            raise DamagedInputError(_corrupt(count)) from error
+            # Corrupt bytes can raise any exception, whose text may hold values of the data.
+            raise _corrupt(count) from error
     if end != file.size:
-        raise DamagedInputError(_corrupt(count))
+        raise _corrupt(count)
     if file.records is not None and count != file.records:
         raise DamagedInputError(f"it holds {count} letters, but its manifest says {file.records}")
 
 
-def _corrupt(count: int) -> str:
-    return f"it is cut off or corrupt behind {count} letters"
+def _corrupt(count: int) -> DamagedInputError:
+    return DamagedInputError(f"it is truncated or corrupt after {count} letters")
 
 
-def _name_of(schema: Any) -> Any:
-    if not isinstance(schema, dict):
-        return None
-    name, namespace = str(schema.get("name")), schema.get("namespace")
-    return f"{namespace}.{name}" if namespace and "." not in name else name
-
-
-def _checked(letter: Any) -> Letter:
-    if not isinstance(letter, dict):
-        raise DamagedInputError("it is an Avro file, but not one of dead letters")
-    return letter
+def _is_dead_letter(schema: Any) -> bool:
+    expected = fullname(record_schema(_DEAD_LETTER).parsed)
+    is_record = isinstance(schema, dict) and schema.get("type") == "record"
+    return is_record and fullname(schema) == expected

@@ -1,88 +1,102 @@
-"""Tells whether a file is lines of JSON or one document, by its first bytes."""
+"""Detects by the first bytes of a file if it is JSON Lines or one document."""
 
 from __future__ import annotations
 
 import json
 from typing import Literal, NamedTuple
 
+from transforms.json import JSON_WHITE_SPACE
+from transforms.read.limits import PEEK_BYTES
+
 FileFormat = Literal["lines", "document"]
+InputFormat = Literal["auto", "lines", "document"]
 
-PEEK_BYTES = 1 << 20
-"""How many first bytes, after decompression, are looked at."""
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+MARK_BYTES = len(_BYTE_ORDER_MARK)
 
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-
-_WHITE = " \t\r\n"
+_WHITE_SPACE = JSON_WHITE_SPACE.decode()
 
 
 class _Value(NamedTuple):
-    """What a text begins with: a whole value that ends somewhere, or one that could still go on
-    where the text ends, or neither. A `deep` one is nested too deeply to say."""
+    """The first JSON value of a text.
+
+    Attributes:
+        state: `whole` if it ends within the text, `open` if it may continue behind the text,
+            `wrong` if it is not JSON, `deep` if it is nested too deeply to decide.
+        end: Where a whole value ends, in characters.
+    """
 
     state: Literal["whole", "open", "wrong", "deep"]
     end: int = 0
 
 
-def detect_file_format(peeked: bytes) -> FileFormat:
-    """Tells the shape of a file.
+def without_mark(text: bytes) -> bytes:
+    """Removes the byte-order mark from the start of a text."""
+    return text.removeprefix(_BYTE_ORDER_MARK)
 
-    A file is one document if its first JSON value runs over more than one line: JSON Lines never
-    does that. Where the first line holds a whole value, or what follows it cannot continue the
+
+def strip_text(content: bytes) -> tuple[bytes, int]:
+    """Removes a byte-order mark and outer white space; returns the text and its offset."""
+    text = without_mark(content).lstrip(JSON_WHITE_SPACE)
+    return text.rstrip(JSON_WHITE_SPACE), len(content) - len(text)
+
+
+def detect_file_format(peeked: bytes) -> FileFormat:
+    """Detects the format of a file.
+
+    A file is one document if its first JSON value spans more than one line, which never happens in
+    JSON Lines. If the first line holds a whole value, or if the next lines cannot continue the
     value, the file is lines, and a bad first line costs that line only.
 
-    So no single wrong byte makes a document of JSON Lines, but for two cases that cannot be told:
-    the only line of a file becomes two (they are the same as a document, most often), and a first
-    line that stays open because of its wrong byte, with no whole line behind it in what is peeked.
+    A single wrong byte never turns JSON Lines into a document, with two exceptions that cannot be
+    detected: the only line of a file is broken in two (the result is usually the same as a
+    document), or the wrong byte leaves the first line open and no whole line follows in `peeked`.
 
     Args:
-        peeked: The first bytes of the file, PEEK_BYTES of them or all there are. A document on a
-            single line, or whose first line is longer than that, is taken for lines.
+        peeked: The first PEEK_BYTES bytes of the file, or all of a shorter file. A document on a
+            single line, or with a longer first line, counts as lines.
     """
-    head = peeked.removeprefix(BYTE_ORDER_MARK).lstrip(_WHITE.encode())
-    first, newline, rest = head.partition(b"\n")
-    if not newline or not rest or rest.isspace() or first[:1] not in (b"{", b"["):
+    head = without_mark(peeked).lstrip(JSON_WHITE_SPACE)
+    first, _, others = head.partition(b"\n")
+    if not others or others.isspace() or first[:1] not in (b"{", b"["):
         return "lines"
     first_line = _text(first)
     if _first_value(first_line).state != "open":
         return "lines"
-    is_cut = len(peeked) >= PEEK_BYTES
-    if is_cut:
-        # A string, number or word never runs over a line's end: a cut there cuts none of them.
+    is_truncated = len(peeked) >= PEEK_BYTES
+    if is_truncated:
+        # No string, number or word contains a line end: truncating there splits none of them.
         head = head[: head.rindex(b"\n")]
     text = _text(head)
     state, end = _first_value(text)
     if state == "wrong":
         return "lines"
     if state == "whole":
-        same_line, _, behind = text[end:].partition("\n")
-        # Nothing follows a document; what is left of a line that was broken in two, or a line that
-        # is whole in itself, does follow in JSON Lines.
-        return "lines" if same_line.strip(_WHITE) or _begins_with_line(behind) else "document"
-    if state == "open" and (not is_cut or _first_value(first_line[:-1] + "]").state == "whole"):
-        # The bracket at its end may be what is wrong with this line: then the next one is whole in
-        # itself, which the second element of an array that goes on is not: it has its comma.
+        same_line, _, following = text[end:].partition("\n")
+        # Nothing follows a document. In JSON Lines, the rest of a broken line or a whole line does.
+        is_lines = same_line.strip(_WHITE_SPACE) or _begins_with_line(following)
+        return "lines" if is_lines else "document"
+    # The last bracket of the first line may be the wrong byte. Then the next line is whole, unlike
+    # the second element of an unfinished array, which has a comma behind it.
+    if state == "open" and (
+        not is_truncated or _first_value(first_line[:-1] + "]").state == "whole"
+    ):
         return "lines" if _begins_with_line(text.partition("\n")[2]) else "document"
     return "document"
 
 
 def _text(head: bytes) -> str:
-    return head.decode("utf-8", "replace").rstrip(_WHITE)
+    return head.decode("utf-8", "replace").rstrip(_WHITE_SPACE)
 
 
 def _begins_with_line(text: str) -> bool:
-    """Whether the first line that is not blank is an object or an array, whole in itself."""
-    line = text.lstrip(_WHITE).partition("\n")[0].rstrip(_WHITE)
+    """Returns True if the first line that is not blank is a whole object or array."""
+    line = text.lstrip(_WHITE_SPACE).partition("\n")[0].rstrip(_WHITE_SPACE)
     return line[:1] in ("{", "[") and _first_value(line) == ("whole", len(line))
 
 
-def _text_only(text: str) -> str:
-    return text
-
-
-# Numbers stay text: their size must not matter here.
-_scan = json.JSONDecoder(
-    parse_int=_text_only, parse_float=_text_only, parse_constant=_text_only
-).raw_decode
+# Numbers stay text, so that their length does not matter.
+_scan = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str).raw_decode
 
 
 def _first_value(text: str) -> _Value:

@@ -28,7 +28,9 @@ from tests.conftest import ReadRecords, Records, records_of
 from tests.pipeline.command import Said, as_counter, run, visible, write_events
 from tests.streaming.command import on_prism
 from transforms.blocks.block import EncodedBlock, RawBlock
-from transforms.read.read_files import FileRange, ReadFiles, ReadLimits
+from transforms.read.limits import ReadLimits
+from transforms.read.ranges import FileRange
+from transforms.read.read_files import ReadFiles
 from transforms.storage import filesystem
 from transforms.write.stager import Stager
 
@@ -267,11 +269,7 @@ def sizes(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], None]:
     def set_sizes(range_bytes: int, block_bytes: int) -> None:
         smaller = functools.partial(ReadFiles, range_bytes=range_bytes)
         monkeypatch.setattr(pipeline.graph, "ReadFiles", smaller)
-        for module in (
-            transforms.read.read_files,
-            transforms.read.compression,
-            transforms.parse.parse_events,
-        ):
+        for module in (transforms.read.compression, transforms.parse.parse_events):
             monkeypatch.setattr(module, "BLOCK_BYTES", block_bytes)
 
     return set_sizes
@@ -531,9 +529,9 @@ def _broken_reader(
 ) -> None:
     real = transforms.read.read_files.read_range
 
-    def broken(piece: FileRange, limits: ReadLimits, *more: Any) -> Iterator[RawBlock]:
-        blocks = real(piece, limits, *more)
-        return change(blocks) if piece.path == str(path) else blocks
+    def broken(file_range: FileRange, limits: ReadLimits, *more: Any) -> Iterator[RawBlock]:
+        blocks = real(file_range, limits, *more)
+        return change(blocks) if file_range.path == str(path) else blocks
 
     monkeypatch.setattr(transforms.read.read_files, "read_range", broken)
 
@@ -583,8 +581,8 @@ def test_a_lost_range_stops_the_commit(
     real = transforms.read.read_files.split_file
 
     def broken(path: str, size: int, input_format: Any, range_bytes: int) -> list[FileRange]:
-        pieces = real(path, size, input_format, 1_000)
-        return pieces[:1] + pieces[2:] if path == str(three_files[0]) else pieces
+        ranges = real(path, size, input_format, 1_000)
+        return ranges[:1] + ranges[2:] if path == str(three_files[0]) else ranges
 
     monkeypatch.setattr(transforms.read.read_files, "split_file", broken)
     _assert_stopped(three_files)
@@ -596,8 +594,8 @@ def test_a_range_twice_stops_the_commit(
     real = transforms.read.read_files.split_file
 
     def broken(path: str, size: int, input_format: Any, range_bytes: int) -> list[FileRange]:
-        pieces = real(path, size, input_format, 1_000)
-        return pieces + pieces[1:2]
+        ranges = real(path, size, input_format, 1_000)
+        return ranges + ranges[1:2]
 
     monkeypatch.setattr(transforms.read.read_files, "split_file", broken)
     _assert_stopped(three_files)
@@ -606,13 +604,12 @@ def test_a_range_twice_stops_the_commit(
 def test_a_lost_file_stops_the_commit(
     three_files: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    do_fn = transforms.read.read_files._SplitFile
-    real = do_fn.process
+    real = transforms.read.read_files._split
 
-    def broken(self: Any, file: tuple[str, int]) -> Iterator[Any]:
-        return iter(()) if file[0] == str(three_files[1]) else real(self, file)
+    def broken(file: tuple[str, int], *settings: Any) -> Iterator[Any]:
+        return iter(()) if file[0] == str(three_files[1]) else real(file, *settings)
 
-    monkeypatch.setattr(do_fn, "process", broken)
+    monkeypatch.setattr(transforms.read.read_files, "_split", broken)
     _assert_stopped(three_files)
 
 

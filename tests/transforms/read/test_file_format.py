@@ -1,4 +1,4 @@
-"""Documents are documents, and JSON Lines stay lines whatever one byte of them becomes."""
+"""Documents are detected, and JSON Lines stay lines if any one byte of them is wrong."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from transforms.read import file_format as shape
+from transforms.read import file_format as module
 from transforms.read.file_format import PEEK_BYTES, detect_file_format
 
 _SCALARS = st.one_of(
@@ -57,12 +57,12 @@ def test_a_document_that_is_longer_than_the_peek_is_a_document(
     text = json.dumps(data, indent=indent).encode()
     assume(b"\n" in text)
     peek = max(text.index(b"\n") + 2, int(len(text) * fraction))
-    with patch.object(shape, "PEEK_BYTES", peek):
-        assert detect_file_format(text[:peek]) in _shapes_of_a_cut(text[:peek])
+    with patch.object(module, "PEEK_BYTES", peek):
+        assert detect_file_format(text[:peek]) in _possible_formats(text[:peek])
 
 
-def _shapes_of_a_cut(peeked: bytes) -> set[str]:
-    # Of two lines of which the second is cut, there is nothing to see but its first bytes.
+def _possible_formats(peeked: bytes) -> set[str]:
+    # With nothing but white space on the second line, both formats are possible.
     return {"document"} if peeked.partition(b"\n")[2].strip() else {"document", "lines"}
 
 
@@ -94,38 +94,38 @@ def test_a_large_document_is_a_document() -> None:
         text = json.dumps(page, indent=indent, ensure_ascii=False).encode()
         assert len(text) > PEEK_BYTES
         assert detect_file_format(text[:PEEK_BYTES]) == "document"
-        with patch.object(shape, "PEEK_BYTES", 1000):
-            for cut in range(1000, 1300):
-                assert detect_file_format(text[:cut]) == "document"
+        with patch.object(module, "PEEK_BYTES", 1000):
+            for length in range(1000, 1300):
+                assert detect_file_format(text[:length]) == "document"
 
 
-def test_a_large_array_of_an_element_a_line_is_a_document() -> None:
+def test_a_large_array_with_one_element_a_line_is_a_document() -> None:
     line = '{"id":"%d","label":"Open"}'
     for begin in ("[", "[\n"):
         text = begin + ",\n".join(line % i for i in range(50_000)) + "]"
         assert detect_file_format(text.encode()[:PEEK_BYTES]) == "document"
 
 
-def test_a_torn_document_is_a_document() -> None:
+def test_a_truncated_document_is_a_document() -> None:
     text = json.dumps({"data": [{"id": 1, "title": "a b"}] * 3}, indent=2).encode()
     for line_end in (place for place, byte in enumerate(text) if byte == 10):
         if text[:line_end].count(b"\n"):
             assert detect_file_format(text[: line_end + 1]) == "document"
 
 
-def test_a_document_that_is_nested_too_deeply_is_one_bad_document() -> None:
+def test_a_document_that_is_nested_too_deeply_is_a_document() -> None:
     assert detect_file_format(b"[\n" * 100_000) == "document"
     assert detect_file_format(b'{"a":\n' * 50_000) == "document"
 
 
-def test_a_line_that_is_nested_too_deeply_is_a_bad_line() -> None:
+def test_a_first_line_that_is_nested_too_deeply_leaves_lines() -> None:
     assert detect_file_format(b"[" * 100_000 + b'\n{"a":1}\n') == "lines"
     deep = b"[" * 5000 + b"]" * 5000 + b"\n"
     assert detect_file_format(deep + b'{"a":1}\n') == "lines"
     assert detect_file_format((deep + b'{"a":1}\n' * 200_000)[:PEEK_BYTES]) == "lines"
 
 
-def test_pretty_printed_documents_behind_each_other_are_one_bad_document() -> None:
+def test_several_pretty_printed_documents_are_one_document() -> None:
     assert detect_file_format(b'{\n "a": 1\n}\n{\n "a": 2\n}\n') == "document"
 
 
@@ -179,7 +179,7 @@ def test_json_lines_with_a_wrong_byte_are_lines(
         [{"event": "x", "data": {"id": 1}}, {}, []],
     ],
 )
-def test_every_wrong_byte_at_every_place_leaves_lines(rows: list[Any]) -> None:
+def test_lines_with_any_wrong_byte_at_any_place_are_lines(rows: list[Any]) -> None:
     text = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
     for place in range(len(text)):
         for wrong in range(256):
@@ -212,11 +212,11 @@ def test_a_long_file_of_lines_with_a_wrong_first_line_is_lines() -> None:
         b"[\n1],[2]]\n",
     ],
 )
-def test_what_is_no_document_is_lines(text: bytes) -> None:
+def test_everything_else_is_lines(text: bytes) -> None:
     assert detect_file_format(text) == "lines"
 
 
 @given(st.binary(max_size=200), st.integers(1, 50))
-def test_any_bytes_have_a_shape(text: bytes, peek: int) -> None:
-    with patch.object(shape, "PEEK_BYTES", peek):
+def test_any_bytes_have_a_format(text: bytes, peek: int) -> None:
+    with patch.object(module, "PEEK_BYTES", peek):
         assert detect_file_format(text) in ("lines", "document")

@@ -1,4 +1,4 @@
-"""Every line once, at its offset, however the bytes come in and however long a line is."""
+"""Every line is read once with its offset, for any chunks and any length of a line."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from transforms.blocks import rejection
 from transforms.blocks.block import BLOCK_ROWS, RawBlock
 from transforms.blocks.origin import Span
 from transforms.blocks.rejection import PAYLOAD_HEAD_BYTES
@@ -37,7 +38,7 @@ class _Outcome(NamedTuple):
 
 
 def _expected(data: bytes, start: int, limit: int) -> _Outcome:
-    """The same with the whole in memory and a line at a time."""
+    """Returns the outcome of a plain implementation that holds the whole data."""
     outcome = _Outcome([], [])
     offset = start
     for line in data.split(b"\n"):
@@ -100,12 +101,13 @@ _CONTENTS = st.lists(_WHITE | _TEXT, max_size=40).map(b"".join)
     most_lines=st.integers(1, 9),
     head_bytes=st.integers(1, 30),
 )
-def test_every_line_comes_once_wherever_the_chunks_are_cut(
+def test_every_line_is_read_once_for_any_chunks(
     data: bytes, limit: int, start: int, cuts: tuple[int, ...], most_lines: int, head_bytes: int
 ) -> None:
     with (
         patch.object(lines, "BLOCK_ROWS", most_lines),
         patch.object(lines, "PAYLOAD_HEAD_BYTES", head_bytes),
+        patch.object(rejection, "PAYLOAD_HEAD_BYTES", head_bytes),
     ):
         blocks = _read(data, limit=limit, start=start, cuts=cuts)
     got, expected = _outcome(blocks), _expected(data, start, limit)
@@ -118,7 +120,7 @@ def test_every_line_comes_once_wherever_the_chunks_are_cut(
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_seeded_files_of_many_lines_come_out_whole(seed: int) -> None:
+def test_random_files_of_many_lines_are_read_whole(seed: int) -> None:
     draw = random.Random(seed)
     ends = [b"\n", b"\r\n", b"\n\n", b" \n"]
     data = b"".join(
@@ -133,7 +135,7 @@ def test_seeded_files_of_many_lines_come_out_whole(seed: int) -> None:
 
 @pytest.mark.parametrize("end", [b"", b"\n", b"\r\n", b"\r"])
 @pytest.mark.parametrize("length", range(7, 14))
-def test_a_line_around_the_limit_has_one_outcome_at_every_cut(length: int, end: bytes) -> None:
+def test_a_line_near_the_limit_has_one_outcome_for_any_chunks(length: int, end: bytes) -> None:
     data = b"x" * length + end + b"{}"
     expected = _expected(data, 0, 10)
     for first in range(len(data) + 1):
@@ -141,27 +143,27 @@ def test_a_line_around_the_limit_has_one_outcome_at_every_cut(length: int, end: 
             assert _outcome(_read(data, limit=10, cuts=(first, second))) == expected
 
 
-def test_a_line_at_the_limit_is_kept_and_its_line_end_does_not_count() -> None:
+def test_a_line_at_the_limit_is_kept_without_counting_its_line_end() -> None:
     (block,) = _read(b"x" * 10 + b"\r\n", limit=10)
     assert (block.payloads, block.rejections) == ([b"x" * 10], [])
 
 
-def test_a_bare_carriage_return_ends_no_line() -> None:
+def test_a_carriage_return_alone_does_not_end_a_line() -> None:
     (block,) = _read(b'{"a":1}\r{"b":2}\n')
     assert block.payloads == [b'{"a":1}\r{"b":2}']
 
 
-def test_white_space_is_no_line_however_long_it_is() -> None:
+def test_a_line_of_white_space_is_skipped_at_any_length() -> None:
     blocks = _read(b"{}\n" + b" " * 90 + b"\r\n" + b"\t" * 50, limit=10, cuts=(40, 60, 120))
     assert _outcome(blocks) == ([(0, b"{}")], [])
 
 
-def test_no_bytes_make_no_block() -> None:
+def test_empty_input_makes_no_block() -> None:
     assert list(blocks_of_lines("f", [], 0, 10)) == []
     assert list(blocks_of_lines("f", [b"", b""], 5, 10)) == []
 
 
-def test_the_message_of_a_long_line_says_the_limit_and_nothing_of_the_line() -> None:
+def test_the_message_for_a_long_line_holds_the_limit_and_nothing_of_the_line() -> None:
     (block,) = _read(b"canary" * 9, limit=10)
     message = block.rejections[0].message
     assert message == "54 bytes, over the limit of 10 (--max_event_bytes)"
@@ -180,7 +182,7 @@ def _long_line(size: int, chunk: int) -> Iterator[bytes]:
     yield b'\r\n{"a":1}\n'
 
 
-def test_a_long_line_takes_little_memory_and_its_digest_is_of_all_of_it() -> None:
+def test_a_long_line_uses_little_memory_and_its_digest_covers_all_of_it() -> None:
     size, limit = 30 << 20, 1 << 20
     tracemalloc.start()
     try:
@@ -198,14 +200,14 @@ def test_a_long_line_takes_little_memory_and_its_digest_is_of_all_of_it() -> Non
     _assert_tiles(blocks, 0, size + 2 + 8)
 
 
-def test_time_grows_with_the_line_and_not_with_its_square() -> None:
+def test_time_is_linear_in_the_length_of_a_line() -> None:
     def seconds(size: int) -> float:
-        # Of the processor: what else the machine does does not count.
+        # Processor time: other work of the machine does not count.
         start = time.thread_time()
         for _ in blocks_of_lines("f", _long_line(size, 16 << 10), 0, 10_000_000):
             pass
         return time.thread_time() - start
 
-    # A square would take 64 times as long; the digest alone makes it 8 times.
+    # Linear time is 8 times as long, quadratic time 64 times.
     short = min(seconds(4 << 20) for _ in range(3))
     assert min(seconds(32 << 20) for _ in range(3)) < 30 * short
