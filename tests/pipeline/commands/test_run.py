@@ -29,7 +29,7 @@ from tests.pipeline.command import Said, as_counter, run, visible, write_events
 from tests.streaming.command import on_prism
 from transforms.blocks.block import EncodedBlock, RawBlock
 from transforms.read.limits import ReadLimits
-from transforms.read.ranges import FileRange
+from transforms.read.ranges import FileRange, split_file
 from transforms.read.read_files import ReadFiles
 from transforms.storage import filesystem
 from transforms.write.stager import Stager
@@ -578,10 +578,8 @@ def test_a_block_lost_or_twice_stops_the_commit(
 def test_a_lost_range_stops_the_commit(
     three_files: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = transforms.read.read_files.split_file
-
     def broken(path: str, size: int, input_format: Any, range_bytes: int) -> list[FileRange]:
-        ranges = real(path, size, input_format, 1_000)
+        ranges = split_file(path, size, input_format, 1_000)
         return ranges[:1] + ranges[2:] if path == str(three_files[0]) else ranges
 
     monkeypatch.setattr(transforms.read.read_files, "split_file", broken)
@@ -591,10 +589,8 @@ def test_a_lost_range_stops_the_commit(
 def test_a_range_twice_stops_the_commit(
     three_files: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = transforms.read.read_files.split_file
-
     def broken(path: str, size: int, input_format: Any, range_bytes: int) -> list[FileRange]:
-        ranges = real(path, size, input_format, 1_000)
+        ranges = split_file(path, size, input_format, 1_000)
         return ranges + ranges[1:2]
 
     monkeypatch.setattr(transforms.read.read_files, "split_file", broken)

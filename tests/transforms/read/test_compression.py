@@ -20,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.transforms.read.compressed import zstandard
+from transforms.blocks.block import BLOCK_BYTES
 from transforms.read import compression
 from transforms.read.compression import MAGIC_BYTES, decompress, detect_codec
 from transforms.read.damage import DamagedInputError
@@ -58,15 +59,16 @@ class _Read(NamedTuple):
     chunks: int
 
 
-def _read(data: bytes, codec: str, most: int = 1 << 30) -> _Read:
+def _read(data: bytes, codec: str, *, most: int = 1 << 30, block_bytes: int = BLOCK_BYTES) -> _Read:
     chunks = []
     damage = None
-    try:
-        for chunk in decompress(_Trickle(data, most), codec):
-            chunks.append(chunk)
-    except DamagedInputError as error:
-        damage = str(error)
-    assert all(0 < len(chunk) <= compression.BLOCK_BYTES for chunk in chunks)
+    with patch.object(compression, "BLOCK_BYTES", block_bytes):
+        try:
+            for chunk in decompress(_Trickle(data, most), codec):
+                chunks.append(chunk)
+        except DamagedInputError as error:
+            damage = str(error)
+    assert all(0 < len(chunk) <= block_bytes for chunk in chunks)
     return _Read(b"".join(chunks), damage, len(chunks))
 
 
@@ -84,8 +86,7 @@ def test_a_whole_file_is_read(codec: str, size: int) -> None:
     data = _lines(size)
     packed = _CODECS[codec].compress(data)
     assert detect_codec("f", packed[:MAGIC_BYTES]) == codec
-    with patch.object(compression, "BLOCK_BYTES", 1 << 16):
-        got = _read(packed, codec)
+    got = _read(packed, codec, block_bytes=1 << 16)
     assert (got.damage, got.data) == (None, data)
     assert got.chunks >= size >> 16
 
@@ -103,7 +104,7 @@ def test_all_streams_of_a_file_are_read(
     packed = b"".join(
         compress(part) + bytes(zeros) for part, zeros in zip(parts, padding, strict=False)
     )
-    got = _read(packed, codec, most)
+    got = _read(packed, codec, most=most)
     assert (got.damage, got.data) == (None, b"".join(parts))
 
 
@@ -209,8 +210,7 @@ def test_damage_far_into_a_file_loses_nothing_before_it(codec: str) -> None:
     first, second = data[:block_bytes], data[block_bytes:]
     compress = _CODECS[codec].compress
     packed = compress(first) + _flipped(compress(second), -1000)
-    with patch.object(compression, "BLOCK_BYTES", block_bytes):
-        got = _read(packed, codec)
+    got = _read(packed, codec, block_bytes=block_bytes)
     assert got.chunks > 1
     assert got.damage is not None
     assert got.data[:block_bytes] == first
@@ -281,7 +281,7 @@ def _gzip_with(flags: int, data: bytes, *, wrong_header_checksum: bool = False) 
 @pytest.mark.parametrize("flags", range(32))
 def test_a_gzip_header_with_any_fields_is_read_in_any_parts(flags: int, most: int) -> None:
     packed = _gzip_with(flags, b"abc" * 50)
-    got = _read(packed * 3, "gzip", most)
+    got = _read(packed * 3, "gzip", most=most)
     assert (got.damage, got.data) == (None, b"abc" * 150)
 
 
@@ -311,7 +311,7 @@ def test_skippable_frames_are_skipped() -> None:
     packed = _SKIPPED + zstandard(b"abc") + _SKIPPED + zstandard(b"def") + _SKIPPED
     assert detect_codec("f", packed[:MAGIC_BYTES]) == "zstandard"
     for most in (1, 5, 1 << 20):
-        got = _read(packed, "zstandard", most)
+        got = _read(packed, "zstandard", most=most)
         assert (got.damage, got.data) == (None, b"abcdef")
 
 

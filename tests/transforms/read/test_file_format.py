@@ -11,7 +11,8 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from transforms.read import file_format as module
-from transforms.read.file_format import PEEK_BYTES, detect_file_format
+from transforms.read.file_format import detect_file_format
+from transforms.read.limits import PEEK_BYTES
 
 _SCALARS = st.one_of(
     st.none(),
