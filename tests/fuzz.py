@@ -1,7 +1,7 @@
 """Runs mutated payloads through the real steps: `python -m tests.fuzz --payloads 200000`.
 
-The payloads are those of the samples with bytes changed, cut, repeated, or replaced by what is
-known to be hard for readers of JSON. The same seed makes the same payloads.
+The payloads are those of the samples with bytes that are changed, deleted, repeated, or replaced by
+text that is hard for JSON readers. The same seed makes the same payloads.
 """
 
 from __future__ import annotations
@@ -42,39 +42,29 @@ _HARD = [
     *(b'{"id":1,"id":{}}', b'{"data":[5,{"id":1}]}', b'{"source_value":[{"label":"open"}]}'),
 ]
 _VALUES = [
-    *(
-        b"{}",
-        b"[]",
-        b"null",
-        b"true",
-        b'""',
-        b'"open"',
-        b"[[{}]]",
-        b'{"value":[]}',
-        b"-0",
-        b"1e400",
-    ),
+    *(b"{}", b"[]", b"null", b"true", b'""', b'"open"', b"[[{}]]", b'{"value":[]}'),
+    *(b"-0", b"1e400"),
     *(b'[{"id":1},{"id":{}}]', b'{"id":2,"event":"x"}', b'{"label":"open"}', b'"ats_jobs.x"'),
     *(rb'"\ud800"', rb'"\u0000"', rb'"\ud83d\ude00"', b"9" * 400, b"[1]", b"0.1", b'"2025-05-01"'),
 ]
-_PIECES = [
+_FIELDS = [
     *(b'"event":"x",', b'"id":[],', b'"job_status":[1],', b'"provider":7,', b'"data":[],'),
     *(b'"event_data":null,', b'"account_id":1,', b'"id":"a","id":5,', b'"job_status":"open",'),
 ]
 
 
 @dataclass
-class Found:
-    """What became of all payloads; `faults` is empty where every promise was kept."""
+class FuzzResult:
+    """The outcomes of all payloads; `errors` is empty if every promise was kept."""
 
     payloads: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     compared: int = 0
-    faults: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
 
 
 def sample_payloads() -> list[bytes]:
-    """Payloads of every shape and provider."""
+    """Returns payloads of every format and provider."""
     with tempfile.TemporaryDirectory() as directory:
         write_samples(directory, events=400, seed=1, bad_fraction=0.1, shapes="all")
         paths = sorted(Path(directory).iterdir())
@@ -85,7 +75,7 @@ def sample_payloads() -> list[bytes]:
 
 
 def mutated(chance: random.Random, payload: bytes, others: list[bytes]) -> bytes:
-    """A payload with one to four changes."""
+    """Returns a payload with one to three changes."""
     data = bytearray(payload)
     for _ in range(chance.randint(1, 3)):
         if chance.random() < 0.7:
@@ -112,22 +102,22 @@ def mutated(chance: random.Random, payload: bytes, others: list[bytes]) -> bytes
 
 
 def _still_json(chance: random.Random, data: bytearray, others: list[bytes]) -> bytearray:
-    """A change after which JSON is still JSON, as a rule."""
+    """Makes a change that usually leaves valid JSON."""
     kind = chance.randrange(4)
     if kind == 0:
         return bytearray(b"[" + data + b"," + chance.choice(others) + b"]")
     if kind == 1:
         start = data.find(b"{", chance.randint(0, len(data))) + 1
-        data[start:start] = chance.choice(_PIECES) if start else b""
+        data[start:start] = chance.choice(_FIELDS) if start else b""
     elif kind == 2:
-        data = bytearray(b'{"data":[' + data + b"]," + chance.choice(_PIECES) + b'"next":1}')
+        data = bytearray(b'{"data":[' + data + b"]," + chance.choice(_FIELDS) + b'"next":1}')
     else:
         _replace_a_value(chance, data, _VALUES)
     return data
 
 
 def _replace_a_value(chance: random.Random, data: bytearray, values: list[bytes]) -> None:
-    """Puts something else in the place of the value of a field."""
+    """Replaces the value of a field."""
     colons = [place for place, octet in enumerate(data) if octet == ord(":")]
     if colons:
         start = chance.choice(colons) + 1
@@ -136,7 +126,7 @@ def _replace_a_value(chance: random.Random, data: bytearray, values: list[bytes]
 
 
 def payloads(count: int, seed: int) -> Iterator[bytes]:
-    """Mutated payloads, the same ones for the same seed."""
+    """Yields mutated payloads, the same ones for the same seed."""
     chance = random.Random(seed)
     samples = sample_payloads()
     for _ in range(count):
@@ -144,65 +134,77 @@ def payloads(count: int, seed: int) -> Iterator[bytes]:
         yield mutated(chance, chance.choice(samples), samples).replace(b"\n", b" ")
 
 
-def fuzz(count: int, seed: int) -> Found:
+class _Steps:
+    """The steps from payloads to encoded blocks, without a runner."""
+
+    def __init__(self) -> None:
+        self._deriver = Deriver(load_mapping())
+        self._parser = EventParser(EventTypes(), _LIMIT, NO_CONTEXT)
+        self._encoder = BlockEncoder("null", "full", _LIMIT)
+
+    def run(self, batch: list[bytes]) -> Counter[str]:
+        """Returns the outcomes of a batch.
+
+        Raises:
+            AssertionError: See `outcomes_of`.
+        """
+        raw = RawBlock("in", batch, list(range(len(batch))))
+        outcomes: Counter[str] = Counter()
+        for parsed in self._parser.parse(raw):
+            derived = replace(parsed, events=derive_batch(parsed.events, self._deriver))
+            outcomes += outcomes_of(self._encoder.encode(derived))
+        return outcomes
+
+
+def fuzz(count: int, seed: int) -> FuzzResult:
     """Runs mutated payloads through the steps.
 
     Args:
-        count: How many.
-        seed: Of the generator.
+        count: Number of payloads.
+        seed: Seed of the generator.
     """
-    deriver = Deriver(load_mapping())
-    parser = EventParser(EventTypes(), _LIMIT, NO_CONTEXT)
-    encoder = BlockEncoder("null", "full", _LIMIT)
-    found = Found()
-    block: list[bytes] = []
-
-    def work(batch: list[bytes]) -> list[EncodedBlock]:
-        raw = RawBlock("in", batch, list(range(len(batch))))
-        parsed = [replace(each, events=derive_batch(each.events, deriver)) for each in
-                  parser.parse(raw)]  # fmt: skip
-        return [encoder.encode(each) for each in parsed]
-
-    def finish() -> None:
-        outcomes: Counter[str] = Counter()
-        try:
-            for encoded in work(block):
-                outcomes += outcomes_of(encoded)
-        except Exception as error:
-            found.faults.append(f"{type(error).__name__}: {error} in a block of {block[:3]}…")
-            return
-        if outcomes["INTERNAL"]:
-            found.faults.append(f"INTERNAL: {_first_internal(block, work)!r}")
-        found.outcomes += outcomes
-        expected = [_expected(each) for each in block]
-        if None not in expected:
-            found.compared += len(block)
-            whole: Counter[str] = sum((each for each in expected if each), Counter())
-            if whole != outcomes:
-                found.faults.append(f"{_first_other(block, work)!r}")
-
+    steps = _Steps()
+    result = FuzzResult()
+    batch: list[bytes] = []
     for payload in payloads(count, seed):
-        found.payloads += 1
-        # What the plain reader cannot judge goes by itself.
+        result.payloads += 1
+        # A payload that the plain reader cannot read has a batch of its own.
         if _expected(payload) is None:
-            block, kept = [payload], block
-            finish()
-            block = kept
+            _check([payload], steps, result)
             continue
-        block.append(payload)
-        if len(block) == _BLOCK_PAYLOADS:
-            finish()
-            block = []
-    if block:
-        finish()
-    return found
+        batch.append(payload)
+        if len(batch) == _BLOCK_PAYLOADS:
+            _check(batch, steps, result)
+            batch = []
+    if batch:
+        _check(batch, steps, result)
+    return result
+
+
+def _check(batch: list[bytes], steps: _Steps, result: FuzzResult) -> None:
+    """Runs a batch and adds its outcomes and errors to the result."""
+    try:
+        outcomes = steps.run(batch)
+    except Exception as error:
+        result.errors.append(f"{type(error).__name__}: {error} in a block of {batch[:3]}…")
+        return
+    if outcomes["INTERNAL"]:
+        internal = next((each for each in batch if steps.run([each])["INTERNAL"]), None)
+        result.errors.append(f"INTERNAL: {internal!r}")
+    result.outcomes += outcomes
+    expected = [_expected(each) for each in batch]
+    if None not in expected:
+        result.compared += len(batch)
+        total: Counter[str] = sum((each for each in expected if each), Counter())
+        if total != outcomes:
+            result.errors.append(f"{_first_difference(batch, steps)!r}")
 
 
 def outcomes_of(encoded: EncodedBlock) -> Counter[str]:
-    """How often each outcome occurs in a block whose books close and whose records can be read.
+    """Counts the outcomes in a block.
 
     Raises:
-        AssertionError: They do not, or cannot.
+        AssertionError: The ledger of the block does not balance, or its records cannot be read.
     """
     ledger = encoded.ledger
     records = _read_back(encoded.records, "job_status_event")
@@ -223,12 +225,12 @@ def _read_back(block: AvroBlock | None, name: str) -> list[dict[str, object]]:
     body = io.BytesIO(block.data)
     schema = record_schema("dead_letter" if name == "dead_letter" else "job_status_event").parsed
     records = [fastavro.schemaless_reader(body, schema, None) for _ in range(block.count)]
-    assert not body.read(), "bytes are left behind the last record"
+    assert not body.read(), "there are bytes after the last record"
     return [record for record in records if isinstance(record, dict)]
 
 
 def _expected(payload: bytes) -> Counter[str] | None:
-    """What the plain reader of the tests finds, or None where it cannot tell."""
+    """Returns the outcomes that the plain reader of the tests finds, or None if it fails."""
     if not payload.strip() or depth(payload) > 150:
         return None
     try:
@@ -237,39 +239,30 @@ def _expected(payload: bytes) -> Counter[str] | None:
         return None
 
 
-def _first_internal(block: list[bytes], work: object) -> bytes:
-    assert callable(work)
-    return next(
-        each
-        for each in block
-        if any("INTERNAL" in one.ledger.by_error_code for one in work([each]))
-    )
-
-
-def _first_other(block: list[bytes], work: object) -> object:
-    assert callable(work)
-    for payload in block:
-        outcomes: Counter[str] = sum((outcomes_of(one) for one in work([payload])), Counter())
+def _first_difference(batch: list[bytes], steps: _Steps) -> object:
+    for payload in batch:
+        outcomes = steps.run([payload])
         if outcomes != _expected(payload):
             return payload, outcomes, _expected(payload)
-    return "only together", block
+    return "only together", batch
 
 
 def main() -> None:
-    """Says what became of the payloads; the exit code is 1 where a promise was broken."""
+    """Prints the outcomes; the exit code is 1 if a promise was broken."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--payloads", type=int, default=200_000)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     started = time.monotonic()
-    found = fuzz(options.payloads, options.seed)
+    result = fuzz(options.payloads, options.seed)
     print(
-        f"{found.payloads:,} payloads, seed {options.seed}, {time.monotonic() - started:.0f} s; "
-        f"{found.compared:,} held against the plain reader; {dict(found.outcomes.most_common())}"
+        f"{result.payloads:,} payloads, seed {options.seed}, {time.monotonic() - started:.0f} s; "
+        f"{result.compared:,} compared with the plain reader; "
+        f"{dict(result.outcomes.most_common())}"
     )
-    for fault in found.faults[:10]:
-        print(fault)
-    raise SystemExit(1 if found.faults else 0)
+    for error in result.errors[:10]:
+        print(error)
+    raise SystemExit(1 if result.errors else 0)
 
 
 if __name__ == "__main__":

@@ -1,34 +1,23 @@
-"""Inputs and outputs that are not what they should be: told before anything is done, or read."""
+"""Bad inputs, outputs and options are reported clearly, and nothing else is changed."""
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import lzma
+import json
 import random
-from collections.abc import Callable
-from functools import partial
+from itertools import product
 from pathlib import Path
 
 import pytest
-from backports import zstd
 
 from tests.conftest import records_of
-from tests.faults.outcome import GOOD, assert_clear, run_over
+from tests.faults.outcome import GOOD, assert_clear, run_over, run_over_files
 from tests.pipeline.command import run, visible, write_events
+from tests.transforms.read.compressed import COMPRESS
 
 pytestmark = pytest.mark.usefixtures("no_sync")
 
-PACKERS: dict[str, Callable[[bytes], bytes]] = {
-    ".gz": gzip.compress,
-    ".bz2": bz2.compress,
-    ".xz": lzma.compress,
-    # Without its checksum, no reader could tell that a frame was changed.
-    ".zst": partial(zstd.compress, options={zstd.CompressionParameter.checksum_flag: 1}),
-}
 
-
-def test_row_1_a_pattern_that_matches_nothing_is_told(tmp_path: Path) -> None:
+def test_a_pattern_without_files_is_reported(tmp_path: Path) -> None:
     pattern = tmp_path / "none*.jsonl"
     said = run("--input", pattern, "--output", tmp_path / "out")
     assert said.code == 3
@@ -38,22 +27,31 @@ def test_row_1_a_pattern_that_matches_nothing_is_told(tmp_path: Path) -> None:
     assert records_of(tmp_path / "out") == []
 
 
-@pytest.mark.parametrize("content", [b"", b"\n", b" \r\n\t\n\n"])
-def test_row_2_without_events_there_is_a_valid_empty_output(tmp_path: Path, content: bytes) -> None:
-    found = run_over(tmp_path, content)
-    assert found.counts() == {}
-    assert any(name.startswith("job_status/") for name in visible(found.output))
+def test_input_without_events_gives_a_valid_empty_output(tmp_path: Path) -> None:
+    contents = {"empty": b"", "line end": b"\n", "white space": b" \r\n\t\n\n"}
+    for name, content in contents.items():
+        directory = tmp_path / name
+        directory.mkdir()
+        found = run_over(directory, content)
+        assert found.counts() == {}
+        assert any(each.startswith("job_status/") for each in visible(found.output))
 
 
-@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
-@pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
-@pytest.mark.parametrize("last", [b"", b"\n"])
-def test_row_3_marks_and_line_ends_change_nothing(
-    tmp_path: Path, mark: bytes, line_end: bytes, last: bytes
-) -> None:
-    found = run_over(tmp_path, mark + GOOD + line_end + GOOD + last)
-    assert found.counts() == {"written": 2}
-    assert found.written[0]["source_offset"] == len(mark)
+def test_byte_order_marks_and_line_ends_change_no_record(tmp_path: Path) -> None:
+    marks = {"mark": b"\xef\xbb\xbf", "no mark": b""}
+    line_ends = {"lf": b"\n", "crlf": b"\r\n"}
+    lasts = {"ended": b"\n", "open": b""}
+    cases = {
+        f"{mark} {line_end} {last}": (
+            marks[mark],
+            marks[mark] + GOOD + line_ends[line_end] + GOOD + lasts[last],
+        )
+        for mark, line_end, last in product(marks, line_ends, lasts)
+    }
+    found = run_over_files(tmp_path, {name: content for name, (_, content) in cases.items()})
+    for name, (mark, _) in cases.items():
+        assert found[name].counts() == {"written": 2}
+        assert min(each["source_offset"] for each in found[name].written) == len(mark)
 
 
 def _many() -> bytes:
@@ -64,42 +62,64 @@ def _many() -> bytes:
     )
 
 
-@pytest.mark.parametrize("suffix", list(PACKERS))
-@pytest.mark.parametrize("share", [0.0, 0.01, 0.4, 0.9, 1.0])
-def test_row_5_a_compressed_file_that_is_cut_is_never_taken_for_whole(
-    tmp_path: Path, suffix: str, share: float
-) -> None:
-    packed = PACKERS[suffix](_many())
-    cut = packed[: min(round(len(packed) * share), len(packed) - 1)]
-    name = f"in.jsonl{suffix}"
-    found = run_over(tmp_path, cut, name=name, code=3)
-    assert_clear(found.said, tmp_path / name)
-    assert visible(found.output) == []
-    found = run_over(tmp_path, cut, "--on_damaged_input", "keep", name=name, code=3)
-    assert "damaged" in found.said.err and name in found.said.err
-    assert len(found.written) < 1000 or share == 1.0
-    assert len(found.dead) <= 1
+def _assert_refused(tmp_path: Path, damaged: dict[str, bytes]) -> None:
+    """Asserts that a run fails, names each file as damaged, and commits nothing."""
+    names = list(damaged)
+    # An error names three files at most.
+    for number in range(0, len(names), 3):
+        some = names[number : number + 3]
+        directory = tmp_path / f"refused {number}"
+        directory.mkdir()
+        found = run_over_files(directory, {name: damaged[name] for name in some}, code=3)
+        for name in some:
+            assert_clear(found[name].said, f"{directory / 'in' / name}: ")
+            assert visible(found[name].output) == []
 
 
-@pytest.mark.parametrize("suffix", list(PACKERS))
-def test_row_6_a_plain_or_corrupt_file_with_a_compressed_name_is_told(
-    tmp_path: Path, suffix: str
-) -> None:
-    name = f"in.jsonl{suffix}"
-    found = run_over(tmp_path, GOOD, name=name, code=3)
-    assert_clear(found.said, tmp_path / name)
-    packed = bytearray(PACKERS[suffix](_many()))
-    packed[len(packed) // 2] ^= 0xFF
-    found = run_over(tmp_path, bytes(packed), name=name, code=3)
-    assert_clear(found.said, tmp_path / name)
-    assert visible(found.output) == []
+def test_a_truncated_compressed_file_is_never_read_as_a_whole_one(tmp_path: Path) -> None:
+    shares = [0.0, 0.01, 0.4, 0.9, 1.0]
+    truncated = {}
+    for suffix, compress in COMPRESS.items():
+        packed = compress(_many())
+        for share in shares:
+            length = min(round(len(packed) * share), len(packed) - 1)
+            truncated[f"{share}.jsonl{suffix}"] = packed[:length]
+    _assert_refused(tmp_path, truncated)
+    report = tmp_path / "report.json"
+    arguments = ("--on_damaged_input", "keep", "--report", str(report))
+    found = run_over_files(tmp_path, truncated, *arguments, code=3)
+    inputs = {each["path"]: each["damaged"] for each in json.loads(report.read_bytes())["inputs"]}
+    assert inputs == {str(tmp_path / "in" / name): True for name in truncated}
+    for name, each in found.items():
+        assert "20 input(s) damaged" in each.said.err
+        assert len(each.written) < 1000 or name.startswith("1.0")
+        assert len(each.dead) <= 1
 
 
-@pytest.mark.parametrize("suffix", list(PACKERS))
-def test_row_7_all_members_of_a_compressed_file_are_read(tmp_path: Path, suffix: str) -> None:
-    pack = PACKERS[suffix]
-    content = pack(GOOD + b"\n" + GOOD[:7]) + pack(b"") + pack(GOOD[7:] + b"\n")
-    assert run_over(tmp_path, content, name=f"in{suffix}").counts() == {"written": 2}
+def test_a_damaged_file_that_is_kept_is_named(tmp_path: Path) -> None:
+    truncated = COMPRESS[".gz"](_many())[:-1]
+    arguments = ("--on_damaged_input", "keep")
+    found = run_over(tmp_path, truncated, *arguments, name="in.jsonl.gz", code=3)
+    assert "damaged" in found.said.err and "in.jsonl.gz" in found.said.err
+
+
+def test_a_plain_or_corrupt_file_with_a_compressed_name_is_refused(tmp_path: Path) -> None:
+    damaged = {}
+    for suffix, compress in COMPRESS.items():
+        packed = bytearray(compress(_many()))
+        packed[len(packed) // 2] ^= 0xFF
+        damaged[f"plain.jsonl{suffix}"] = GOOD
+        damaged[f"corrupt.jsonl{suffix}"] = bytes(packed)
+    _assert_refused(tmp_path, damaged)
+
+
+def test_all_members_of_a_compressed_file_are_read(tmp_path: Path) -> None:
+    contents = {
+        f"in{suffix}": pack(GOOD + b"\n" + GOOD[:7]) + pack(b"") + pack(GOOD[7:] + b"\n")
+        for suffix, pack in COMPRESS.items()
+    }
+    for found in run_over_files(tmp_path, contents).values():
+        assert found.counts() == {"written": 2}
 
 
 def _loop(path: Path) -> Path:
@@ -107,7 +127,7 @@ def _loop(path: Path) -> Path:
     return path
 
 
-def test_row_18_an_output_that_cannot_be_is_told_before_anything_is_read(tmp_path: Path) -> None:
+def test_an_impossible_output_is_reported_before_anything_is_read(tmp_path: Path) -> None:
     path = write_events(tmp_path / "in.jsonl", 0, 1)
     (tmp_path / "plain").write_bytes(b"")
     for output in (tmp_path / "plain" / "out", _loop(tmp_path / "loop") / "out"):
@@ -116,13 +136,13 @@ def test_row_18_an_output_that_cannot_be_is_told_before_anything_is_read(tmp_pat
         assert_clear(said, output)
 
 
-def test_row_19_a_missing_output_directory_is_created(tmp_path: Path) -> None:
+def test_a_missing_output_directory_is_created(tmp_path: Path) -> None:
     path = write_events(tmp_path / "in.jsonl", 0, 1)
     assert run("--input", path, "--output", tmp_path / "a" / "b" / "c").code == 0
     assert len(records_of(tmp_path / "a" / "b" / "c")) == 1
 
 
-def test_row_20_a_directory_that_matches_is_skipped_and_told(tmp_path: Path) -> None:
+def test_a_directory_that_matches_is_skipped_and_reported(tmp_path: Path) -> None:
     write_events(tmp_path / "in" / "a.jsonl", 0, 1)
     (tmp_path / "in" / "sub").mkdir()
     said = run("--input", tmp_path / "in" / "*", "--output", tmp_path / "out")
@@ -130,7 +150,7 @@ def test_row_20_a_directory_that_matches_is_skipped_and_told(tmp_path: Path) -> 
     assert f"skipped {tmp_path}/in/sub" in said.err
 
 
-def test_row_27_an_input_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+def test_an_input_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
     path = _loop(tmp_path / "loop.jsonl")
     said = run("--input", path, "--output", tmp_path / "out")
     assert said.code == 3
@@ -141,7 +161,7 @@ def test_row_27_an_input_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     ("flag", "meant"),
     [("--outptu", "--output"), ("--max_event_byte", "--max_event_bytes"), ("--runer", "--runner")],
 )
-def test_row_28_a_misspelt_flag_is_told_with_the_nearest(
+def test_a_misspelt_option_is_reported_with_the_nearest_option(
     tmp_path: Path, flag: str, meant: str
 ) -> None:
     said = run("--input", tmp_path, "--output", tmp_path, f"{flag}=5")
@@ -149,7 +169,7 @@ def test_row_28_a_misspelt_flag_is_told_with_the_nearest(
     assert_clear(said, flag, f"did you mean {meant}?")
 
 
-def test_row_28_an_unknown_flag_is_told(tmp_path: Path) -> None:
+def test_an_unknown_option_is_reported(tmp_path: Path) -> None:
     said = run("--input", tmp_path, "--output", tmp_path, "--zzzzzzzz")
     assert said.code == 2
     assert_clear(said, "--zzzzzzzz")

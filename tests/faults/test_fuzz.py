@@ -1,4 +1,4 @@
-"""Mutated payloads through the real steps: no crash, one outcome for each event, closed books."""
+"""Mutated payloads through the real steps: no crash, one outcome each, a balanced ledger."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from tests.fuzz import fuzz, payloads
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_no_mutated_payload_breaks_a_promise(seed: int) -> None:
-    found = fuzz(1000, seed)
-    assert found.faults == []
-    assert found.payloads == 1000
-    # Most of them are held against a plain reader, and every kind of outcome comes up.
-    assert found.compared > 700
+    result = fuzz(1000, seed)
+    assert result.errors == []
+    assert result.payloads == 1000
+    # Most payloads are compared with a plain reader, and every kind of outcome occurs.
+    assert result.compared > 700
     assert {"event", "ignored", "INVALID_JSON", "INVALID_UTF8", "TOO_DEEP", "WRONG_TYPE",
-            "NOT_AN_EVENT", "LONE_SURROGATE"} == found.outcomes.keys()  # fmt: skip
+            "NOT_AN_EVENT", "LONE_SURROGATE"} == result.outcomes.keys()  # fmt: skip
 
 
 def test_the_same_seed_makes_the_same_payloads() -> None:

@@ -1,4 +1,4 @@
-"""Bad payloads: one dead letter each, with the exact bytes, and the rest is written."""
+"""A bad payload is one dead letter with its exact bytes, and all other payloads are written."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.outcome import GOOD, run_over
+from tests.faults.outcome import GOOD, Outcome, run_over, run_over_files
 
 pytestmark = pytest.mark.usefixtures("no_sync")
 
@@ -19,20 +19,20 @@ def _status(source_value: bytes) -> bytes:
 
 
 BAD = {
-    "row 4: one byte that is not UTF-8": (_status(b'"a\xffb"'), "INVALID_UTF8"),
+    "one byte that is not UTF-8": (_status(b'"a\xffb"'), "INVALID_UTF8"),
     "UTF-16": ('{"id":"2"}'.encode("utf-16"), "INVALID_UTF8"),
-    "row 9: deep nesting": (b"[" * 100_000, "TOO_DEEP"),
-    "row 9: deep nesting of objects": (b'{"a":' * 100_000, "TOO_DEEP"),
-    "row 9: deep nesting in a source value": (_status(b"[" * 100_000), "TOO_DEEP"),
-    "row 9: balanced": (_status(b"[" * 100_000 + b"]" * 100_000), "TOO_DEEP"),
-    "row 10: NaN": (_status(b"NaN"), "INVALID_JSON"),
-    "row 10: Infinity": (_status(b"Infinity"), "INVALID_JSON"),
-    "row 10: -Infinity": (_status(b"-Infinity"), "INVALID_JSON"),
-    "row 13: in the status": (_status(rb'"\ud800"'), "LONE_SURROGATE"),
-    "row 13: in an id": (rb'{"id":"\udc00"}', "LONE_SURROGATE"),
-    "row 13: in a field that is not used": (rb'{"id":"2","title":"\ud800x"}', "LONE_SURROGATE"),
-    "row 13: in a key": (rb'{"id":"2","\ud800":1}', "LONE_SURROGATE"),
-    "row 29: an id of another type": (b'{"id":["2"]}', "WRONG_TYPE"),
+    "deep nesting": (b"[" * 100_000, "TOO_DEEP"),
+    "deep nesting of objects": (b'{"a":' * 100_000, "TOO_DEEP"),
+    "deep nesting in a source value": (_status(b"[" * 100_000), "TOO_DEEP"),
+    "balanced deep nesting": (_status(b"[" * 100_000 + b"]" * 100_000), "TOO_DEEP"),
+    "NaN": (_status(b"NaN"), "INVALID_JSON"),
+    "Infinity": (_status(b"Infinity"), "INVALID_JSON"),
+    "-Infinity": (_status(b"-Infinity"), "INVALID_JSON"),
+    "lone surrogate in the status": (_status(rb'"\ud800"'), "LONE_SURROGATE"),
+    "lone surrogate in an id": (rb'{"id":"\udc00"}', "LONE_SURROGATE"),
+    "lone surrogate in an unused field": (rb'{"id":"2","title":"\ud800x"}', "LONE_SURROGATE"),
+    "lone surrogate in a key": (rb'{"id":"2","\ud800":1}', "LONE_SURROGATE"),
+    "id of another type": (b'{"id":["2"]}', "WRONG_TYPE"),
     "a raw NUL": (_status(b'"\x00"'), "INVALID_JSON"),
     "half an object": (b'{"id":"2",', "INVALID_JSON"),
     "two values": (b'{"id":"2"}{"id":"3"}', "INVALID_JSON"),
@@ -42,11 +42,19 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize(("payload", "code"), BAD.values(), ids=list(BAD))
-def test_a_bad_payload_is_one_dead_letter_and_costs_no_other(
-    tmp_path: Path, payload: bytes, code: str
+@pytest.fixture(scope="module")
+def bad(no_sync: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
+    """The outcome of each bad payload between two good ones."""
+    contents = {case: b"\n".join([GOOD, payload, GOOD]) for case, (payload, _) in BAD.items()}
+    return run_over_files(tmp_path_factory.mktemp("bad"), contents)
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_payload_is_one_dead_letter_and_loses_no_other_payload(
+    bad: dict[str, Outcome], case: str
 ) -> None:
-    found = run_over(tmp_path, b"\n".join([GOOD, payload, GOOD]))
+    payload, code = BAD[case]
+    found = bad[case]
     assert found.counts() == {"written": 2, code: 1}
     (letter,) = found.dead
     assert letter["payload"] == payload
@@ -55,59 +63,73 @@ def test_a_bad_payload_is_one_dead_letter_and_costs_no_other(
 
 
 KEPT = {
-    "row 10: 1e400": (b"1e400", b"1e400"),
-    "row 12: over 2 ** 53": (b"9007199254740993", b"9007199254740993"),
-    "row 12: over 2 ** 63": (b"-9223372036854775809", b"-9223372036854775809"),
-    "row 12: 5,000 digits": (b"7" * 5_000, b"7" * 5_000),
-    "row 14: NUL": (rb'"\u0000"', rb'"\u0000"'),
-    "a pair of surrogates": (rb'"\ud83d\ude00"', rb'"\ud83d\ude00"'),
-    "row 11: the last of two": (b'1,"source_value":2', b"2"),
-    "row 11: in what is kept": (b'{"a":1,"a":2}', b'{"a":1,"a":2}'),
+    "1e400": (b"1e400", b"1e400"),
+    "integer over 2 to the 53": (b"9007199254740993", b"9007199254740993"),
+    "integer over 2 to the 63": (b"-9223372036854775809", b"-9223372036854775809"),
+    "5,000 digits": (b"7" * 5_000, b"7" * 5_000),
+    "escaped NUL": (rb'"\u0000"', rb'"\u0000"'),
+    "pair of surrogates": (rb'"\ud83d\ude00"', rb'"\ud83d\ude00"'),
+    "last of two keys": (b'1,"source_value":2', b"2"),
+    "two keys in the kept text": (b'{"a":1,"a":2}', b'{"a":1,"a":2}'),
     "white space": (b"[ 1 ,\t2 ]", b"[ 1 ,\t2 ]"),
     "200 deep": (b"[" * 198 + b"]" * 198, b"[" * 198 + b"]" * 198),
 }
 
 
-@pytest.mark.parametrize(("text", "kept"), KEPT.values(), ids=list(KEPT))
-def test_the_text_of_a_status_is_kept_exactly(tmp_path: Path, text: bytes, kept: bytes) -> None:
-    found = run_over(tmp_path, _status(text))
-    (record,) = found.written
-    assert record["job_status"]["source_value_json"] == kept.decode()
+@pytest.fixture(scope="module")
+def kept(no_sync: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
+    """The outcome of each text of a status."""
+    contents = {case: _status(text) for case, (text, _) in KEPT.items()}
+    return run_over_files(tmp_path_factory.mktemp("kept"), contents)
+
+
+@pytest.mark.parametrize("case", KEPT)
+def test_the_text_of_a_status_is_kept_exactly(kept: dict[str, Outcome], case: str) -> None:
+    (record,) = kept[case].written
+    assert record["job_status"]["source_value_json"] == KEPT[case][1].decode()
     assert record["job_status"]["value"] in ("unmapped_value", None)
 
 
-def test_row_11_the_last_of_duplicate_ids_wins(tmp_path: Path) -> None:
+def test_the_last_of_duplicate_ids_wins(tmp_path: Path) -> None:
     found = run_over(tmp_path, b'{"id":"1","id":"2","job_status":"open","job_status":"closed"}')
     (record,) = found.written
     assert (record["job_id"], record["job_status"]["value"]) == ("2", "closed")
 
 
 ENVELOPE = {"event": "ats_jobs.updated", "event_data": {"id": "1", "job_status": {}}}
-WRONG = [
-    ({"event": 5}, "$.event"),
-    ({"account_id": {}}, "$.account_id"),
-    ({"provider": 1}, "$.provider"),
-    ({"record_id": [1]}, "$.record_id"),
-    ({"event_data": "x"}, "$.event_data"),
-    ({"event_data": {"id": True}}, "$.event_data.id"),
-    ({"event_data": {"status": 7}}, "$.event_data.status"),
-    ({"event_data": {"job_status": {"value": 7}}}, "$.event_data.job_status.value"),
-    ({"event_data": {"job_status": []}}, "$.event_data.job_status"),
-]
+WRONG: dict[str, dict[str, Any]] = {
+    "$.event": {"event": 5},
+    "$.account_id": {"account_id": {}},
+    "$.provider": {"provider": 1},
+    "$.record_id": {"record_id": [1]},
+    "$.event_data": {"event_data": "x"},
+    "$.event_data.id": {"event_data": {"id": True}},
+    "$.event_data.status": {"event_data": {"status": 7}},
+    "$.event_data.job_status.value": {"event_data": {"job_status": {"value": 7}}},
+    "$.event_data.job_status": {"event_data": {"job_status": []}},
+}
+"""Changes of the envelope by the path of the wrong field."""
 
 
-@pytest.mark.parametrize(("change", "path"), WRONG)
-def test_row_29_a_used_field_of_a_wrong_type_is_told_with_its_path(
-    tmp_path: Path, change: dict[str, Any], path: str
+@pytest.fixture(scope="module")
+def wrong(no_sync: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
+    """The outcome of each envelope with a wrong field."""
+    contents = {path: json.dumps({**ENVELOPE, **change}).encode() for path, change in WRONG.items()}
+    return run_over_files(tmp_path_factory.mktemp("wrong"), contents)
+
+
+@pytest.mark.parametrize("path", WRONG)
+def test_a_used_field_of_a_wrong_type_is_a_dead_letter_with_its_path(
+    wrong: dict[str, Outcome], path: str
 ) -> None:
-    found = run_over(tmp_path, json.dumps({**ENVELOPE, **change}).encode())
+    found = wrong[path]
     assert [(each["error_code"], each["error_path"]) for each in found.dead] == [
         ("WRONG_TYPE", path)
     ]
     assert found.written == []
 
 
-def test_row_29_new_fields_are_ignored_missing_ones_null_and_bad_times_counted(
+def test_new_fields_are_ignored_missing_fields_are_null_and_bad_times_are_counted(
     tmp_path: Path,
 ) -> None:
     report = tmp_path / "report.json"
@@ -118,7 +140,7 @@ def test_row_29_new_fields_are_ignored_missing_ones_null_and_bad_times_counted(
     assert json.loads(report.read_bytes())["unreadable_timestamps"] == 2
 
 
-def test_one_bad_job_of_a_page_costs_that_job_only(tmp_path: Path) -> None:
+def test_a_bad_job_of_a_page_loses_that_job_only(tmp_path: Path) -> None:
     page = b'{"data":[%s,{"id":"\xff"},%s,5,{"id":{}}]}' % (GOOD, GOOD)
     found = run_over(tmp_path, page)
     assert found.counts() == {"written": 2, "INVALID_UTF8": 1, "WRONG_TYPE": 2}
@@ -126,7 +148,7 @@ def test_one_bad_job_of_a_page_costs_that_job_only(tmp_path: Path) -> None:
         assert page[letter["source_offset"] :].startswith(letter["payload"])
 
 
-def test_row_22_no_value_becomes_part_of_a_path(tmp_path: Path) -> None:
+def test_no_value_becomes_part_of_a_path(tmp_path: Path) -> None:
     evil = "../../evil/\u0000*"
     payload = {**ENVELOPE, "provider": evil, "account_id": evil, "event_data": {"id": evil}}
     before = {path.name for path in tmp_path.parent.iterdir()}
@@ -138,21 +160,21 @@ def test_row_22_no_value_becomes_part_of_a_path(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"in.jsonl", "out"}
 
 
-def test_row_24_the_same_event_twice_has_one_identity(tmp_path: Path) -> None:
+def test_the_same_event_twice_has_one_identity(tmp_path: Path) -> None:
     first = json.dumps({**ENVELOPE, "sent_at": "2025-05-01T10:00:00Z"}).encode()
     second = json.dumps({**ENVELOPE, "sent_at": "2025-05-01T11:00:00Z"}).encode()
     found = run_over(tmp_path, b"\n".join([first, second, GOOD]))
     assert sorted(Counter(each["event_id"] for each in found.written).values()) == [1, 2]
 
 
-def test_row_25_no_time_is_too_late_or_out_of_order(tmp_path: Path) -> None:
+def test_events_of_any_time_in_any_order_are_written(tmp_path: Path) -> None:
     days = ["2025-05-09", "2025-05-01", "1999-01-01", "2025-05-03", "9999-12-31", "0001-01-02"]
     lines = [json.dumps({**ENVELOPE, "event_date": f"{day}T00:00:00Z"}) for day in days]
     found = run_over(tmp_path, "\n".join(lines).encode())
     assert len(found.written) == len(days)
 
 
-def test_row_31_events_of_other_types_are_counted_by_type(tmp_path: Path) -> None:
+def test_events_of_other_types_are_counted_by_type(tmp_path: Path) -> None:
     types = ["ats_candidates.created", "ats_candidates.created", "hris.x", "ats_jobs.created"]
     lines = [json.dumps({"event": name, "event_data": {"id": "1"}}) for name in types]
     report = tmp_path / "report.json"
@@ -165,7 +187,7 @@ def test_row_31_events_of_other_types_are_counted_by_type(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(("share", "code"), [("0.24", 4), ("0.25", 0)])
-def test_row_30_too_many_dead_letters_are_committed_and_told(
+def test_too_many_dead_letters_are_committed_and_reported(
     tmp_path: Path, share: str, code: int
 ) -> None:
     content = b"\n".join([GOOD, GOOD, GOOD, b"bad"])
