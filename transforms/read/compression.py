@@ -20,7 +20,7 @@ from backports import zstd
 from isal import igzip_lib, isal_zlib
 
 from transforms.blocks import BLOCK_BYTES
-from transforms.read.damage import DamagedInputError
+from transforms.read.damage import DamagedInputError, UntilDamage
 from transforms.read.limits import XZ_MEMORY_BYTES
 
 MAGIC_BYTES = 6
@@ -187,7 +187,7 @@ def decompress(file: BinaryIO, codec: str) -> Iterator[bytes]:
         # again, and from these bytes on byte by byte.
         file.seek(0)
         again = _decompressed(_compressed_parts(file, bytewise_from=damage.position), codec)
-        yield from _merged(_behind(again, size))
+        yield from _merged(_skip(again, size))
         raise
 
 
@@ -231,27 +231,23 @@ def _merged(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """Merges small chunks, also those before an error: a block costs more than a chunk."""
     held: list[bytes] = []
     size = 0
-    try:
-        for chunk in chunks:
-            if size + len(chunk) > BLOCK_BYTES:
-                yield b"".join(held)
-                held, size = [], 0
-            held.append(chunk)
-            size += len(chunk)
-    except (DamagedInputError, OSError):
-        if held:
+    readable = UntilDamage(chunks)
+    for chunk in readable:
+        if size + len(chunk) > BLOCK_BYTES:
             yield b"".join(held)
-        raise
+            held, size = [], 0
+        held.append(chunk)
+        size += len(chunk)
     if held:
         yield b"".join(held)
+    if readable.error is not None:
+        raise readable.error
 
 
-def _behind(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
-    """Skips `size` bytes and ends at an error."""
-    try:
+def _skip(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
+    """Yields what follows the first `size` bytes, up to damage."""
+    with suppress(DamagedInputError):
         for chunk in chunks:
             if len(chunk) > size:
                 yield chunk[size:]
             size = max(0, size - len(chunk))
-    except DamagedInputError:
-        return

@@ -214,17 +214,14 @@ class ReadDeadLetters(beam.PTransform):
     ) -> None:
         super().__init__()
         self._files = [tuple(file) for file in files]
-        self._limits = limits
-        self._local_run = local_run
+        self._read = beam.FlatMap(_read_file, limits, local_run)
 
     def expand(self, root: beam.Pipeline) -> dict[str, beam.PCollection[Any]]:
-        read = (
+        read = self._read.with_output_types(RawBlock).with_outputs("inputs", main="blocks")
+        found = (
             root
             | "Files" >> beam.Create(self._files, reshuffle=False)
             | "SpreadFiles" >> beam.Reshuffle()
-            | "Read"
-            >> beam.FlatMap(_read_file, self._limits, self._local_run)
-            .with_output_types(RawBlock)
-            .with_outputs("inputs", main="blocks")
+            | "Read" >> read
         )
-        return {"blocks": read.blocks, "inputs": read.inputs}
+        return {"blocks": found.blocks, "inputs": found.inputs}
