@@ -11,13 +11,14 @@ from __future__ import annotations
 import bz2
 import lzma
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from typing import BinaryIO, NamedTuple, cast
 
 from backports import zstd
-from isal import igzip_lib, isal_zlib
+from isal import igzip_lib
 
 from transforms.blocks import BLOCK_BYTES
 from transforms.read.damage import DamagedInputError, UntilDamage
@@ -42,54 +43,31 @@ class _CorruptError(DamagedInputError):
 class _GzipMember:
     """Decompresses one member of a gzip file.
 
-    Reads the header here: ISA-L fails on a header of several fields that arrives in parts.
+    Collects the header first: ISA-L fails on a header of several fields that arrives in parts.
     """
 
     def __init__(self) -> None:
         self.eof = False
         self.needs_input = True
         self.unused_data = b""
-        self._header: bytes | None = b""
-        self._body = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP_NO_HDR_VER)
+        self._start: bytes | None = b""
+        self._member = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
 
     def decompress(self, data: bytes, max_length: int = -1) -> bytes:
-        if self._header is not None:
-            data = self._header + data
-            end = _gzip_header_end(data)
-            if end is None:
-                self._header = data
+        if self._start is not None:
+            data = self._start + data
+            # The header is complete if zlib can decompress the first byte behind it.
+            probe = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+            if not probe.decompress(data, 1) and not probe.eof:
+                if len(data) > _GZIP_HEADER_LIMIT:
+                    raise ValueError("a gzip header without an end")
+                self._start = data
                 return b""
-            self._header = None
-            data = data[end:]
-        chunk = self._body.decompress(data, max_length)
-        self.eof, self.needs_input = self._body.eof, self._body.needs_input
-        self.unused_data = self._body.unused_data
+            self._start = None
+        chunk = self._member.decompress(data, max_length)
+        self.eof, self.needs_input = self._member.eof, self._member.needs_input
+        self.unused_data = self._member.unused_data
         return chunk
-
-
-def _gzip_header_end(data: bytes) -> int | None:
-    """Returns the end of the header of a gzip member (RFC 1952), or None if it needs more data."""
-    if not b"\x1f\x8b\x08".startswith(data[:3]) or (len(data) > 3 and data[3] & 0xE0):
-        raise ValueError("no gzip header")
-    if len(data) < 12:
-        return None
-    flags = data[3]
-    end = 10
-    if flags & 4:
-        end += 2 + int.from_bytes(data[10:12], "little")
-    for flag in (8, 16):
-        if flags & flag:
-            end = (data.find(b"\x00", end) + 1) or len(data) + 1
-    if flags & 2:
-        given = int.from_bytes(data[end : end + 2], "little")
-        if end + 2 <= len(data) and given != isal_zlib.crc32(data[:end]) & 0xFFFF:
-            raise ValueError("wrong checksum of a gzip header")
-        end += 2
-    if end <= len(data):
-        return end
-    if len(data) > _GZIP_HEADER_LIMIT:
-        raise ValueError("a gzip header without an end")
-    return None
 
 
 _Decompressor = _GzipMember | bz2.BZ2Decompressor | lzma.LZMADecompressor | zstd.ZstdDecompressor
@@ -114,7 +92,7 @@ _CODECS = {
 }
 
 _ISAL_ERROR = cast("type[Exception]", igzip_lib.IsalError)
-_ERRORS = (OSError, EOFError, ValueError, lzma.LZMAError, zstd.ZstdError, _ISAL_ERROR)
+_ERRORS = (OSError, EOFError, ValueError, lzma.LZMAError, zstd.ZstdError, zlib.error, _ISAL_ERROR)
 
 
 def detect_codec(path: str, head: bytes) -> str | None:
