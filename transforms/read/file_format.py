@@ -9,7 +9,7 @@ from transforms.json import JSON_WHITE_SPACE
 from transforms.read.limits import PEEK_BYTES
 
 FileFormat = Literal["lines", "document"]
-InputFormat = Literal["auto", "lines", "document"]
+InputFormat = Literal["auto"] | FileFormat
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MARK_BYTES = len(_BYTE_ORDER_MARK)

@@ -125,7 +125,7 @@ def _outcome(letter: Letter, limits: ReadLimits) -> bytes | Rejection | None:
     if letter["message_id"] is not None:
         return _rejected_again(letter, "it came in a message")
     if not letter["payload_sha256"]:
-        return _rejected_again(letter, "nothing of it was kept that would tell it from others")
+        return _rejected_again(letter, "nothing of it was kept that identifies it")
     if not letter["source"] or letter["source_offset"] is None:
         return _rejected_again(letter, "nothing says where it came from")
     if size > max(limits.max_event_bytes, limits.max_document_bytes):

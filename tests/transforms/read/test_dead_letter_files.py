@@ -60,6 +60,20 @@ def test_a_file_of_other_records_is_damaged(tmp_path: Path) -> None:
         list(letters_of(DeadLetterFile(str(path), path.stat().st_size)))
 
 
+def test_the_damage_of_a_corrupt_file_holds_the_count_of_its_letters_and_no_data(
+    tmp_path: Path,
+) -> None:
+    letters = [letter_without_payload(tmp_path, b"canary", number) for number in range(2)]
+    file = write_letters(tmp_path / "x.avro", letters, sync_interval=1)
+    data = bytearray(Path(file.path).read_bytes())
+    # The marker after the last block.
+    data[-1] ^= 0xFF
+    Path(file.path).write_bytes(data)
+    *_, last = read_dead_letters(file, LIMITS)
+    assert last.note is not None
+    assert last.note.damage == "it is truncated or corrupt after 1 letters"
+
+
 def test_a_deleted_file_is_damaged(tmp_path: Path) -> None:
     gone = DeadLetterFile(str(tmp_path / "gone.avro"), 5, 1)
     (only,) = read_dead_letters(gone, LIMITS)
