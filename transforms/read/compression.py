@@ -1,6 +1,6 @@
 """Reads the content of a file in chunks, decompressed, and never truncated silently.
 
-The usual readers skip bytes behind the first valid stream, or treat the end of the file as the end
+The usual readers skip bytes after the first valid stream, or treat the end of the file as the end
 of the data. Here a file is whole only if every stream ends where its format says, and only padding
 follows. Two errors cannot be detected: a file truncated exactly between two of its streams, and a
 change inside a Zstandard frame that has no checksum.
@@ -56,7 +56,7 @@ class _GzipMember:
     def decompress(self, data: bytes, max_length: int = -1) -> bytes:
         if self._start is not None:
             data = self._start + data
-            # The header is complete if zlib can decompress the first byte behind it.
+            # The header is complete if zlib can decompress the first byte after it.
             probe = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
             if not probe.decompress(data, 1) and not probe.eof:
                 if len(data) > _GZIP_HEADER_LIMIT:

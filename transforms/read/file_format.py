@@ -21,7 +21,7 @@ class _Value(NamedTuple):
     """The first JSON value of a text.
 
     Attributes:
-        state: `whole` if it ends within the text, `open` if it may continue behind the text,
+        state: `whole` if it ends within the text, `open` if it may continue after the text,
             `wrong` if it is not JSON, `deep` if it is nested too deeply to decide.
         end: Where a whole value ends, in characters.
     """
@@ -77,7 +77,7 @@ def detect_file_format(peeked: bytes) -> FileFormat:
         is_lines = same_line.strip(_WHITE_SPACE) or _begins_with_line(following)
         return "lines" if is_lines else "document"
     # The last bracket of the first line may be the wrong byte. Then the next line is whole, unlike
-    # the second element of an unfinished array, which has a comma behind it.
+    # the second element of an unfinished array, which is followed by a comma.
     if state == "open" and (
         not is_truncated or _first_value(first_line[:-1] + "]").state == "whole"
     ):

@@ -57,7 +57,7 @@ def blocks_of_lines(
         if chunk:
             held.append(chunk)
             held_bytes += len(chunk)
-            # The byte behind the limit may be a CR, which does not count as part of the line.
+            # The byte after the limit may be a CR, which does not count as part of the line.
             if held_bytes > max_event_bytes + 1:
                 long_line = _LongLine(held)
                 held, held_bytes = [], 0

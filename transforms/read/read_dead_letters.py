@@ -112,13 +112,15 @@ def _read_again(held: list[tuple[int, Letter]]) -> Iterator[_Outcome]:
 
 def _outcome(letter: Letter, limits: ReadLimits) -> bytes | Rejection | None:
     """Returns a payload, a rejection, or None if the payload must be read again."""
-    size = letter["payload_size"]
+    size, limit = letter["payload_size"], limits.max_event_bytes
     if letter["error_path"] == "$" or letter["error_code"] in _FINAL_ERRORS:
         # The text around the payload caused the error: only a job was allowed there, or the nesting
         # was too deep. On its own, the payload could pass for events that the source does not hold.
         return _rejected_again(letter)
-    if letter["error_code"] == "TOO_LARGE" and size > limits.max_event_bytes:
-        return _still_too_large(letter, limits.max_event_bytes)
+    if letter["error_code"] == "TOO_LARGE" and size > limit:
+        head, digest = letter["payload"] or b"", letter["payload_sha256"]
+        rejection = too_large(head, letter["source_offset"], limit, size, digest)
+        return replace(rejection, step=STEP, context=context_of_letter(letter))
     if _is_whole(letter):
         payload: bytes = letter["payload"]
         return payload
@@ -128,7 +130,7 @@ def _outcome(letter: Letter, limits: ReadLimits) -> bytes | Rejection | None:
         return _rejected_again(letter, "nothing of it was kept that identifies it")
     if not letter["source"] or letter["source_offset"] is None:
         return _rejected_again(letter, "nothing says where it came from")
-    if size > max(limits.max_event_bytes, limits.max_document_bytes):
+    if size > max(limit, limits.max_document_bytes):
         return _rejected_again(letter, "it is longer than --max_document_bytes")
     return None
 
@@ -152,13 +154,6 @@ def _rejected_again(letter: Letter, reason: str | None = None) -> Rejection:
         full_size=None if is_whole else letter["payload_size"],
         full_sha256=None if is_whole else letter["payload_sha256"],
     )
-
-
-def _still_too_large(letter: Letter, limit: int) -> Rejection:
-    head, size = letter["payload"] or b"", letter["payload_size"]
-    offset, digest = letter["source_offset"], letter["payload_sha256"]
-    rejection = too_large(head, offset, limit, size, digest)
-    return replace(rejection, step=STEP, context=context_of_letter(letter))
 
 
 def context_of_letter(letter: Letter) -> Context:

@@ -92,7 +92,7 @@ def _first_line_start(file: BinaryIO, file_range: FileRange) -> int:
 
 
 def _chunks_to_line_end(file: BinaryIO, file_range: FileRange, start: int) -> Iterator[bytes]:
-    """Reads a range from `start` to the end of its last line, which may be behind the range."""
+    """Reads a range from `start` to the end of its last line, which may be after the range."""
     chunk = b""
     for chunk in plain_chunks(file, start, file_range.stop):
         yield chunk

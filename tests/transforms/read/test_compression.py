@@ -17,6 +17,7 @@ from unittest.mock import patch
 import pytest
 from backports import zstd
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from tests.transforms.read.compressed import zstandard
@@ -92,6 +93,7 @@ def test_a_whole_file_is_read(codec: str, size: int) -> None:
 
 
 @every_codec
+@hypothesis_settings(max_examples=25)
 @given(
     parts=st.lists(st.binary(max_size=50), min_size=1, max_size=6),
     padding=st.lists(st.integers(0, 9), min_size=6, max_size=6),

@@ -41,14 +41,14 @@ def _with_ends(text: str, end: str) -> bytes:
     ascii_only=st.booleans(),
     end=st.sampled_from(["\n", "\r\n"]),
     before=st.sampled_from([b"", b"\xef\xbb\xbf", b"\n\n", b"\xef\xbb\xbf \r\n"]),
-    behind=st.sampled_from([b"", b"\n", b"\r\n \n"]),
+    after=st.sampled_from([b"", b"\n", b"\r\n \n"]),
 )
 def test_a_pretty_printed_document_is_a_document(
-    data: Any, indent: int | str, ascii_only: bool, end: str, before: bytes, behind: bytes
+    data: Any, indent: int | str, ascii_only: bool, end: str, before: bytes, after: bytes
 ) -> None:
     text = json.dumps(data, indent=indent, ensure_ascii=ascii_only)
     assume("\n" in text)
-    assert detect_file_format(before + _with_ends(text, end) + behind) == "document"
+    assert detect_file_format(before + _with_ends(text, end) + after) == "document"
 
 
 @given(data=_CONTAINERS, indent=_INDENTS, fraction=st.floats(0, 1))
