@@ -17,6 +17,7 @@ import apache_beam as beam
 
 from transforms.blocks import (
     BLOCK_BYTES,
+    BLOCK_ROWS,
     Context,
     InputLedger,
     InputNote,
