@@ -22,7 +22,8 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from transforms.blocks.ledger import InputLedger, Ledger, StagedFile
-from transforms.write.commit import CommitSettings, commit
+from transforms.write.commit import commit
+from transforms.write.settings import CommitSettings
 
 _DATA = b"0123456789"
 _EVENT = Ledger(

@@ -33,7 +33,7 @@ from transforms.parse.parse_events import EventParser, EventTypes
 from transforms.read.limits import ReadLimits
 from transforms.read.ranges import split_file
 from transforms.read.read_files import read_range
-from transforms.write.commit import CommitSettings
+from transforms.write.settings import CommitSettings
 from transforms.write.stager import Stager
 
 _SEED = 1

@@ -32,8 +32,8 @@ from transforms.blocks.origin import PendingAcks
 from transforms.derive.derive_job_status import DeriveJobStatus
 from transforms.encode.encode_avro import EncodeAvro
 from transforms.parse.parse_events import ParseEvents
-from transforms.write.commit import CommitSettings
-from transforms.write.write_panes import PaneSettings, WriteAvroPanes
+from transforms.write.settings import CommitSettings, PaneSettings
+from transforms.write.write_panes import WriteAvroPanes
 
 WINDOW_SECONDS = 60
 LATE_SECONDS = 24 * 3600

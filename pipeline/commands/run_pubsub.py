@@ -21,7 +21,7 @@ from pipeline.runners import Run, ends_with_command, is_detached, is_local, make
 from pipeline.setup import check_output, removed_where_unused
 from schemas.errors import StoppedBySignal
 from schemas.manifest import Manifest
-from transforms.storage import filesystem, manifest_path, manifests_of
+from transforms.storage import filesystem, manifest_path, read_manifests
 from transforms.write import clear_staging_of
 
 
@@ -83,7 +83,7 @@ def read_messages(
     if is_detached(engine):
         return None, stopped
     report = Manifest(run_id=settings.commit.run_id)
-    for each in manifests_of(settings.commit.output, mark):
+    for _, each in read_manifests(settings.commit.output, mark):
         report.add(each)
     report.duration_seconds = round(time.monotonic() - started, 3)
     report.events_per_second = round(report.read / report.duration_seconds)

@@ -40,7 +40,7 @@ from transforms.storage import (
     read_intent,
     refuse_links_in,
 )
-from transforms.storage.manifests import manifests
+from transforms.storage.manifests import read_manifests
 
 _OUTPUTS = ("job_status", "dead_letter")
 _AVRO = ".avro"
@@ -218,7 +218,7 @@ def _take_runs(found: Inspection, root: str, run: str | None) -> set[str]:
         replaced.update(full_path(root, each) for each in intent.manifest.replaces)
         ignored.update(full_path(root, file.path) for file in intent.manifest.files)
     try:
-        for path, manifest in manifests(root):
+        for path, manifest in read_manifests(root):
             if path in replaced or run not in (None, path):
                 ignored.update(full_path(root, file.path) for file in manifest.files)
             else:

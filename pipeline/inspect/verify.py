@@ -150,8 +150,8 @@ def content_of(path: str) -> Content:
         position = file.tell()
         try:
             content.size, content.sha256 = file.finish()
-        except filesystem.faults() as error:
-            content.damage = f"cannot be read: {filesystem.reason(error)}"
+        except filesystem.storage_errors() as error:
+            content.damage = f"cannot be read: {filesystem.error_text(error)}"
             return content
     if end != content.size:
         content.damage = _damage(content, is_cut=position == content.size)

@@ -17,8 +17,13 @@ from schemas.mapping import Mapping, load_mapping
 from transforms.blocks import Context
 from transforms.pubsub import DrainLimits, PullSettings, check_installed, checked_name
 from transforms.read import ReadLimits, match_files
-from transforms.storage import file_paths, filesystem, manifest_path, manifests_to_replace
-from transforms.storage.manifests import manifests
+from transforms.storage import (
+    file_paths,
+    filesystem,
+    manifest_path,
+    manifests_to_replace,
+    read_manifests,
+)
 from transforms.write import CommitSettings, PaneSettings, check_links
 
 _RUN_ID_CHARACTERS = frozenset(string.ascii_letters + string.digits + "-_")
@@ -211,7 +216,7 @@ def check_output(settings: CommitSettings) -> None:
         filesystem.write(probe, b"probe")
         filesystem.delete([probe])
     if settings.write_mode == "error":
-        found = manifests(settings.output)
+        found = read_manifests(settings.output)
         if found:
             raise OutputError(
                 f"the output {settings.output} holds a run already ({found[0][1].run_id})",

@@ -9,13 +9,13 @@ import pytest
 
 from benchmarks.commit import main, measure
 from schemas.manifest import Manifest
-from transforms.storage.manifests import manifests
+from transforms.storage.manifests import read_manifests
 
 
 @pytest.mark.usefixtures("no_sync")
 def test_the_measured_commit_is_complete(tmp_path: Path) -> None:
     cost = measure(tmp_path, files=7, inputs=5, others=3)
-    ((_, manifest),) = manifests(str(tmp_path))
+    ((_, manifest),) = read_manifests(str(tmp_path))
     assert isinstance(manifest, Manifest)
     assert (manifest.read, len(manifest.files), len(manifest.inputs)) == (7, 7, 5)
     assert len(list((tmp_path / "job_status").iterdir())) == 10

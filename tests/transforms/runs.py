@@ -19,8 +19,9 @@ from transforms.parse.parse_events import EventParser, EventTypes
 from transforms.read.lines import blocks_of_lines
 from transforms.storage import filesystem
 from transforms.storage.manifests import manifest_path
-from transforms.write.commit import CommitSettings, commit
+from transforms.write.commit import commit
 from transforms.write.recovery import recover
+from transforms.write.settings import CommitSettings
 from transforms.write.stager import Stager
 
 SOURCE = "events.jsonl"

@@ -16,9 +16,10 @@ from tests.conftest import records_of
 from tests.transforms.runs import SOURCE, encoded, lines, message_block, settings
 from transforms.blocks.block import EncodedBlock
 from transforms.blocks.ledger import InputLedger, Ledger, packed
-from transforms.storage.manifests import manifests, pending_path
-from transforms.write.commit import CommitSettings, commit
+from transforms.storage.manifests import pending_path, read_manifests
+from transforms.write.commit import commit
 from transforms.write.metrics import EventMetrics
+from transforms.write.settings import CommitSettings
 from transforms.write.stager import Stager
 from transforms.write.write_avro import WriteAvro
 from transforms.write.write_panes import commit_pane
@@ -50,8 +51,8 @@ def assert_once(run: CommitSettings) -> None:
         str(number) for number in range(30)
     )
     assert len(records_of(run.output, "dead_letter")) == 5
-    assert len(manifests(run.output)) == 1
-    listed = {file.path for _, manifest in manifests(run.output) for file in manifest.files}
+    assert len(read_manifests(run.output)) == 1
+    listed = {file.path for _, manifest in read_manifests(run.output) for file in manifest.files}
     there = {str(path.relative_to(run.output)) for path in Path(run.output).rglob("*.avro")}
     assert there == listed
     assert not Path(run.output, "_staging").exists()
@@ -122,7 +123,7 @@ def test_commits_of_a_pane_at_the_same_time_give_one_result(
     assert len(failures) < 4
     commit_pane(pane, elements, EventMetrics())
     assert len(records_of(run.output)) == 12
-    assert len(manifests(run.output)) == 1
+    assert len(read_manifests(run.output)) == 1
     assert not Path(run.output, "_staging").exists()
 
 
@@ -148,7 +149,7 @@ def test_every_attempt_of_a_pane_writes_the_same_files(tmp_path: Path) -> None:
             target_file_bytes=5_000,
         )
         commit_pane(pane, order, EventMetrics())
-        ((_, manifest),) = manifests(pane.output)
+        ((_, manifest),) = read_manifests(pane.output)
         made.append([(file.path, file.sha256) for file in manifest.files])
     assert len(made[0]) > 2
     assert made[0] == made[1]

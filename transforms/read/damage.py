@@ -22,7 +22,7 @@ def reason_of(error: Exception) -> str:
     """Returns the short reason why an input cannot be read."""
     if isinstance(error, DamagedInputError):
         return str(error)
-    return filesystem.reason(error.__cause__ or error)
+    return filesystem.error_text(error.__cause__ or error)
 
 
 class UntilDamage(Generic[Item]):

@@ -12,7 +12,7 @@ from schemas.avro import record_schema
 from schemas.errors import InputError
 from transforms.read.damage import DamagedInputError
 from transforms.storage import consumed_before, file_paths, filesystem, full_path, refuse_links_in
-from transforms.storage.manifests import manifests
+from transforms.storage.manifests import read_manifests
 
 Letter = dict[str, Any]
 """A dead letter, with the fields of its schema."""
@@ -84,7 +84,7 @@ def _committed(output: str) -> dict[str, int]:
     """Returns the files of dead letters in the manifests of an output, with their counts."""
     return {
         full_path(output, file.path): file.records
-        for _, run in manifests(output)
+        for _, run in read_manifests(output)
         for file in run.files
         if file.output == _DEAD_LETTER
     }
@@ -114,7 +114,7 @@ def _file(path: str, records: int | None) -> DeadLetterFile:
         return DeadLetterFile(path, filesystem.size(path), records)
     except OSError as error:
         raise InputError(
-            f"cannot read the dead letters {path}: {filesystem.reason(error)}",
+            f"cannot read the dead letters {path}: {filesystem.error_text(error)}",
             "its manifest lists it; bring it back, or give the files that are there",
         ) from error
 

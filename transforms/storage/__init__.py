@@ -1,4 +1,4 @@
-"""Files, manifests and staging of an output, on every filesystem that Beam supports."""
+"""Files, staging directories and manifests of an output, on local disk and on object stores."""
 
 import lazy_loader
 

@@ -1,3 +1,4 @@
+from .beam_filesystems import set_filesystem_options as set_filesystem_options
 from .containment import is_below as is_below
 from .containment import refuse_foreign as refuse_foreign
 from .containment import refuse_links as refuse_links
@@ -6,16 +7,16 @@ from .manifests import PENDING as PENDING
 from .manifests import Intent as Intent
 from .manifests import consumed_before as consumed_before
 from .manifests import full_path as full_path
-from .manifests import manifest_at as manifest_at
 from .manifests import manifest_directory as manifest_directory
 from .manifests import manifest_files as manifest_files
 from .manifests import manifest_path as manifest_path
-from .manifests import manifests_of as manifests_of
 from .manifests import manifests_to_replace as manifests_to_replace
 from .manifests import own_files as own_files
 from .manifests import pending_path as pending_path
 from .manifests import read_intent as read_intent
-from .manifests import within as within
+from .manifests import read_manifest as read_manifest
+from .manifests import read_manifests as read_manifests
+from .manifests import relative_path as relative_path
 from .staging import remove_staging as remove_staging
 from .staging import staging_directory as staging_directory
 from .staging import staging_root as staging_root

@@ -1,4 +1,4 @@
-"""Keeps a run within its own directories: a path in a manifest, or a link, could lead out of them.
+"""Keeps a run inside its own directories: a link, or a path in a manifest, could lead out of them.
 
 The output may be a symbolic link, and so may any directory above it. Nothing below it may be one.
 Object stores have no links, but the same rule holds for the text of their paths.
@@ -14,49 +14,39 @@ from transforms.storage import file_paths, filesystem
 
 
 def is_below(directory: str, path: str) -> bool:
-    """Returns whether a path lies below a directory, by its text."""
+    """Returns whether the text of a path is below a directory; links are not resolved."""
     start = file_paths.join(directory, "")
     names = path.removeprefix(start).split("/")
     return path.startswith(start) and "\0" not in path and {"", ".", ".."}.isdisjoint(names)
 
 
 def refuse_links(directory: str, path: str) -> None:
-    """Checks each step of the way from a directory to a path below it.
-
-    Raises:
-        ForeignPathError: One of them is a symbolic link.
-    """
+    """Raises ForeignPathError if a path, or a step from a directory to it, is a symbolic link."""
     if file_paths.is_local(path):
-        place = directory
+        step = directory
         for name in path.removeprefix(file_paths.join(directory, "")).split("/"):
-            place = file_paths.join(place, name)
-            if os.path.islink(place):
-                raise _link(place)
+            step = file_paths.join(step, name)
+            if os.path.islink(step):
+                raise _link_error(step)
 
 
 def refuse_links_in(root: str, directory: str) -> None:
-    """Checks the way to a directory below a root, and all that lies right in the directory.
-
-    Raises:
-        ForeignPathError: Something is a symbolic link.
-        OutputError: The directory cannot be listed.
-    """
+    """Checks a directory below a root as `refuse_links` does, and each entry of the directory."""
     refuse_links(root, directory)
     for link in filesystem.links(directory):
-        raise _link(link)
+        raise _link_error(link)
 
 
 def refuse_foreign(roots: Iterable[str], path: str, directory: str | None = None) -> None:
-    """Checks that a path lies below one of the directories of a run, with no link on the way.
+    """Checks that a path is below one of the directories of a run, without a link between them.
 
     Args:
         roots: The directories of the run.
         path: The path.
-        directory: What the run that made it had as --dead_letter_output, if it does not lie right
-            in there.
+        directory: The --dead_letter_output to name in the error; the path's directory if None.
 
     Raises:
-        ForeignPathError: It does not.
+        ForeignPathError: The path is outside, or a link is between.
     """
     links: list[ForeignPathError] = []
     for root in roots:
@@ -70,15 +60,16 @@ def refuse_foreign(roots: Iterable[str], path: str, directory: str | None = None
     if links:
         raise links[0]
     raise ForeignPathError(
-        f"an earlier run names {path!r}, which lies neither in this --output nor in this "
+        f"an earlier run names {path!r}, which is neither in this --output nor in this "
         "--dead_letter_output; it was left as it is",
-        f"if it is yours, give --dead_letter_output {directory or path.rpartition('/')[0]!r}; "
+        f"if it is yours, give --dead_letter_output {directory or file_paths.parent(path)!r}; "
         "or choose another --output",
     )
 
 
-def _link(path: str) -> ForeignPathError:
+def _link_error(path: str) -> ForeignPathError:
     return ForeignPathError(
         f"{path!r} is a symbolic link inside the output, which is not followed",
-        "put what it leads to in its place, or choose another --output, which may be a link itself",
+        "replace it by the file or directory it points to, or choose another --output, which may "
+        "be a link itself",
     )

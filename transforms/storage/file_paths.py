@@ -1,75 +1,75 @@
-"""Paths of files on every filesystem that Beam knows: how they are written, and what opens them."""
+"""Builds and checks paths, local or with a scheme such as `s3://`."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
 
-from apache_beam.io.filesystems import FileSystems
-
 from schemas.errors import UsageError
 from transforms.local import install_beam_extra
+from transforms.storage.beam_filesystems import beam_filesystems
 
 _SCHEME_END = "://"
 _LOCAL_SCHEME = "file" + _SCHEME_END
 
 _NEEDED = {"gs": "google.cloud.storage", "s3": "boto3"}
-"""What Beam itself imports so late that its error comes in the middle of the work."""
+"""Modules that Beam imports only when it opens a path: too late for a clear error."""
 
 _EXTRAS = {"gs": "gcp", "s3": "aws"}
 
 
 def is_local(path: str) -> bool:
-    """Whether the path is on the machine's own filesystem."""
+    """Returns whether a path has no scheme, and so is on the machine's own filesystem."""
     return _SCHEME_END not in path
 
 
 def scheme(path: str) -> str:
-    """What stands before `://`: empty for a local path."""
+    """Returns the text before `://`; empty for a local path."""
     return "" if is_local(path) else path.partition(_SCHEME_END)[0]
 
 
 def normal(path: str) -> str:
-    """The one way to write a path: absolute if it is local, else as it is."""
+    """Returns a local path as an absolute path without `file://`, and any other path unchanged."""
     path = path.removeprefix(_LOCAL_SCHEME)
     return os.path.abspath(path) if is_local(path) else path
 
 
 def real(path: str) -> str:
-    """The file behind a path: where its symbolic links lead, if it is local."""
+    """Resolves the symbolic links of a local path; returns any other path unchanged."""
     return os.path.realpath(path) if is_local(path) else path
 
 
 def join(directory: str, *names: str) -> str:
-    """Joins names on to a directory."""
+    """Appends names to a directory."""
     return "/".join((directory.rstrip("/"), *names))
 
 
-def check_scheme(path: str) -> None:
-    """Looks whether what opens paths of this scheme is installed.
+def parent(path: str) -> str:
+    """Returns the directory of a path."""
+    return path.rpartition("/")[0]
 
-    Raises:
-        UsageError: It is not.
-    """
+
+def check_scheme(path: str) -> None:
+    """Raises UsageError if no installed filesystem opens the scheme of a path."""
     if is_local(normal(path)):
         return
     needed = _NEEDED.get(scheme(path))
     try:
         if needed is not None and importlib.util.find_spec(needed) is None:
             raise unknown_scheme(path)
-        FileSystems.get_filesystem(path)
+        beam_filesystems().get_filesystem(path)
     except (ImportError, ValueError) as error:
         raise unknown_scheme(path) from error
 
 
 def unknown_scheme(path: str) -> UsageError:
-    """The error for a path that nothing opens."""
+    """Returns the error for a path that no installed filesystem opens."""
     message = f"nothing that is installed can open {scheme(path)}:// ({path})"
     return UsageError(message, what_opens(path))
 
 
 def what_opens(path: str) -> str:
-    """What has to be installed for a path that is not local, for people."""
+    """Returns a hint for the user: the package that opens a path with a scheme."""
     extra = _EXTRAS.get(scheme(path))
     if extra is None:
         return "job-status is made for local paths, gs:// and s3://"

@@ -1,7 +1,10 @@
-"""Files on every filesystem that Beam knows, with errors that say which file and why.
+"""Reads, writes, lists, renames and deletes files; errors name the file and the reason.
 
-Local paths take the standard library where Beam's own layer hides something: it leaves a file that
-cannot be read out of a listing, renames over what is there, and never forces data to disk.
+Raises InputError for a file that cannot be read, OutputError for every other failure, and
+UsageError if no filesystem is installed for the scheme of a path.
+
+A path with a scheme is opened by one of Beam's filesystems. A local path is opened by the standard
+library: Beam's own layer omits unreadable files from a listing, and never forces data to disk.
 """
 
 from __future__ import annotations
@@ -14,26 +17,25 @@ import stat
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from itertools import groupby
 from typing import BinaryIO, NamedTuple
 
-from apache_beam.io.filesystem import BeamIOError, CompressionTypes
-from apache_beam.io.filesystems import FileSystems
-
-from schemas.errors import InputError, OutputError
+from schemas.errors import InputError, JobStatusError, OutputError
+from transforms.storage.beam_filesystems import beam_filesystems
 from transforms.storage.file_paths import is_local, join, normal, scheme, unknown_scheme, what_opens
-from transforms.storage.s3_session import keep_session
-
-keep_session()
 
 _CLIENT_ERRORS = (
     ("apache_beam.io.aws.clients.s3.messages", "S3ClientError"),
     ("google.api_core.exceptions", "GoogleAPIError"),
 )
 
-_MOST_ATTEMPTS = 5
-_TOGETHER, _SIDE_BY_SIDE = 100, 16
-"""Objects of one request, and requests under way: a copy and a deletion each, spent waiting."""
+_UNCOMPRESSED = "uncompressed"
+"""Beam's name for a file that it neither compresses nor decompresses."""
+
+_MAX_ATTEMPTS = 5
+_OBJECTS_PER_REQUEST, _PARALLEL_REQUESTS = 100, 16
+"""Limits of a rename of objects. Each object is copied and deleted, which is time spent waiting."""
 
 
 class FileInfo(NamedTuple):
@@ -44,46 +46,61 @@ class FileInfo(NamedTuple):
 
 
 class Matched(NamedTuple):
-    """What a pattern matched: files in the order of their names, and directories, left out."""
+    """The files that match a pattern, sorted by path, and the directories that match it."""
 
     files: list[FileInfo]
     directories: list[str]
 
 
-def faults() -> tuple[type[Exception], ...]:
-    """What filesystems raise: some object stores let the errors of their clients through."""
+def storage_errors() -> tuple[type[Exception], ...]:
+    """Returns the error types of filesystems: OSError, as Beam's own, and those of the clients."""
     loaded = [(sys.modules.get(module), name) for module, name in _CLIENT_ERRORS]
-    return (OSError, BeamIOError, *(getattr(module, name) for module, name in loaded if module))
+    return (OSError, *(getattr(module, name) for module, name in loaded if module))
 
 
-def reason(error: BaseException) -> str:
-    """The short reason of a filesystem's error, without a traceback or a list of classes."""
-    while isinstance(error, BeamIOError) and error.exception_details:
-        error = next(iter(error.exception_details.values()))
+def error_text(error: BaseException) -> str:
+    """Returns the reason of a filesystem's error in one line, without traceback or class names."""
+    # Beam's error holds an error for each path.
+    while details := getattr(error, "exception_details", None):
+        error = next(iter(details.values()))
     while error.__cause__ is not None and not isinstance(error, OSError):
         error = error.__cause__
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    told = getattr(error, "message", None)
-    text = (told if isinstance(told, str) else str(error)).strip()
+    message = getattr(error, "message", None)
+    text = (message if isinstance(message, str) else str(error)).strip()
     return text.splitlines()[-1][:300] if text else type(error).__name__
 
 
+@contextmanager
+def _errors_as(
+    kind: type[JobStatusError], task: str, path: str, hint: str | None = None
+) -> Iterator[None]:
+    """Raises a filesystem's error as `kind`, and Beam's ValueError for a scheme as UsageError."""
+    try:
+        yield
+    except storage_errors() as error:
+        raise kind(f"cannot {task}: {error_text(error)}", hint) from error
+    except ValueError as error:
+        raise unknown_scheme(path) from error
+
+
 def match(pattern: str) -> Matched:
-    """Finds the files of a pattern.
+    """Finds the files that match a pattern.
 
     Args:
-        pattern: A path, or a glob on any filesystem. A local file whose name reads like a glob
-            that does not match itself (`a[1].jsonl`) is found by its name.
+        pattern: A path, or a glob on any filesystem. A local file whose name is a glob that does
+            not match the name (`a[1].jsonl`) is found by its name.
 
     Raises:
-        InputError: The place cannot be listed, or what is there is no file that can be read from
-            its start as often as needed.
-        UsageError: No filesystem is installed for the path's scheme.
+        InputError: The filesystem cannot be listed, a file cannot be read, or a match is a pipe or
+            a device: the input is read more than once.
     """
     pattern = normal(pattern)
     if not is_local(pattern):
-        return _match_remote(pattern)
+        hint = f"check the path and your credentials; {what_opens(pattern)}"
+        with _errors_as(InputError, f"search for {pattern}", pattern, hint):
+            return Matched(_match_remote(pattern), [])
     paths = sorted(set(glob.glob(pattern, recursive=True)))
     if os.path.lexists(pattern) and pattern not in paths:
         paths = [pattern]
@@ -93,14 +110,14 @@ def match(pattern: str) -> Matched:
             found = os.stat(path)
         except OSError as error:
             raise InputError(
-                f"cannot read the input {path}: {reason(error)}", "mend or remove it"
+                f"cannot read the input {path}: {error_text(error)}", "repair or remove it"
             ) from error
         if stat.S_ISDIR(found.st_mode):
             directories.append(path)
         elif stat.S_ISREG(found.st_mode):
             files.append(FileInfo(path, found.st_size))
         else:
-            # A pipe says that it holds 0 bytes: it would pass for an empty file.
+            # The size of a pipe is 0 bytes: it would count as an empty file.
             raise InputError(
                 f"cannot read the input {path}: it is a pipe or a device, not a file",
                 "write it to a file first, or leave it out of the pattern",
@@ -108,62 +125,38 @@ def match(pattern: str) -> Matched:
     return Matched(files, directories)
 
 
-def _match_remote(pattern: str) -> Matched:
-    try:
-        found = FileSystems.match([pattern])[0].metadata_list
-    except BeamIOError as error:
-        raise InputError(
-            f"cannot look for {pattern}: {reason(error)}",
-            f"check the path and your credentials; {what_opens(pattern)}",
-        ) from error
-    except ValueError as error:
-        raise unknown_scheme(pattern) from error
-    return Matched(sorted(FileInfo(item.path, item.size_in_bytes) for item in found), [])
+def _match_remote(pattern: str) -> list[FileInfo]:
+    found = beam_filesystems().match([pattern])[0].metadata_list
+    return sorted(FileInfo(item.path, item.size_in_bytes) for item in found)
 
 
 def open_for_reading(path: str) -> BinaryIO:
-    """Opens a file at its start, as it is; a compressed one is not decompressed.
-
-    Raises:
-        InputError: It cannot be opened.
-        UsageError: No filesystem is installed for the path's scheme.
-    """
-    try:
-        file = FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
-    except faults() as error:
-        raise InputError(f"cannot open the input {path}: {reason(error)}") from error
-    except ValueError as error:
-        raise unknown_scheme(path) from error
-    return file
+    """Opens a file at its start, without decompressing it; raises InputError."""
+    with _errors_as(InputError, f"open the input {path}", path):
+        if is_local(path):
+            return open(path, "rb")
+        return beam_filesystems().open(path, compression_type=_UNCOMPRESSED)
 
 
 def create(path: str) -> BinaryIO:
-    """Creates a file, and where the filesystem has directories, those above it.
-
-    Raises:
-        OutputError: It cannot be created.
-    """
-    try:
+    """Creates a file and, on a filesystem with directories, the directories above it."""
+    with _errors_as(OutputError, f"write {path}", path):
+        for _ in range(_MAX_ATTEMPTS - 1):
+            # A run that ends at the same time removes directories that it finds empty.
+            with suppress(FileNotFoundError):
+                return _create(path)
         return _create(path)
-    except faults() as error:
-        raise OutputError(f"cannot write {path}: {reason(error)}") from error
-    except ValueError as error:
-        raise unknown_scheme(path) from error
 
 
 def _create(path: str) -> BinaryIO:
-    for _ in range(_MOST_ATTEMPTS - 1):
-        # A run that ends beside this one removes directories that it finds empty.
-        with suppress(FileNotFoundError):
-            return FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED)
-    return FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED)
+    if not is_local(path):
+        return beam_filesystems().create(path, compression_type=_UNCOMPRESSED)
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    return open(path, "wb")
 
 
 def close_durably(file: BinaryIO, path: str) -> None:
-    """Closes a file so that it survives a crash of the machine: forced to disk where it is local.
-
-    An object store keeps what was closed.
-    """
+    """Closes a file and, if it is local, forces it to disk; an object store keeps a closed file."""
     if is_local(path):
         file.flush()
         os.fsync(file.fileno())
@@ -171,148 +164,130 @@ def close_durably(file: BinaryIO, path: str) -> None:
 
 
 def write(path: str, data: bytes) -> None:
-    """Writes a small file durably; on local disk it appears whole or not at all."""
-    # Two may write the same file at the same time: each has its own until it is whole.
+    """Writes a small file durably; on local disk it appears complete or not at all."""
     is_plain = is_local(path) and (os.path.isfile(path) or not os.path.exists(path))
-    place = f"{path}.{secrets.token_hex(4)}.part" if is_plain else path
-    try:
-        with create(place) as file:
+    # Two runs may write the same file at the same time: each writes a part file of its own.
+    part = f"{path}.{secrets.token_hex(4)}.part" if is_plain else path
+    with _errors_as(OutputError, f"write {path}", path):
+        with create(part) as file:
             file.write(data)
             if is_plain:
-                close_durably(file, place)
+                close_durably(file, part)
         if is_plain:
-            os.replace(place, path)
+            os.replace(part, path)
             _sync_directories([path])
-    except faults() as error:
-        raise OutputError(f"cannot write {path}: {reason(error)}") from error
 
 
 def read(path: str) -> bytes:
-    """Reads a small file whole."""
+    """Reads a small file; raises InputError."""
     with open_for_reading(path) as file:
         return file.read()
 
 
 def exists(path: str) -> bool:
-    """Whether there is a file or a directory."""
-    return bool(os.path.lexists(path) if is_local(path) else FileSystems.exists(path))
+    """Returns whether a file, a directory or, locally, a link exists."""
+    return os.path.lexists(path) if is_local(path) else bool(beam_filesystems().exists(path))
 
 
 def size(path: str) -> int:
-    """Size of a file in bytes."""
-    return os.stat(path).st_size if is_local(path) else FileSystems.get_filesystem(path).size(path)
+    """Returns the size of a file in bytes."""
+    if is_local(path):
+        return os.stat(path).st_size
+    return int(beam_filesystems().get_filesystem(path).size(path))
 
 
 def list_files(directory: str, prefix: str = "") -> list[FileInfo]:
-    """The files right in a directory whose names begin with `prefix`; none if it is not there.
-
-    Raises:
-        OutputError: It is there and cannot be listed.
-    """
-    try:
+    """Lists the files in a directory by name prefix; empty if the directory is missing."""
+    with _errors_as(OutputError, f"list {directory}", directory):
         if is_local(directory):
-            with os.scandir(directory) as entries:
-                return sorted(_files_among(e for e in entries if e.name.startswith(prefix)))
-        found = FileSystems.match([join(directory, f"{prefix}*")])[0].metadata_list
+            entries = (each for each in _entries(directory) if each.name.startswith(prefix))
+            return sorted(_files_among(entries))
+        return _match_remote(join(directory, f"{prefix}*"))
+
+
+def _entries(directory: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(directory) as entries:
+            return list(entries)
     except (FileNotFoundError, NotADirectoryError):
         return []
-    except faults() as error:
-        raise OutputError(f"cannot list {directory}: {reason(error)}") from error
-    except ValueError as error:
-        raise unknown_scheme(directory) from error
-    return sorted(FileInfo(item.path, item.size_in_bytes) for item in found)
 
 
 def _files_among(entries: Iterable[os.DirEntry[str]]) -> Iterator[FileInfo]:
     for entry in entries:
-        # Another run may remove its files meanwhile: that says nothing of the others.
+        # Another run may remove its files at the same time; list the others.
         with suppress(FileNotFoundError):
             if entry.is_file():
                 yield FileInfo(entry.path, entry.stat().st_size)
 
 
 def list_directories(directory: str) -> list[str]:
-    """The names of the directories right in a directory; none where there is no such directory.
-
-    Raises:
-        OutputError: It is there and cannot be listed.
-    """
-    try:
+    """Lists the names of the directories in a directory; empty if the directory is missing."""
+    with _errors_as(OutputError, f"list {directory}", directory):
         if is_local(directory):
-            with os.scandir(directory) as entries:
-                return sorted(
-                    entry.name for entry in entries if entry.is_dir(follow_symlinks=False)
-                )
-        prefix = directory.rstrip("/") + "/"
-        found = FileSystems.match([prefix + "**"])[0].metadata_list
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except faults() as error:
-        raise OutputError(f"cannot list {directory}: {reason(error)}") from error
-    names = {item.path.removeprefix(prefix) for item in found}
-    return sorted({name.partition("/")[0] for name in names if "/" in name})
+            entries = _entries(directory)
+            return sorted(each.name for each in entries if each.is_dir(follow_symlinks=False))
+        start = join(directory, "")
+        names = [file.path.removeprefix(start) for file in _match_remote(f"{start}**")]
+        return sorted({name.partition("/")[0] for name in names if "/" in name})
 
 
 def links(directory: str) -> list[str]:
-    """The symbolic links right in a directory; none where there is no such directory.
-
-    Raises:
-        OutputError: It is there and cannot be listed.
-    """
+    """Lists the symbolic links in a directory; empty if the directory is missing."""
     if not is_local(directory):
         return []
-    try:
-        with os.scandir(directory) as entries:
-            return sorted(entry.path for entry in entries if entry.is_symlink())
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        raise OutputError(f"cannot list {directory}: {reason(error)}") from error
+    with _errors_as(OutputError, f"list {directory}", directory):
+        return sorted(entry.path for entry in _entries(directory) if entry.is_symlink())
 
 
 def rename(pairs: Sequence[tuple[str, str]]) -> None:
-    """Renames files, and forces the new names to disk where they are local.
+    """Renames files from source to target, and forces the new names to disk if they are local.
 
-    Raises:
-        OutputError: Some could not be renamed.
+    If a file cannot be renamed, the others are: a retry has less to do.
     """
     source_of = {target: source for source, target in pairs}
     for targets in _by_filesystem(source_of):
         sources = [source_of[target] for target in targets]
-        try:
+        task = f"rename files into {os.path.dirname(targets[0])}"
+        with _errors_as(OutputError, task, targets[0]):
             if is_local(targets[0]):
-                for directory in {os.path.dirname(target) for target in targets}:
-                    os.makedirs(directory, exist_ok=True)
-                FileSystems.rename(sources, targets)
+                _rename_local(sources, targets)
             else:
                 _rename_objects(sources, targets)
-            _sync_directories(targets)
-        except faults() as error:
-            directory = os.path.dirname(targets[0])
-            raise OutputError(f"cannot rename files into {directory}: {reason(error)}") from error
+
+
+def _rename_local(sources: list[str], targets: list[str]) -> None:
+    for directory in {os.path.dirname(target) for target in targets}:
+        os.makedirs(directory, exist_ok=True)
+    errors = []
+    for source, target in zip(sources, targets, strict=True):
+        try:
+            os.rename(source, target)
+        except OSError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+    _sync_directories(targets)
 
 
 def _rename_objects(sources: list[str], targets: list[str]) -> None:
-    pieces = [slice(start, start + _TOGETHER) for start in range(0, len(targets), _TOGETHER)]
-    with ThreadPoolExecutor(_SIDE_BY_SIDE) as threads:
-        renames = [
-            threads.submit(FileSystems.rename, sources[piece], targets[piece]) for piece in pieces
-        ]
-    # By now all are done that can be; the next try has less to do.
+    starts = range(0, len(targets), _OBJECTS_PER_REQUEST)
+    parts = [slice(start, start + _OBJECTS_PER_REQUEST) for start in starts]
+    rename_some = beam_filesystems().rename
+    with ThreadPoolExecutor(_PARALLEL_REQUESTS) as threads:
+        renames = [threads.submit(rename_some, sources[part], targets[part]) for part in parts]
+    # All have ended by now.
     for each in renames:
         each.result()
 
 
 def _by_filesystem(paths: Iterable[str]) -> list[list[str]]:
-    # The outputs of a run may lie on two, and Beam asks the one of the first path for all of them.
-    groups: dict[str, list[str]] = {}
-    for path in paths:
-        groups.setdefault(scheme(path), []).append(path)
-    return list(groups.values())
+    # A run may write to two filesystems. Beam passes all paths to the filesystem of the first one.
+    return [list(group) for _, group in groupby(sorted(paths, key=scheme), scheme)]
 
 
 def _sync_directories(paths: Iterable[str]) -> None:
-    for directory in {os.path.dirname(path) for path in paths if is_local(path)}:
+    for directory in {os.path.dirname(path) for path in paths}:
         descriptor = os.open(directory, os.O_RDONLY)
         try:
             os.fsync(descriptor)
@@ -321,28 +296,23 @@ def _sync_directories(paths: Iterable[str]) -> None:
 
 
 def delete(paths: Sequence[str]) -> None:
-    """Deletes files and trees of files; what is already gone is no error.
-
-    Raises:
-        OutputError: Something is still there that could not be deleted.
-    """
+    """Deletes files, and directories with all their files; a missing path is not an error."""
     for group in _by_filesystem(paths):
         try:
             if is_local(group[0]):
                 for path in group:
                     _delete_local(path)
             else:
-                FileSystems.delete(group)
-        except faults() as error:
+                beam_filesystems().delete(group)
+        except storage_errors() as error:
             left = [path for path in group if exists(path)]
             if left:
-                raise OutputError(f"cannot delete {left[0]}: {reason(error)}") from error
+                raise OutputError(f"cannot delete {left[0]}: {error_text(error)}") from error
 
 
 def _delete_local(path: str) -> None:
-    # With a slash behind it, a link to a directory passes for the directory.
+    # With a trailing slash, a link to a directory would count as the directory.
     path = path.rstrip("/")
-    # Beam would take a path with a bracket in it for a pattern.
     with suppress(FileNotFoundError):
         if os.path.isdir(path) and not os.path.islink(path):
             shutil.rmtree(path)
@@ -351,22 +321,22 @@ def _delete_local(path: str) -> None:
 
 
 def remove_if_empty(directory: str) -> None:
-    """Removes a local directory that holds nothing; object stores have none."""
+    """Removes a local directory if it is empty; does nothing on an object store."""
     if is_local(directory):
         with suppress(OSError):
             os.rmdir(directory)
 
 
 def newest_change(directory: str) -> float | None:
-    """When a file below a directory last changed, in seconds since 1970; None without files."""
-    if is_local(directory):
-        newest = None
-        for where, _, names in os.walk(directory):
-            for name in names:
-                with suppress(FileNotFoundError):
-                    status = os.lstat(os.path.join(where, name))
-                    if not stat.S_ISLNK(status.st_mode):
-                        newest = max(newest or status.st_mtime, status.st_mtime)
-        return newest
-    found = FileSystems.match([join(directory, "**")])[0].metadata_list
-    return max((item.last_updated_in_seconds for item in found), default=None)
+    """Returns the newest modification below a directory in seconds since 1970; None if empty."""
+    if not is_local(directory):
+        found = beam_filesystems().match([join(directory, "**")])[0].metadata_list
+        return max((item.last_updated_in_seconds for item in found), default=None)
+    newest = None
+    for parent, _, names in os.walk(directory):
+        for name in names:
+            with suppress(FileNotFoundError):
+                status = os.lstat(os.path.join(parent, name))
+                if not stat.S_ISLNK(status.st_mode):
+                    newest = max(newest or status.st_mtime, status.st_mtime)
+    return newest

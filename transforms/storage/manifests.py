@@ -1,9 +1,8 @@
-"""Where an output keeps what was committed and what is about to be, and how they are read.
+"""Reads the manifests and intents of an output, and checks every path in them.
 
-A manifest says what a run committed, an intent what a commit is about to do. Both hold paths that
-are relative to the output, or in full where they lie outside it, so that an output can be moved.
-Anyone who can write into an output can write any path into them, so each is checked when it is
-read.
+A manifest lists what a run committed. An intent lists what a commit is about to do. Their paths are
+relative to the output, so that the output can be moved, or absolute for files outside it. Anyone
+who can write to an output can put any path into them, so each path is checked when it is read.
 """
 
 from __future__ import annotations
@@ -21,20 +20,20 @@ from transforms.storage.containment import is_below, refuse_foreign, refuse_link
 from transforms.storage.staging import staging_directory
 
 PENDING = ".pending.json"
-"""How the name of an intent ends."""
+"""The end of an intent's file name."""
 
 _MANIFEST = ".json"
 _DEAD_LETTER = "dead_letter"
 
 
 class Intent(Struct):
-    """What a commit is about to do: enough to finish it without the run.
+    """The plan of a commit. Any later run can complete the commit with it.
 
     Attributes:
-        renames: From staged to final.
-        staging: Directories that are done with afterwards.
-        manifest: What to write at the end.
-        request: As in the settings: the same command, run again, finds its run by it.
+        renames: Pairs of staged and final path.
+        staging: The staging directories to remove.
+        manifest: The manifest to write.
+        request: CommitSettings.request, by which the same command finds its interrupted run.
     """
 
     renames: list[tuple[str, str]]
@@ -42,77 +41,29 @@ class Intent(Struct):
     manifest: Manifest
     request: str = ""
 
-    def staging_roots(self, output: str) -> list[str]:
-        """Returns the roots of the run, which hold its staging directories.
-
-        Raises:
-            ForeignPathError: A relative path leads out of the output.
-        """
-        end = staging_directory("", self.manifest.run_id)
-        return [full_path(output, each).removesuffix(end) for each in self.staging]
-
 
 def manifest_directory(output: str) -> str:
-    """Where an output keeps its manifests."""
+    """Returns the directory of an output's manifests and intents."""
     return file_paths.join(output, "_manifest")
 
 
 def manifest_path(output: str, run_id: str) -> str:
-    """Where the manifest of a bounded run lies."""
-    return file_paths.join(manifest_directory(output), f"{run_id}.json")
-
-
-def manifest_files(output: str) -> list[filesystem.FileInfo]:
-    """Lists the manifests and intents of an output, and whatever else lies among them.
-
-    Raises:
-        ForeignPathError: One of them is a symbolic link.
-        OutputError: They cannot be listed.
-    """
-    directory = manifest_directory(output)
-    refuse_links_in(output, directory)
-    return filesystem.list_files(directory)
+    """Returns the path of a run's manifest."""
+    return file_paths.join(manifest_directory(output), run_id + _MANIFEST)
 
 
 def pending_path(output: str, run_id: str) -> str:
-    """Where the intent of a bounded run lies."""
+    """Returns the path of a run's intent."""
     return file_paths.join(manifest_directory(output), run_id + PENDING)
 
 
-def read_intent(path: str) -> Intent | None:
-    """Reads an intent; None where there is none, or one that was cut off while it was written.
-
-    Raises:
-        ForeignPathError: It names what does not belong to its run.
-        OutputError: It cannot be read, or is not as this version writes it.
-    """
-    if not filesystem.exists(path):
-        return None
-    try:
-        intent = msgspec.json.decode(_read(path), type=Intent)
-    except msgspec.ValidationError as error:
-        raise OutputError(
-            f"{path} was written by another version of job-status",
-            "run that version once more to complete its run",
-        ) from error
-    except msgspec.DecodeError:
-        return None
-    _check(path, intent.manifest, PENDING)
-    _check_intent(path, intent)
-    return intent
-
-
-def within(output: str, path: str) -> str:
-    """A path as an intent or a manifest holds it."""
+def relative_path(output: str, path: str) -> str:
+    """Returns a path as manifests hold it: relative to the output if it is below it."""
     return path.removeprefix(output.rstrip("/") + "/")
 
 
 def full_path(output: str, path: str) -> str:
-    """Where a file of an intent or a manifest lies.
-
-    Raises:
-        ForeignPathError: The path is relative and leads out of the output.
-    """
+    """Returns the absolute form of a manifest's path; raises ForeignPathError if it leads out."""
     if path.startswith("/") or not file_paths.is_local(path):
         return path
     full = file_paths.join(output, path)
@@ -125,120 +76,71 @@ def full_path(output: str, path: str) -> str:
     return full
 
 
-def manifests(output: str) -> list[tuple[str, Manifest]]:
-    """The manifests of an output with their paths, in the order of their names.
-
-    Raises:
-        OutputError: One of them cannot be read.
-    """
-    return [
-        (file.path, manifest_at(file.path))
-        for file in manifest_files(output)
-        if file.path.endswith(_MANIFEST) and not file.path.endswith(PENDING)
-    ]
+def manifest_files(output: str) -> list[filesystem.FileInfo]:
+    """Lists all files among an output's manifests; raises ForeignPathError if one is a link."""
+    directory = manifest_directory(output)
+    refuse_links_in(output, directory)
+    return filesystem.list_files(directory)
 
 
-def manifests_of(output: str, mark: str) -> list[Manifest]:
-    """The manifests of a run that committed many times.
+def read_manifests(output: str, name_part: str = "") -> list[tuple[str, Manifest]]:
+    """Reads the manifests of an output.
 
     Args:
-        output: Where they are.
-        mark: Stands in the names of all its commits, and in no others.
+        output: The output's directory.
+        name_part: Reads only manifests with this text in their file name. The commits of a stream
+            or a drain have one in common that no other run has.
+
+    Returns:
+        Pairs of path and manifest, sorted by path.
     """
     return [
-        manifest_at(file.path)
+        (file.path, read_manifest(file.path))
         for file in manifest_files(output)
-        if mark in file.path.rpartition("/")[2] and not file.path.endswith(PENDING)
+        if _is_manifest(file.path) and name_part in file.path.rpartition("/")[2]
     ]
 
 
-def manifest_at(path: str) -> Manifest:
+def _is_manifest(path: str) -> bool:
+    return path.endswith(_MANIFEST) and not path.endswith(PENDING)
+
+
+def read_manifest(path: str) -> Manifest:
     """Reads a manifest.
 
     Raises:
-        ForeignPathError: It names what does not belong to its run.
-        OutputError: It cannot be read, or is none.
+        ForeignPathError: A path in it does not belong to its run.
+        OutputError: It cannot be read, or is not a manifest.
     """
     try:
         manifest = Manifest.from_json(_read(path))
     except msgspec.DecodeError as error:
         raise OutputError(f"{path} is not a manifest of job-status") from error
-    _check(path, manifest, _MANIFEST)
+    _check_manifest(path, manifest, _MANIFEST)
     return manifest
 
 
-def _check(path: str, manifest: Manifest, suffix: str) -> None:
-    """Checks the paths of a manifest, which may stand in an intent.
-
-    Args:
-        path: The file that holds it.
-        manifest: What it holds.
-        suffix: How the name of such a file ends.
+def read_intent(path: str) -> Intent | None:
+    """Reads an intent; returns None if there is none, or if it is truncated.
 
     Raises:
-        ForeignPathError: One of them does not belong to the run.
+        ForeignPathError: A path in it does not belong to its run.
+        OutputError: It cannot be read, or another version of job-status wrote it.
     """
-    output = _output_of(path)
-    if path.rpartition("/")[2] != manifest.run_id + suffix:
-        raise _foreign(path, f"the run {manifest.run_id!r}")
-    for file in manifest.files:
-        _check_file(path, manifest.run_id, file)
-    for each in manifest.replaces:
-        replaced = _full_path(path, each)
-        is_manifest = replaced.endswith(_MANIFEST) and not replaced.endswith(PENDING)
-        if not is_manifest or replaced.rpartition("/")[0] != manifest_directory(output):
-            raise _foreign(path, repr(each))
-    for each in manifest.consumed:
-        _full_path(path, each)
-
-
-def _check_file(path: str, run_id: str, file: OutputFile) -> None:
-    """Checks that a file has a name that only its run gives, and that it is not a link.
-
-    Dead letters may lie anywhere: a later command does not know --dead_letter_output of the run.
-    """
-    output = _output_of(path)
-    full = _full_path(path, file.path)
-    directory, _, name = full.rpartition("/")
-    own_name = rf"(job_status|dead_letter)-{re.escape(run_id)}-\d{{5,}}-of-\d{{5,}}\.avro"
-    found = re.fullmatch(own_name, name)
-    is_within = is_below(output, full)
-    is_elsewhere = file.output == _DEAD_LETTER and file_paths.normal(full) == file.path
-    if found is None or found[1] != file.output or not (is_within or is_elsewhere):
-        raise _foreign(path, repr(file.path))
-    refuse_links(output if is_within else directory, full)
-
-
-def _check_intent(path: str, intent: Intent) -> None:
-    """Checks that an intent moves files of its own run only, from its staging to their places."""
-    end = staging_directory("", intent.manifest.run_id)
-    for each in intent.staging:
-        if not _full_path(path, each).endswith(end):
-            raise _foreign(path, repr(each))
-    for staged, _ in intent.renames:
-        if staged.rpartition("/")[0] not in intent.staging:
-            raise _foreign(path, repr(staged))
-    if [final for _, final in intent.renames] != [file.path for file in intent.manifest.files]:
-        raise _foreign(path, "a file that its manifest does not list")
-
-
-def _full_path(path: str, named: str) -> str:
-    """Where a path lies that a manifest or an intent names; the error says which one."""
+    if not filesystem.exists(path):
+        return None
     try:
-        return full_path(_output_of(path), named)
-    except ForeignPathError:
-        raise _foreign(path, repr(named)) from None
-
-
-def _output_of(path: str) -> str:
-    return path.rpartition("/")[0].rpartition("/")[0]
-
-
-def _foreign(path: str, named: str) -> ForeignPathError:
-    return ForeignPathError(
-        f"{path} names {named}, which does not belong to its run; it was left as it is",
-        f"correct or remove {path}, then run again",
-    )
+        intent = msgspec.json.decode(_read(path), type=Intent)
+    except msgspec.ValidationError as error:
+        raise OutputError(
+            f"{path} was written by another version of job-status",
+            "run that version once more to complete its run",
+        ) from error
+    except msgspec.DecodeError:
+        return None
+    _check_manifest(path, intent.manifest, PENDING)
+    _check_intent(path, intent)
+    return intent
 
 
 def _read(path: str) -> bytes:
@@ -248,16 +150,75 @@ def _read(path: str) -> bytes:
         raise OutputError(error.message.replace("the input ", "")) from error
 
 
+# The checks. `path` is the file that holds the checked paths; the error names it.
+
+
+def _check_manifest(path: str, manifest: Manifest, suffix: str) -> None:
+    if path.rpartition("/")[2] != manifest.run_id + suffix:
+        raise _foreign(path, f"the run {manifest.run_id!r}")
+    for file in manifest.files:
+        _check_file(path, manifest.run_id, file)
+    for each in manifest.replaces:
+        replaced = _full_path(path, each)
+        directory = manifest_directory(_output_of(path))
+        if not _is_manifest(replaced) or file_paths.parent(replaced) != directory:
+            raise _foreign(path, repr(each))
+    for each in manifest.consumed:
+        _full_path(path, each)
+
+
+def _check_file(path: str, run_id: str, file: OutputFile) -> None:
+    """Checks that a file has a name that only its run gives, and that it is not a link.
+
+    Dead letters may be anywhere: a later command does not know the run's --dead_letter_output.
+    """
+    output = _output_of(path)
+    full = _full_path(path, file.path)
+    directory, _, name = full.rpartition("/")
+    own_name = rf"(job_status|dead_letter)-{re.escape(run_id)}-\d{{5,}}-of-\d{{5,}}\.avro"
+    found = re.fullmatch(own_name, name)
+    is_inside = is_below(output, full)
+    is_elsewhere = file.output == _DEAD_LETTER and file_paths.normal(full) == file.path
+    if found is None or found[1] != file.output or not (is_inside or is_elsewhere):
+        raise _foreign(path, repr(file.path))
+    refuse_links(output if is_inside else directory, full)
+
+
+def _check_intent(path: str, intent: Intent) -> None:
+    """Checks that an intent moves only files of its own run, from its staging directories."""
+    end = staging_directory("", intent.manifest.run_id)
+    for each in intent.staging:
+        if not _full_path(path, each).endswith(end):
+            raise _foreign(path, repr(each))
+    for staged, _ in intent.renames:
+        if file_paths.parent(staged) not in intent.staging:
+            raise _foreign(path, repr(staged))
+    if [final for _, final in intent.renames] != [file.path for file in intent.manifest.files]:
+        raise _foreign(path, "a file that its manifest does not list")
+
+
+def _full_path(path: str, named: str) -> str:
+    try:
+        return full_path(_output_of(path), named)
+    except ForeignPathError:
+        raise _foreign(path, repr(named)) from None
+
+
+def _output_of(path: str) -> str:
+    return file_paths.parent(file_paths.parent(path))
+
+
+def _foreign(path: str, named: str) -> ForeignPathError:
+    return ForeignPathError(
+        f"{path} names {named}, which does not belong to its run; it was left as it is",
+        f"correct or remove {path}, then run again",
+    )
+
+
 def own_files(output: str, roots: Sequence[str], manifest: Manifest) -> list[str]:
-    """Returns the files of a manifest, in full, for a run to delete.
+    """Returns the full paths of a manifest's files, for a run that deletes them.
 
-    Args:
-        output: Where the manifest is.
-        roots: The directories of the run that deletes them.
-        manifest: Lists them.
-
-    Raises:
-        ForeignPathError: One of them does not lie below the directories.
+    Raises ForeignPathError if one of them is not below `roots`, the directories of that run.
     """
     files = [full_path(output, file.path) for file in manifest.files]
     for file in files:
@@ -266,23 +227,14 @@ def own_files(output: str, roots: Sequence[str], manifest: Manifest) -> list[str
 
 
 def manifests_to_replace(output: str, roots: Sequence[str]) -> list[str]:
-    """Returns the manifests of an output, for a run to delete with all their files.
-
-    Args:
-        output: Where they are.
-        roots: The directories of the run.
-
-    Raises:
-        ForeignPathError: A file does not lie below the directories.
-        OutputError: A manifest cannot be read.
-    """
-    found = manifests(output)
+    """Returns the paths of an output's manifests, for a run that replaces them; as `own_files`."""
+    found = read_manifests(output)
     for _, manifest in found:
         own_files(output, roots, manifest)
     return [path for path, _ in found]
 
 
 def consumed_before(output: str) -> set[str]:
-    """The dead letter files, in full, that runs into an output have run again."""
-    found = manifests(output)
+    """Returns the full paths of the dead letter files that were replayed into an output."""
+    found = read_manifests(output)
     return {full_path(output, path) for _, manifest in found for path in manifest.consumed}

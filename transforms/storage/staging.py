@@ -1,4 +1,4 @@
-"""Where runs stage their files: a directory for each run, in each root of an output."""
+"""Staging directories: each run has one in each root of an output."""
 
 from __future__ import annotations
 
@@ -7,24 +7,19 @@ from transforms.storage.containment import refuse_links
 
 
 def staging_root(root: str) -> str:
-    """Where the staging directories of all runs lie."""
+    """Returns the directory that holds the staging directories of all runs."""
     return file_paths.join(root, "_staging")
 
 
 def staging_directory(root: str, run_id: str) -> str:
-    """Where a run stages its files."""
+    """Returns the staging directory of a run."""
     return file_paths.join(staging_root(root), run_id)
 
 
 def remove_staging(root: str, run_id: str) -> None:
-    """Removes what a run staged, but never through a symbolic link.
-
-    Raises:
-        ForeignPathError: There is a link on the way.
-        OutputError: Something is still there that could not be deleted.
-    """
+    """Deletes the staged files of a run; raises ForeignPathError if a link leads to them."""
     directory = staging_directory(root, run_id)
     refuse_links(root, directory)
-    # An object store takes a path for a directory only where it ends like one.
+    # An object store deletes everything below a path only if the path ends with a slash.
     filesystem.delete([f"{directory}/"])
     filesystem.remove_if_empty(staging_root(root))

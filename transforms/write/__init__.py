@@ -1,4 +1,4 @@
-"""WriteAvro and WriteAvroPanes: stages encoded blocks and commits them."""
+"""WriteAvro and WriteAvroPanes: stage encoded blocks and commit them."""
 
 import lazy_loader
 

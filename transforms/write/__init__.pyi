@@ -1,9 +1,9 @@
-from .commit import CommitSettings as CommitSettings
 from .recovery import check_links as check_links
 from .recovery import clear_staging as clear_staging
 from .recovery import clear_staging_of as clear_staging_of
 from .recovery import interrupted_same as interrupted_same
 from .recovery import recover as recover
+from .settings import CommitSettings as CommitSettings
+from .settings import PaneSettings as PaneSettings
 from .write_avro import WriteAvro as WriteAvro
-from .write_panes import PaneSettings as PaneSettings
 from .write_panes import WriteAvroPanes as WriteAvroPanes

@@ -1,48 +1,43 @@
-"""Writes Avro object container files out of blocks that are encoded already."""
+"""Writes Avro object container files from blocks that are encoded already."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import fastavro
 
-from schemas.avro import Codec, RecordName, record_schema, zigzag_varint
+from schemas.avro import RecordName, record_schema, zigzag_varint
 from schemas.errors import OutputError
 from schemas.version import PIPELINE_VERSION
 from transforms.blocks import AvroBlock, StagedFile
 from transforms.storage import filesystem
+from transforms.write.settings import CommitSettings
 
 _SYNC_BYTES = 16
 
 
 class AvroFile:
-    """One file, open for blocks to be appended.
+    """A new file, open for blocks to be appended.
 
     Args:
-        output: Which records it holds; also the name of the output it belongs to.
+        record: The kind of its records.
         path: Where to write it.
-        codec: Of its blocks.
-        run_id: Goes into its metadata.
-        mapping_fingerprint: Goes into its metadata.
-        sync: What its sync marker is made of; without it, the marker is random.
+        settings: Settings of the run; its id goes into the metadata of the file.
+        sync: At least 16 bytes, whose first 16 are the sync marker; random if None.
 
     Raises:
-        OutputError: It cannot be written; so do all methods.
+        OutputError: The file cannot be written. All methods raise it too.
     """
 
     def __init__(
-        self,
-        output: RecordName,
-        path: str,
-        codec: Codec,
-        run_id: str,
-        mapping_fingerprint: str,
-        sync: bytes | None = None,
+        self, record: RecordName, path: str, settings: CommitSettings, sync: bytes | None = None
     ) -> None:
-        schema = record_schema(output)
-        self._output = output
+        schema = record_schema(record)
+        self._record = record
         self._path = path
         self._sync = os.urandom(_SYNC_BYTES) if sync is None else sync[:_SYNC_BYTES]
         self._digest = hashlib.sha256()
@@ -53,12 +48,17 @@ class AvroFile:
             "job_status.schema_version": str(schema.version),
             "job_status.schema_fingerprint": schema.fingerprint,
             "job_status.pipeline_version": PIPELINE_VERSION,
-            "job_status.run_id": run_id,
-            "job_status.mapping_fingerprint": mapping_fingerprint,
+            "job_status.run_id": settings.run_id,
+            "job_status.mapping_fingerprint": settings.mapping_fingerprint,
         }
         header = io.BytesIO()
         fastavro.writer(
-            header, schema.parsed, [], codec=codec, metadata=metadata, sync_marker=self._sync
+            header,
+            schema.parsed,
+            [],
+            codec=settings.codec,
+            metadata=metadata,
+            sync_marker=self._sync,
         )
         self._file = filesystem.create(path)
         self._write(header.getvalue())
@@ -70,25 +70,25 @@ class AvroFile:
         self._records += block.count
 
     def close(self) -> StagedFile:
-        """Makes the file durable and tells what is in it."""
-        try:
+        """Closes the file durably, and returns its size, digest and number of records."""
+        with self._errors():
             filesystem.close_durably(self._file, self._path)
-        except filesystem.faults() as error:
-            raise self._cannot_write(error) from error
         return StagedFile(
-            self._output, self._path, self._records, self.size, self._digest.hexdigest()
+            self._record, self._path, self._records, self.size, self._digest.hexdigest()
         )
 
     def _write(self, data: bytes) -> None:
-        try:
+        with self._errors():
             self._file.write(data)
-        except filesystem.faults() as error:
-            raise self._cannot_write(error) from error
         self._digest.update(data)
         self.size += len(data)
 
-    def _cannot_write(self, error: Exception) -> OutputError:
-        return OutputError(
-            f"cannot write {self._path}: {filesystem.reason(error)}",
-            "nothing was committed; make room or choose another --output, then run again",
-        )
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except filesystem.storage_errors() as error:
+            raise OutputError(
+                f"cannot write {self._path}: {filesystem.error_text(error)}",
+                "nothing was committed; make room or choose another --output, then run again",
+            ) from error

@@ -1,25 +1,20 @@
-"""Makes what was staged visible, whole or not at all, and completes what a killed run left.
+"""Commits staged files: all of them become visible, or none.
 
-Check the books, write down the intent, rename, check, write the manifest. Each step may be done
-again after a crash, by an engine's retry or by the next run.
+The protocol: check the ledger, write the intent, rename the files, verify them, write the manifest,
+remove the intent. Every step can be repeated after a crash, by a retry of the runner or by the next
+run.
 """
 
 from __future__ import annotations
 
 import os
-import time
+from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime, timezone
-from typing import Literal, NamedTuple
 
 import msgspec
 
-from schemas.avro import Codec, RecordName, record_schema
-from schemas.counts import Counts
 from schemas.errors import InputError, JobStatusError, OutputError
-from schemas.manifest import Input, Manifest, OutputFile, Unmapped
-from schemas.version import PIPELINE_VERSION
+from schemas.manifest import Manifest, OutputFile
 from transforms.blocks import Ledger, StagedFile
 from transforms.storage import (
     Intent,
@@ -27,110 +22,41 @@ from transforms.storage import (
     file_paths,
     filesystem,
     full_path,
-    manifest_at,
     manifest_path,
     manifests_to_replace,
     own_files,
     pending_path,
     read_intent,
+    read_manifest,
+    read_manifests,
     refuse_foreign,
     refuse_links,
+    relative_path,
     remove_staging,
     staging_directory,
-    within,
 )
-from transforms.storage.manifests import manifests
 from transforms.write.avro_file import AvroFile
+from transforms.write.manifest_of import manifest_of
+from transforms.write.settings import RECORDS, CommitSettings
 
-WriteMode = Literal["error", "append", "overwrite"]
-
-_MOST_NAMED = 3
-_MOST_UNMAPPED = 100
-
-_RECORDS: tuple[RecordName, ...] = ("job_status_event", "dead_letter")
-
-
-class Place(NamedTuple):
-    """Where one of the outputs lies.
-
-    Attributes:
-        root: Holds `_staging`.
-        files: Holds the files.
-        name: job_status or dead_letter.
-    """
-
-    root: str
-    files: str
-    name: str
-
-    def staging(self, run_id: str) -> str:
-        """Where a run stages its files."""
-        return staging_directory(self.root, run_id)
-
-
-@dataclass(frozen=True, slots=True)
-class CommitSettings:
-    """Where and how a run writes.
-
-    Attributes:
-        output: The output's directory.
-        run_id: Identifies the run; part of every file's name.
-        mapping_fingerprint: Of the mapping in force.
-        dead_letter_output: Another directory for dead letters, or None.
-        write_mode: What to do with the files of older runs.
-        codec: Of the Avro files.
-        target_file_bytes: A larger file is followed by another.
-        keep_damaged: Whether to commit although an input is damaged.
-        started_at: Seconds since 1970, for the duration in the manifest.
-        request: Identifies what was asked for, whatever the run id; "" where nobody will ask.
-        consumes: Whether the inputs are dead letters, each of which is run again only once.
-        from_messages: Whether the input is messages: of none, nothing is committed, and of some
-            without an event no file.
-    """
-
-    output: str
-    run_id: str
-    mapping_fingerprint: str
-    dead_letter_output: str | None = None
-    write_mode: WriteMode = "error"
-    codec: Codec = "deflate"
-    target_file_bytes: int = 256 << 20
-    keep_damaged: bool = False
-    started_at: float = 0.0
-    request: str = ""
-    is_replay: bool = False
-    from_messages: bool = False
-
-    def place(self, name: RecordName) -> Place:
-        """Where the records of a kind go."""
-        if name == "job_status_event":
-            return Place(self.output, file_paths.join(self.output, "job_status"), "job_status")
-        if self.dead_letter_output is None:
-            return Place(self.output, file_paths.join(self.output, name), name)
-        return Place(self.dead_letter_output, self.dead_letter_output, name)
-
-    def places(self) -> list[Place]:
-        """Where both outputs lie."""
-        return [self.place(name) for name in _RECORDS]
-
-    @property
-    def roots(self) -> list[str]:
-        """The directories below which everything is that a run changes."""
-        return sorted({place.root for place in self.places()})
+_MAX_NAMED = 3
+"""How many inputs or discrepancies an error names."""
 
 
 def commit(settings: CommitSettings, ledger: Ledger) -> str:
     """Commits a run.
 
+    A run that is committed already is a success: the runner retried the step.
+
     Args:
-        settings: Where and how.
-        books: Of the whole run.
+        settings: Settings of the run.
+        ledger: Ledger of the whole run, with its staged files.
 
     Returns:
-        The path of the manifest. One that is there already is a success: the step was retried.
+        The path of the manifest.
 
     Raises:
-        InputError: An input is damaged, and damage was not to be accepted.
+        InputError: An input is damaged, and the settings do not accept that.
         OutputError: A file cannot be written or renamed.
         JobStatusError: The ledger does not balance; nothing becomes visible.
     """
@@ -142,7 +68,10 @@ def commit(settings: CommitSettings, ledger: Ledger) -> str:
     if intent is None:
         if filesystem.exists(path):
             return path
-        _check(settings, ledger)
+        _check_inputs(settings, ledger)
+        _check_balance(ledger)
+        _check_other_runs(settings, ledger)
+        _check_staged(ledger)
         if not settings.from_messages and not ledger.written:
             ledger.files.append(_empty_file(settings))
         intent = _intent(settings, ledger)
@@ -151,50 +80,47 @@ def commit(settings: CommitSettings, ledger: Ledger) -> str:
     return path
 
 
-def _empty_file(settings: CommitSettings) -> StagedFile:
-    """A run of no events still leaves a file that readers of a pattern can open."""
-    name = file_paths.join(
-        settings.place("job_status_event").staging(settings.run_id), "empty.avro"
-    )
-    return AvroFile(
-        "job_status_event", name, settings.codec, settings.run_id, settings.mapping_fingerprint
-    ).close()
-
-
-def _check(settings: CommitSettings, ledger: Ledger) -> None:
-    damaged = {path: each.damage for path, each in sorted(ledger.inputs.items()) if each.damage}
+def _check_inputs(settings: CommitSettings, ledger: Ledger) -> None:
+    damaged = [
+        f"{path}: {each.damage}" for path, each in sorted(ledger.inputs.items()) if each.damage
+    ]
     if damaged and not settings.keep_damaged:
-        named = [f"{path}: {damage}" for path, damage in list(damaged.items())[:_MOST_NAMED]]
-        more = len(damaged) - len(named)
+        more = len(damaged) - _MAX_NAMED
         raise InputError(
             "damaged input, nothing was committed: "
-            + "; ".join(named)
-            + (f"; and {more} more" if more else ""),
-            "mend or leave out the file, or use --on_damaged_input keep to take what can be read",
+            + "; ".join(damaged[:_MAX_NAMED])
+            + (f"; and {more} more" if more > 0 else ""),
+            "repair or leave out the file, or use --on_damaged_input keep to take what can be read",
         )
-    faults = ledger.discrepancies()
-    if faults:
+
+
+def _check_balance(ledger: Ledger) -> None:
+    discrepancies = ledger.discrepancies()
+    if discrepancies:
         raise JobStatusError(
             "the ledger does not balance, nothing was committed: "
-            + "; ".join(faults[:_MOST_NAMED]),
+            + "; ".join(discrepancies[:_MAX_NAMED]),
             "this is a fault of job-status or of its engine; please report it",
         )
-    if settings.write_mode == "error" and manifests(settings.output):
+
+
+def _check_other_runs(settings: CommitSettings, ledger: Ledger) -> None:
+    """Checks that no other run committed since this run started, if that would be a conflict."""
+    if settings.write_mode == "error" and read_manifests(settings.output):
         raise OutputError(
             f"another run was committed to {settings.output} meanwhile; nothing was committed",
             "choose another --output, or --write_mode append or overwrite",
         )
-    again = consumed_before(settings.output) if settings.is_replay else set()
-    if again := again.intersection(ledger.inputs):
+    consumed = consumed_before(settings.output) if settings.is_replay else set()
+    if again := consumed.intersection(ledger.inputs):
         raise OutputError(
             f"another run has replayed {min(again)} meanwhile; nothing was committed",
             "replay again: what is left to do is done, and what was done is skipped",
         )
-    _check_staged(settings, ledger)
 
 
-def _check_staged(settings: CommitSettings, ledger: Ledger) -> None:
-    """What is missing now is found before anything is visible, and leaves nothing half-way."""
+def _check_staged(ledger: Ledger) -> None:
+    """Checks the staged files while nothing is visible yet."""
     sizes = _sizes(file.path for file in ledger.files)
     for file in ledger.files:
         if sizes.get(file.path) != file.bytes:
@@ -205,15 +131,15 @@ def _check_staged(settings: CommitSettings, ledger: Ledger) -> None:
 
 
 def _sizes(paths: Iterable[str]) -> dict[str, int]:
-    """Those of some files that are there, and their sizes in bytes.
+    """Returns the sizes in bytes of those files that exist.
 
-    They are listed, since some object stores take as long to be asked for a single file; but an
-    output may hold years of other files beside them, which are not to be gone through.
+    Lists their directories, as some object stores need as long for one file as for a listing. Lists
+    only names with the common prefix, as an output may also hold years of other files.
     """
-    names: dict[str, list[str]] = {}
+    names: dict[str, list[str]] = defaultdict(list)
     for path in paths:
         directory, _, name = path.rpartition("/")
-        names.setdefault(directory, []).append(name)
+        names[directory].append(name)
     return {
         path: size
         for directory, those in names.items()
@@ -221,143 +147,79 @@ def _sizes(paths: Iterable[str]) -> dict[str, int]:
     }
 
 
+def _empty_file(settings: CommitSettings) -> StagedFile:
+    """Stages a file without records, so that readers of a pattern find one to open."""
+    staging = settings.place("job_status_event").staging(settings.run_id)
+    path = file_paths.join(staging, "empty.avro")
+    return AvroFile("job_status_event", path, settings).close()
+
+
 def _intent(settings: CommitSettings, ledger: Ledger) -> Intent:
+    output = settings.output
     renames: list[tuple[str, str]] = []
     files: list[OutputFile] = []
-    for name in _RECORDS:
-        place = settings.place(name)
-        staged = sorted((each for each in ledger.files if each.output == name), key=_by_path)
+    for record in RECORDS:
+        place = settings.place(record)
+        staged = sorted(
+            (file for file in ledger.files if file.output == record), key=lambda file: file.path
+        )
         for number, file in enumerate(staged):
-            base = f"{place.name}-{settings.run_id}-{number:05d}-of-{len(staged):05d}.avro"
-            final = file_paths.join(place.files, base)
-            shown = within(settings.output, final)
-            renames.append((within(settings.output, file.path), shown))
-            files.append(OutputFile(shown, file.records, file.bytes, file.sha256, place.name))
+            name = f"{place.name}-{settings.run_id}-{number:05d}-of-{len(staged):05d}.avro"
+            final = relative_path(output, file_paths.join(place.files, name))
+            renames.append((relative_path(output, file.path), final))
+            files.append(OutputFile(final, file.records, file.bytes, file.sha256, place.name))
     replaces = []
     if settings.write_mode == "overwrite":
-        replaces = manifests_to_replace(settings.output, settings.roots)
-        replaces = [within(settings.output, path) for path in replaces]
-    manifest = _manifest(settings, ledger, files, replaces)
-    staging = {place.staging(settings.run_id) for place in settings.places()}
-    return Intent(
-        renames=renames,
-        staging=sorted(within(settings.output, each) for each in staging),
-        manifest=manifest,
-        request=settings.request,
+        replaces = manifests_to_replace(output, settings.roots)
+    manifest = manifest_of(
+        settings, ledger, files, [relative_path(output, path) for path in replaces]
     )
-
-
-def _by_path(file: StagedFile) -> str:
-    return file.path
-
-
-def _manifest(
-    settings: CommitSettings, ledger: Ledger, files: list[OutputFile], replaces: list[str]
-) -> Manifest:
-    schema = record_schema("job_status_event")
-    duration = max(time.time() - settings.started_at, 0.001) if settings.started_at else 0.0
-    return Manifest(
-        run_id=settings.run_id,
-        read=ledger.read,
-        written=ledger.written,
-        dead_lettered=ledger.dead_lettered,
-        ignored=ledger.ignored,
-        conserved=not ledger.discrepancies(),
-        by_value=_sorted(ledger.by_value),
-        by_source_value_type=_sorted(ledger.by_source_value_type),
-        by_derivation=_sorted(ledger.by_derivation),
-        by_provider=_sorted_table(ledger.by_provider),
-        by_day=dict(sorted(ledger.by_day.items())),
-        by_error_code=_sorted(ledger.by_error_code),
-        ignored_by_type=_sorted(ledger.ignored_by_type),
-        unmapped=[
-            Unmapped(row.provider, row.source_value, row.count)
-            for row in ledger.unmapped.top(_MOST_UNMAPPED)
-        ],
-        unreadable_timestamps=ledger.unreadable_timestamps,
-        inputs=[
-            Input(path, each.bytes, each.damage is not None)
-            for path, each in sorted(ledger.inputs.items())
-        ],
-        files=files,
-        duration_seconds=round(duration, 3),
-        events_per_second=round(ledger.read / duration) if duration else 0,
-        pipeline_version=PIPELINE_VERSION,
-        schema_version=schema.version,
-        schema_fingerprint=schema.fingerprint,
-        mapping_fingerprint=settings.mapping_fingerprint,
-        committed_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        replaces=replaces,
-        consumed=[within(settings.output, path) for path in _consumed(settings, ledger)],
-    )
-
-
-def _consumed(settings: CommitSettings, ledger: Ledger) -> list[str]:
-    """The inputs that are done with; of a damaged one there may be a whole copy somewhere."""
-    if not settings.is_replay:
-        return []
-    return sorted(path for path, each in ledger.inputs.items() if each.damage is None)
-
-
-def _sorted(counts: dict[str, int]) -> dict[str, int]:
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-
-
-def _sorted_table(table: dict[str, Counts]) -> dict[str, Counts]:
-    by_total = sorted(table.items(), key=lambda item: (-sum(item[1].values()), item[0]))
-    return {name: _sorted(counts) for name, counts in by_total}
+    staging = {relative_path(output, p.staging(settings.run_id)) for p in settings.places()}
+    return Intent(renames, sorted(staging), manifest, settings.request)
 
 
 def finish(settings: CommitSettings, intent: Intent) -> None:
-    """Does what an intent says, from wherever it was left; the intent itself goes last.
+    """Carries out an intent, and removes it last. Steps that are done already are skipped.
 
     Args:
-        settings: Of the run that does it, which may be a later one.
-        intent: What to do.
+        settings: Settings of the run that does it; it may be a later run.
+        intent: The intent of the run to commit.
 
     Raises:
-        ForeignPathError: It is to change files that are not below the directories of this run.
+        ForeignPathError: The intent would change files that are not below the run's directories.
         OutputError: A file is neither staged nor in its final place, or has another size there.
     """
     output, manifest = settings.output, intent.manifest
     pending = pending_path(output, manifest.run_id)
-    staging_roots = intent.staging_roots(output)
-    renames = [
-        (full_path(output, path), full_path(output, final)) for path, final in intent.renames
-    ]
+    staging_end = staging_directory("", manifest.run_id)
+    staging_roots = [full_path(output, each).removesuffix(staging_end) for each in intent.staging]
+    renames = [(full_path(output, old), full_path(output, new)) for old, new in intent.renames]
     replaced = [full_path(output, path) for path in manifest.replaces]
-    # Nothing is changed before all paths are checked.
     own_roots = settings.roots
+    # Check all paths before the first change.
     for root in staging_roots:
         refuse_foreign(own_roots, staging_directory(root, manifest.run_id), root)
     for path in (path for pair in renames for path in pair):
         refuse_foreign(own_roots, path)
     files_of = {
-        path: own_files(output, own_roots, manifest_at(path))
+        path: own_files(output, own_roots, read_manifest(path))
         for path in replaced
         if filesystem.exists(path)
     }
     staged = _sizes(path for path, _ in renames)
     _rename([pair for pair in renames if pair[0] in staged])
-    there = _sizes(final for _, final in renames)
-    for (_, final), file in zip(renames, manifest.files, strict=True):
-        if there.get(final) != file.bytes:
-            raise OutputError(
-                f"{final} is not there as it was staged: the run {manifest.run_id} cannot be "
-                "completed",
-                f"delete {pending} and the files of that run, then run it again",
-            )
+    _verify(pending, manifest, [final for _, final in renames])
     _write_manifest(manifest_path(output, manifest.run_id), manifest)
     for root in staging_roots:
         remove_staging(root, manifest.run_id)
     for path, files in files_of.items():
-        # The manifest says what the files are until they are gone.
+        # The manifest goes last: until then it lists the files that are left.
         filesystem.delete(files)
         filesystem.delete([path])
     filesystem.delete([pending])
 
 
-# Another run may be completing the same commit: what it did already is no error.
+# Another run may be completing the same commit. If it did a step first, that is not an error.
 
 
 def _rename(pairs: list[tuple[str, str]]) -> None:
@@ -366,6 +228,17 @@ def _rename(pairs: list[tuple[str, str]]) -> None:
     except OutputError:
         if any(filesystem.exists(staged) for staged, _ in pairs):
             raise
+
+
+def _verify(pending: str, manifest: Manifest, finals: list[str]) -> None:
+    sizes = _sizes(finals)
+    for final, file in zip(finals, manifest.files, strict=True):
+        if sizes.get(final) != file.bytes:
+            raise OutputError(
+                f"{final} is not there as it was staged: the run {manifest.run_id} cannot be "
+                "completed",
+                f"delete {pending} and the files of that run, then run it again",
+            )
 
 
 def _write_manifest(path: str, manifest: Manifest) -> None:

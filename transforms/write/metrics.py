@@ -1,25 +1,43 @@
-"""Metrics of the sink, for the monitoring of an engine. The ledger holds the counts that matter."""
+"""Beam metrics of the sinks, for monitoring. The counts of record are in the ledger."""
 
 from __future__ import annotations
 
+import apache_beam as beam
 from apache_beam.metrics import Metrics
 
 from schemas.version import METRICS_NAMESPACE
 from transforms.blocks import Ledger
+from transforms.local import LocalRun
+from transforms.write.settings import CommitSettings
 
 
 class EventMetrics:
-    """Counts events by what became of them, once for a bundle or a pane."""
+    """Counts events by outcome."""
 
     def __init__(self) -> None:
-        self._read = Metrics.counter(METRICS_NAMESPACE, "events_read")
-        self._written = Metrics.counter(METRICS_NAMESPACE, "events_written")
-        self._dead_lettered = Metrics.counter(METRICS_NAMESPACE, "events_dead_lettered")
-        self._ignored = Metrics.counter(METRICS_NAMESPACE, "events_ignored")
+        self._counters = {
+            outcome: Metrics.counter(METRICS_NAMESPACE, f"events_{outcome}")
+            for outcome in ("read", "written", "dead_lettered", "ignored")
+        }
 
     def count(self, ledger: Ledger) -> None:
-        """Adds what books say."""
-        self._read.inc(ledger.read)
-        self._written.inc(ledger.written)
-        self._dead_lettered.inc(ledger.dead_lettered)
-        self._ignored.inc(ledger.ignored)
+        """Adds the counts of a bundle or a pane."""
+        for outcome, counter in self._counters.items():
+            counter.inc(getattr(ledger, outcome))
+
+
+class MeteredFn(beam.DoFn):
+    """Base of the steps that stage blocks: counts events, and stops when a local run is over.
+
+    Args:
+        settings: Where and how to write.
+        local_run: Connects the workers with the launcher of a local run.
+    """
+
+    def __init__(self, settings: CommitSettings, local_run: LocalRun) -> None:
+        self._settings = settings
+        self._local_run = local_run
+
+    def setup(self) -> None:
+        self._metrics = EventMetrics()
+        self._local_run.watch()

@@ -1,4 +1,4 @@
-"""Completes or removes what dead runs left in an output, before a new one begins."""
+"""Completes or removes what interrupted runs left in an output, before a new run starts."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ from transforms.storage import (
     remove_staging,
     staging_root,
 )
-from transforms.write.commit import CommitSettings, finish
+from transforms.write.commit import finish
+from transforms.write.settings import CommitSettings
 
 _OLD_SECONDS = 24 * 3600
-"""Under `append` another run may be alive; staging this old belongs to none."""
+"""In the mode `append` another run may be active; staged files this old belong to none."""
 
 _PART = ".part"
-"""How the name of a small local file ends that is not whole."""
+"""The end of the name of a small local file that is incomplete."""
 
 
 def recover(settings: CommitSettings) -> list[str]:
-    """Completes commits that were begun and removes what nothing will commit.
+    """Completes the commits that have an intent, and removes what no run will commit.
 
     Returns:
         The ids of the runs whose commit was completed.
@@ -39,52 +40,45 @@ def recover(settings: CommitSettings) -> list[str]:
         OutputError: A commit cannot be completed.
     """
     check_links(settings)
-    completed, cut_off = [], []
+    completed, truncated = [], []
     for path, _ in manifest_files(settings.output):
-        if path.endswith(_PART):
-            cut_off.append(path)
-        elif path.endswith(PENDING):
-            intent = read_intent(path)
-            if intent is None:
-                cut_off.append(path)
-            else:
-                finish(settings, intent)
-                completed.append(intent.manifest.run_id)
-    alive = _remove_staging(settings)
-    # What a living run is writing at this moment looks cut off too.
+        intent = read_intent(path) if path.endswith(PENDING) else None
+        if intent is not None:
+            finish(settings, intent)
+            completed.append(intent.manifest.run_id)
+        elif path.endswith((PENDING, _PART)):
+            truncated.append(path)
+    active = _remove_staging(settings)
+    # A file that an active run is writing at this moment is incomplete too; keep it.
+    prefixes = tuple(f"{run_id}." for run_id in active)
     filesystem.delete(
-        [
-            path
-            for path in cut_off
-            if not any(path.rpartition("/")[2].startswith(f"{run_id}.") for run_id in alive)
-        ]
+        [path for path in truncated if not path.rpartition("/")[2].startswith(prefixes)]
     )
     return completed
 
 
 def interrupted_same(settings: CommitSettings, inputs: Iterable[filesystem.FileInfo]) -> str | None:
-    """Finds a run that was asked for the same and was interrupted while committing.
+    """Finds a run of the same request and inputs that was interrupted while committing.
 
-    A scheduler that gives no run id runs the same command again after a crash. What it wants is
-    done once that commit is completed: to be asked for before `recover`.
+    A scheduler that gives no run id repeats the same command after a crash. Its work is done once
+    that commit is completed. Call this before `recover`, which removes the intent.
 
     Returns:
-        The id of that run, or None if there is none.
+        The id of that run, or None.
     """
     expected = set(inputs)
     for path, _ in manifest_files(settings.output):
         intent = read_intent(path) if path.endswith(PENDING) else None
         if intent is None or not settings.request or intent.request != settings.request:
             continue
-        if {
-            filesystem.FileInfo(each.path, each.bytes) for each in intent.manifest.inputs
-        } == expected:
+        found = {filesystem.FileInfo(each.path, each.bytes) for each in intent.manifest.inputs}
+        if found == expected:
             return intent.manifest.run_id
     return None
 
 
 def check_links(settings: CommitSettings) -> None:
-    """Checks the directories that a run uses, and the entries that it would find in them.
+    """Checks the directories that a run uses, and the entries in them.
 
     Raises:
         ForeignPathError: One of them is a symbolic link.
@@ -98,8 +92,8 @@ def check_links(settings: CommitSettings) -> None:
 
 
 def _remove_staging(settings: CommitSettings) -> set[str]:
-    """Removes staging that belongs to no living run, and returns the ids of those that may live."""
-    alive = set()
+    """Removes the staged files of inactive runs, and returns the ids of runs that may be active."""
+    active = set()
     for root in settings.roots:
         staging = staging_root(root)
         for run_id in filesystem.list_directories(staging):
@@ -108,31 +102,31 @@ def _remove_staging(settings: CommitSettings) -> set[str]:
                 continue
             newest = filesystem.newest_change(file_paths.join(staging, run_id))
             if newest is None:
-                # Not the whole tree: its run may be about to stage its first file.
+                # Not all of its directories: its run may be about to stage its first file.
                 filesystem.remove_if_empty(file_paths.join(staging, run_id))
             elif time.time() - newest > _OLD_SECONDS:
                 remove_staging(root, run_id)
             else:
-                alive.add(run_id)
+                active.add(run_id)
         filesystem.remove_if_empty(staging)
-    return alive
+    return active
 
 
-def clear_staging_of(settings: CommitSettings, mark: str) -> None:
-    """Removes what a run staged and will not commit, where its commits are many.
+def clear_staging_of(settings: CommitSettings, id_part: str) -> None:
+    """Removes the uncommitted staged files of a run that makes many commits.
 
     Args:
-        settings: Where it wrote.
-        mark: Stands in the names of all its commits, and in no others.
+        settings: Where the run wrote.
+        id_part: Text that is in the ids of all its commits, and of no others.
     """
     for root in settings.roots:
         for run_id in filesystem.list_directories(staging_root(root)):
-            if mark in run_id:
+            if id_part in run_id:
                 clear_staging(replace(settings, run_id=run_id))
 
 
 def clear_staging(settings: CommitSettings) -> None:
-    """Removes what this run staged and will not commit; a commit under way needs what is staged."""
+    """Removes the staged files of this run, unless its commit has begun and needs them."""
     if read_intent(pending_path(settings.output, settings.run_id)) is not None:
         return
     for root in settings.roots:

@@ -1,4 +1,4 @@
-"""Stages encoded blocks: appends them to files that nobody sees until they are committed."""
+"""Stages encoded blocks: appends them to files that stay invisible until they are committed."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from schemas.avro import RecordName
 from transforms.blocks import AvroBlock, EncodedBlock, Ledger
 from transforms.storage import file_paths
 from transforms.write.avro_file import AvroFile
-from transforms.write.commit import CommitSettings
+from transforms.write.settings import CommitSettings
 
 
 class Stager:
-    """Stages the blocks of a bundle or of a pane; the pure part of both sinks.
+    """Stages the blocks of a bundle or of a pane; the part of both sinks that needs no Beam.
 
     Args:
         settings: Where and how to write.
-        repeatable: Whether the same blocks in the same order shall make the same files, byte for
-            byte, whoever stages them; the run id must then be one that nobody can foresee.
+        repeatable: Whether the same blocks in the same order make the same files, byte for byte.
+            The run id must then be unpredictable, as the sync marker is made from it.
     """
 
     def __init__(self, settings: CommitSettings, *, repeatable: bool = False) -> None:
@@ -26,51 +26,45 @@ class Stager:
         self._repeatable = repeatable
         self._count = 0
         self._open: dict[RecordName, AvroFile] = {}
-        self._books = Ledger()
+        self._ledger = Ledger()
 
     def add(self, block: EncodedBlock) -> None:
-        """Appends what a block holds to the staged files, and its books to those kept here.
+        """Appends a block to the staged files, and merges its ledger.
 
         Raises:
             OutputError: A file cannot be written.
         """
-        self._books.merge(block.ledger)
-        self._books.written += self._append("job_status_event", block.records)
-        self._books.dead_lettered += self._append("dead_letter", block.dead_letters)
+        self._ledger.merge(block.ledger)
+        self._ledger.written += self._append("job_status_event", block.records)
+        self._ledger.dead_lettered += self._append("dead_letter", block.dead_letters)
 
     def finish(self) -> Ledger:
-        """Closes the files and gives the books of all blocks."""
-        for name in list(self._open):
-            self._close(name)
-        return self._books
+        """Closes the files and returns the ledger of all blocks."""
+        for record in list(self._open):
+            self._close(record)
+        return self._ledger
 
-    def _append(self, name: RecordName, block: AvroBlock | None) -> int:
+    def _append(self, record: RecordName, block: AvroBlock | None) -> int:
         if block is None:
             return 0
-        file = self._open.get(name)
+        file = self._open.get(record)
         if file is None:
-            file = self._open[name] = self._new_file(name)
+            file = self._open[record] = self._new_file(record)
         file.append(block)
         if file.size >= self._settings.target_file_bytes:
-            self._close(name)
+            self._close(record)
         return block.count
 
-    def _close(self, name: RecordName) -> None:
-        self._books.files.append(self._open.pop(name).close())
+    def _close(self, record: RecordName) -> None:
+        self._ledger.files.append(self._open.pop(record).close())
 
-    def _new_file(self, name: RecordName) -> AvroFile:
-        """Starts a staged file under a name of its own, so that bundles never meet."""
+    def _new_file(self, record: RecordName) -> AvroFile:
         settings = self._settings
         self._count += 1
-        base = f"{name}-{self._count:05d}-{uuid.uuid4().hex}.avro"
+        # A unique name: no other bundle, and no other attempt at this one, writes the same file.
+        name = f"{record}-{self._count:05d}-{uuid.uuid4().hex}.avro"
+        path = file_paths.join(settings.place(record).staging(settings.run_id), name)
         sync = None
         if self._repeatable:
-            sync = hashlib.sha256(f"{settings.run_id} {name} {self._count}".encode()).digest()
-        return AvroFile(
-            name,
-            file_paths.join(settings.place(name).staging(settings.run_id), base),
-            settings.codec,
-            settings.run_id,
-            settings.mapping_fingerprint,
-            sync,
-        )
+            sync = hashlib.sha256(f"{settings.run_id} {record} {self._count}".encode()).digest()
+        return AvroFile(record, path, settings, sync)

@@ -1,7 +1,7 @@
-"""WriteAvro: encoded blocks → files of both outputs, staged by every bundle, committed together.
+"""WriteAvro: every bundle stages its blocks as files of both outputs; one commit publishes all.
 
 Beam's own Avro sinks are not used: they do not validate, a rerun leaves the files of the last run
-beside its own, and they lose rows without a word when streaming.
+beside its own, and in a stream they lose rows silently.
 """
 
 from __future__ import annotations
@@ -16,19 +16,14 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms.blocks import EncodedBlock, Ledger
 from transforms.local import REMOTE_RUN, LocalRun, preserve_error_type
-from transforms.write.commit import CommitSettings, commit
-from transforms.write.metrics import EventMetrics
+from transforms.write.commit import commit
+from transforms.write.metrics import MeteredFn
+from transforms.write.settings import CommitSettings
 from transforms.write.stager import Stager
 
 
-class _Stage(beam.DoFn):
-    def __init__(self, settings: CommitSettings, local_run: LocalRun) -> None:
-        self._settings = settings
-        self._local_run = local_run
-
-    def setup(self) -> None:
-        self._metrics = EventMetrics()
-        self._local_run.watch()
+class _Stage(MeteredFn):
+    """Stages the blocks of a bundle, and outputs the ledger of the bundle."""
 
     def start_bundle(self) -> None:
         self._stager = Stager(self._settings)
@@ -48,6 +43,8 @@ class _Stage(beam.DoFn):
 
 
 class _Commit(beam.DoFn):
+    """Commits the run by the merged ledger of all bundles."""
+
     def __init__(self, settings: CommitSettings, local_run: LocalRun) -> None:
         self._settings = settings
         self._local_run = local_run
@@ -56,7 +53,7 @@ class _Commit(beam.DoFn):
         ledger = Ledger.merged(grouped[1])
         if self._settings.from_messages and not ledger.pending_acks:
             return
-        # Whoever stopped the run may be removing what it staged.
+        # The launcher of a stopped run may be removing the staged files.
         self._local_run.check()
         with preserve_error_type():
             yield commit(self._settings, ledger)
@@ -69,13 +66,13 @@ class WriteAvro(beam.PTransform):
 
     Args:
         settings: Where and how to write.
-        inputs: The books of the inputs, from ReadFiles: what the blocks have to account for. None
-            where they are messages, which answer for themselves.
+        inputs: Ledgers of the inputs from ReadFiles, which the blocks have to account for. None if
+            the blocks hold messages.
         local_run: Connects the workers with the launcher of a local run.
 
     Returns:
-        Two collections: `manifest`, the path of the one that was written, or none where there was
-        no message; and `pending_acks`, of all messages, once they are committed.
+        Two collections: `manifest`, with the path of the manifest, empty if there was no message;
+        and `pending_acks`, with the PendingAcks of all messages, once they are committed.
     """
 
     def __init__(
@@ -91,7 +88,7 @@ class WriteAvro(beam.PTransform):
 
     def expand(self, blocks: beam.PCollection) -> beam.pvalue.DoOutputsTuple:
         bundles = blocks | "Stage" >> beam.ParDo(_Stage(self._settings, self._local_run))
-        # Without an element of its own, the commit would not run where nothing was read.
+        # Without an element, the commit would not run.
         nothing = blocks.pipeline | "Nothing" >> beam.Create([Ledger().to_bytes()], reshuffle=False)
         collections: Any = tuple(
             each for each in (bundles, self._inputs, nothing) if each is not None

@@ -1,8 +1,8 @@
-"""WriteAvroPanes: encoded blocks without an end → a commit for each pane of each shard.
+"""WriteAvroPanes: commits an unbounded collection of encoded blocks, once per pane and shard.
 
-The panes share staging and commit with the bounded sink. What crosses the GroupByKey is one element
-for each block that was pulled, whatever that became: an engine may put two elements of one bundle
-into two panes, and a block is acknowledged as a whole.
+Staging and commit are those of the bounded sink. The GroupByKey gets one element for each block
+that was pulled, even if the block became several: a runner may put two elements of one bundle into
+two panes, but a block is acknowledged as a whole.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 import random
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import apache_beam as beam
@@ -23,42 +23,27 @@ from schemas.errors import JobStatusError
 from transforms.blocks import EncodedBlock, PendingAcks, packed, unpacked
 from transforms.local import REMOTE_RUN, LocalRun, preserve_error_type
 from transforms.storage import filesystem, manifest_path, pending_path, read_intent
-from transforms.write.commit import CommitSettings, commit
-from transforms.write.metrics import EventMetrics
+from transforms.write.commit import commit
+from transforms.write.metrics import EventMetrics, MeteredFn
 from transforms.write.recovery import clear_staging
+from transforms.write.settings import CommitSettings, PaneSettings
 from transforms.write.stager import Stager
 
 ALLOWED_LATENESS_SECONDS = 24 * 3600
-"""Blocks are timed by when they were pulled, so only an engine that restarts makes one late."""
+"""The time of a block is when it was pulled, so a block is late only if the runner restarts."""
 
 _DIGEST_CHARACTERS = 12
 
 
-@dataclass(frozen=True, slots=True)
-class PaneSettings:
-    """How often to commit, and in how many parts.
-
-    Attributes:
-        window_seconds: Length of a window.
-        shards: Commits that are made side by side for each window.
-        by_processing_time: Whether panes come by the clock alone, where the source's watermark
-            would make an older backlog late.
-    """
-
-    window_seconds: int = 60
-    shards: int = 1
-    by_processing_time: bool = False
-
-
 def pane_id(window: Any, pane: PaneInfo, shard: int, run_id: str, elements: list[bytes]) -> str:
-    """What a pane is committed as: the same for the same content, whoever tries how often.
+    """Returns the run id of a pane's commit: the same for the same content, in every attempt.
 
     Args:
         window: The pane's window.
         pane: Which pane of the window.
-        shard: Of the pane.
-        run_id: Of the run.
-        elements: What is in it, in any order.
+        shard: The pane's shard.
+        run_id: Id of the run.
+        elements: The content, in any order.
     """
     digest = hashlib.sha256()
     for each in sorted(hashlib.sha256(element).digest() for element in elements):
@@ -75,28 +60,28 @@ def commit_pane(
     metrics: EventMetrics,
     local_run: LocalRun = REMOTE_RUN,
 ) -> list[PendingAcks]:
-    """Stages and commits a pane; one that is committed, or about to be, is not staged again.
+    """Stages and commits a pane. Does not stage again if an earlier attempt began the commit.
 
     Args:
-        settings: Where and how; the run id is the pane's.
-        elements: What is in it.
-        meters: Are told of the pane.
-        local_run: Is looked at before every step, up to the commit itself.
+        settings: Where and how to write; the run id is the pane's.
+        elements: The content of the pane.
+        metrics: Counts the events of the pane.
+        local_run: Is checked before each step, the commit included.
 
     Returns:
-        The receipts of all messages in it.
+        The acknowledgements of all messages in the pane.
 
     Raises:
-        StoppedError: The run is to end; nothing of it stays.
-        JobStatusError: It cannot be committed; nothing of it stays.
+        StoppedError: The run was stopped. Nothing of the pane stays.
+        JobStatusError: The pane cannot be committed. Nothing of it stays.
     """
     output, run_id = settings.output, settings.run_id
-    # An intent that was cut off is none: whoever takes it for one would commit nothing.
+    # A truncated intent does not count: its files would be neither staged nor committed.
     is_begun = filesystem.exists(manifest_path(output, run_id)) or (
         read_intent(pending_path(output, run_id)) is not None
     )
     pending_acks: list[PendingAcks] = []
-    # Two tries at the same time commit the same files, whichever of them is ahead.
+    # Two attempts at the same time write equal files, so either of them may commit first.
     stager = Stager(settings, repeatable=True)
     try:
         for element in sorted(elements):
@@ -110,14 +95,14 @@ def commit_pane(
         local_run.check()
         commit(settings, ledger)
     finally:
-        # Of a try that failed, or that another try of the same pane was ahead of.
+        # After a failure, or if another attempt committed first, staged files are left.
         clear_staging(settings)
     metrics.count(ledger)
     return pending_acks
 
 
 class _Pack(beam.DoFn):
-    """Makes one element of all that a block of messages became: its last part has the receipt."""
+    """Joins the encoded blocks of one pulled block; the last of them has the acknowledgement."""
 
     def __init__(self, shards: int, local_run: LocalRun) -> None:
         self._shards = shards
@@ -141,19 +126,13 @@ class _Pack(beam.DoFn):
         if self._parts:
             with preserve_error_type():
                 raise JobStatusError(
-                    "the engine tore a block of messages apart; nothing of it was acknowledged",
+                    "the engine split a block of messages; nothing of it was acknowledged",
                     "this is a fault of job-status or of its engine; please report it",
                 )
 
 
-class _CommitPane(beam.DoFn):
-    def __init__(self, settings: CommitSettings, local_run: LocalRun) -> None:
-        self._settings = settings
-        self._local_run = local_run
-
-    def setup(self) -> None:
-        self._metrics = EventMetrics()
-        self._local_run.watch()
+class _CommitPane(MeteredFn):
+    """Commits a pane, and outputs the acknowledgements of its messages."""
 
     def process(
         self,
@@ -180,7 +159,7 @@ class WriteAvroPanes(beam.PTransform):
         local_run: Connects the workers with the launcher of a local run.
 
     Returns:
-        A collection of the receipts of all messages, each once what became of it is committed.
+        A collection of the acknowledgements of all messages, each after its commit.
     """
 
     def __init__(
@@ -192,12 +171,10 @@ class WriteAvroPanes(beam.PTransform):
         self._local_run = local_run
 
     def expand(self, blocks: beam.PCollection) -> beam.PCollection:
+        pack = beam.ParDo(_Pack(self._panes.shards, self._local_run))
         return (
             blocks
-            | "Pack"
-            >> beam.ParDo(_Pack(self._panes.shards, self._local_run)).with_output_types(
-                tuple[int, bytes]
-            )
+            | "Pack" >> pack.with_output_types(tuple[int, bytes])
             | "Panes" >> _window(self._panes)
             | beam.GroupByKey()
             | "Commit" >> beam.ParDo(_CommitPane(self._settings, self._local_run))

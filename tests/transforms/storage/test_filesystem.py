@@ -160,7 +160,7 @@ def test_a_scheme_without_its_extra_names_the_extra(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(FileSystems, "match", staticmethod(missing))
     with pytest.raises(InputError) as caught:
         filesystem.match("s3://bucket/*.jsonl")
-    assert caught.value.message == "cannot look for s3://bucket/*.jsonl: Missing boto3"
+    assert caught.value.message == "cannot search for s3://bucket/*.jsonl: Missing boto3"
     assert caught.value.hint is not None
     assert install_beam_extra("aws") in caught.value.hint
 
@@ -193,16 +193,16 @@ def test_a_compressed_file_is_opened_as_it_is(tmp_path: Path) -> None:
 
 def test_the_reason_of_an_error_is_one_short_line() -> None:
     beneath = PermissionError(13, "Permission denied")
-    assert filesystem.reason(BeamIOError("Match operation failed", {"gs://x": beneath})) == (
+    assert filesystem.error_text(BeamIOError("Match operation failed", {"gs://x": beneath})) == (
         "Permission denied"
     )
     nested = BeamIOError("Match failed", {"gs://x": BeamIOError("List failed", {"": beneath})})
-    assert filesystem.reason(nested) == "Permission denied"
+    assert filesystem.error_text(nested) == "Permission denied"
     outer = RuntimeError("several\nlines\nof text")
-    assert filesystem.reason(outer) == "of text"
+    assert filesystem.error_text(outer) == "of text"
     outer.__cause__ = beneath
-    assert filesystem.reason(outer) == "Permission denied"
-    assert filesystem.reason(ValueError()) == "ValueError"
+    assert filesystem.error_text(outer) == "Permission denied"
+    assert filesystem.error_text(ValueError()) == "ValueError"
 
 
 # Writing
@@ -369,10 +369,11 @@ def test_files_of_two_filesystems_are_renamed_and_deleted_by_their_own(
     monkeypatch.setattr(
         FileSystems, "rename", staticmethod(lambda sources, targets: asked.append(targets))
     )
-    local = _file(tmp_path / "a")
-    filesystem.rename([(local, f"{tmp_path}/b"), ("gs://x/a", "gs://x/b")])
-    assert asked == [[f"{tmp_path}/b"], ["gs://x/b"]]
+    local, renamed = _file(tmp_path / "a"), f"{tmp_path}/b"
+    filesystem.rename([(local, renamed), ("gs://x/a", "gs://x/b")])
+    assert asked == [["gs://x/b"]]
+    assert os.listdir(tmp_path) == ["b"]
     asked.clear()
-    filesystem.delete([local, "gs://x/b", "gs://x/c"])
+    filesystem.delete([renamed, "gs://x/b", "gs://x/c"])
     assert asked == [["gs://x/b", "gs://x/c"]]
-    assert not os.path.exists(local)
+    assert not os.path.exists(renamed)

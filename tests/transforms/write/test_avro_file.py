@@ -17,17 +17,19 @@ from avro.io import DatumReader
 from schemas.avro import Codec, RecordName, record_schema
 from schemas.errors import OutputError
 from schemas.version import PIPELINE_VERSION
-from tests.transforms.runs import encoded, lines
+from tests.transforms.runs import encoded, lines, settings
 from transforms.blocks.block import AvroBlock, EncodedBlock
 from transforms.blocks.ledger import StagedFile
 from transforms.storage import filesystem
 from transforms.write.avro_file import AvroFile
+from transforms.write.settings import CommitSettings
 
 
 def _write(
     path: Path, codec: Codec = "deflate", output: RecordName = "job_status_event"
 ) -> StagedFile:
-    file = AvroFile(output, str(path), codec, "run-1", "0123456789abcdef")
+    run = CommitSettings(str(path.parent), "run-1", "0123456789abcdef", codec=codec)
+    file = AvroFile(output, str(path), run)
     for block in encoded(tuple(lines(0, 5, bad=3)), codec):
         part = _part(block, output)
         if part is not None:
@@ -106,7 +108,7 @@ def test_the_metadata_say_what_the_file_is(tmp_path: Path, codec: Codec) -> None
 
 def test_a_file_without_blocks_is_empty_and_sound(tmp_path: Path) -> None:
     path = tmp_path / "a.avro"
-    staged = AvroFile("job_status_event", str(path), "deflate", "run", "0" * 16).close()
+    staged = AvroFile("job_status_event", str(path), settings(str(tmp_path), "run")).close()
     assert _read(path) == []
     assert (staged.records, staged.bytes) == (0, path.stat().st_size)
 

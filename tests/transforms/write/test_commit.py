@@ -31,7 +31,7 @@ from tests.transforms.memory_filesystem import MemoryFileSystem
 from tests.transforms.runs import SOURCE, lines, run_once, settings, stage
 from transforms.blocks.ledger import Ledger
 from transforms.storage import filesystem
-from transforms.storage.manifests import manifest_path, manifests, pending_path, read_intent
+from transforms.storage.manifests import manifest_path, pending_path, read_intent, read_manifests
 from transforms.write.commit import commit, finish
 from transforms.write.recovery import clear_staging, recover
 
@@ -63,7 +63,7 @@ def _content_of(*runs: list[bytes]) -> Counter[str]:
 def _listed(output: Path) -> Counter[str]:
     """The same by the manifests: what they list must be there, whole."""
     found: Counter[str] = Counter()
-    for _, manifest in manifests(str(output)):
+    for _, manifest in read_manifests(str(output)):
         for each in manifest.files:
             path = output / each.path
             data = path.read_bytes()
@@ -245,7 +245,7 @@ def test_while_older_runs_are_replaced_a_manifest_says_so(tmp_path: Path) -> Non
     with failing(first_removal), pytest.raises(Killed):
         again.do()
     assert pending_path_of(again).exists()
-    found = dict(manifests(str(again.output)))
+    found = dict(read_manifests(str(again.output)))
     replaced = found[manifest_path(str(again.output), "new")].replaces
     assert sorted(replaced) == ["_manifest/old.json", "_manifest/older.json"]
     assert {str(again.output / path) for path in replaced} < found.keys()
@@ -498,7 +498,7 @@ def test_something_else_among_the_manifests_is_named(tmp_path: Path) -> None:
     (tmp_path / "_manifest").mkdir()
     (tmp_path / "_manifest" / "notes.json").write_text("[]")
     with pytest.raises(OutputError, match=r"notes\.json is not a manifest"):
-        manifests(str(tmp_path))
+        read_manifests(str(tmp_path))
 
 
 def test_a_manifest_that_cannot_be_opened_is_an_error_of_the_output(tmp_path: Path) -> None:
@@ -512,7 +512,7 @@ def test_a_manifest_that_cannot_be_opened_is_an_error_of_the_output(tmp_path: Pa
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(filesystem, "open_for_reading", refuse)
         with pytest.raises(OutputError, match=r"cannot open /.*run\.json: Permission denied"):
-            manifests(str(tmp_path))
+            read_manifests(str(tmp_path))
     assert filesystem.open_for_reading is real_open
 
 

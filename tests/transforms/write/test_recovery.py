@@ -14,8 +14,9 @@ from schemas.manifest import Manifest
 from tests.transforms.faults import Killed, failing
 from tests.transforms.runs import lines, run_once, settings, stage
 from transforms.storage.manifests import manifest_path, pending_path
-from transforms.write.commit import CommitSettings, WriteMode, commit
+from transforms.write.commit import commit
 from transforms.write.recovery import clear_staging, recover
+from transforms.write.settings import CommitSettings, WriteMode
 
 pytestmark = pytest.mark.usefixtures("no_sync")
 

@@ -17,7 +17,7 @@ from transforms.blocks.block import EncodedBlock
 from transforms.blocks.ledger import InputLedger, Ledger
 from transforms.blocks.origin import PendingAcks
 from transforms.storage.manifests import manifest_path
-from transforms.write.commit import CommitSettings
+from transforms.write.settings import CommitSettings
 from transforms.write.stager import Stager
 from transforms.write.write_avro import WriteAvro
 

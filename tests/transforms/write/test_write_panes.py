@@ -30,10 +30,10 @@ from transforms.blocks.block import EncodedBlock
 from transforms.blocks.ledger import Ledger, packed
 from transforms.blocks.origin import PendingAcks
 from transforms.local.local_run import LocalRun, StoppedError
-from transforms.storage.manifests import manifests, pending_path
-from transforms.write.commit import CommitSettings
+from transforms.storage.manifests import pending_path, read_manifests
 from transforms.write.metrics import EventMetrics
-from transforms.write.write_panes import PaneSettings, WriteAvroPanes, commit_pane, pane_id
+from transforms.write.settings import CommitSettings, PaneSettings
+from transforms.write.write_panes import WriteAvroPanes, commit_pane, pane_id
 
 pytestmark = pytest.mark.usefixtures("no_sync")
 
@@ -89,7 +89,7 @@ class Streamed:
         lines = Path(note).read_text().splitlines() if Path(note).exists() else []
         assert all(int(line.split()[0]) for line in lines), "acknowledged before a commit"
         self.acknowledged = Counter(ack_id for line in lines for ack_id in line.split()[1:])
-        self.manifests = [manifest for _, manifest in manifests(run.output)]
+        self.manifests = [manifest for _, manifest in read_manifests(run.output)]
         self.events = events_of(run.output)
 
     def panes(self) -> list[tuple[str, ...]]:
@@ -223,7 +223,7 @@ def test_what_a_block_became_stays_together(run: CommitSettings) -> None:
 
 def test_a_part_that_comes_without_its_last_is_refused(run: CommitSettings) -> None:
     script = stream().add_elements(at(1, 1)).advance_watermark_to_infinity()
-    with pytest.raises(Exception, match="tore a block of messages apart"):
+    with pytest.raises(Exception, match="split a block of messages"):
         Streamed(run, MINUTE, script, lambda number: [without_receipt(number)])
     assert not events_of(run.output)
 
@@ -253,7 +253,7 @@ def _elements(*numbers: int) -> list[bytes]:
 def test_a_pane_that_is_tried_again_changes_nothing(run: CommitSettings) -> None:
     for _ in range(3):
         commit_pane(run, _elements(1, 2), EventMetrics())
-    assert len(manifests(run.output)) == 1
+    assert len(read_manifests(run.output)) == 1
     assert sum(events_of(run.output).values()) == 6
     assert not Path(run.output, "_staging").exists()
 
@@ -279,7 +279,7 @@ def test_a_pane_that_fails_half_way_is_whole_after_the_next_try(
 def test_a_large_pane_is_several_files(run: CommitSettings) -> None:
     small = replace(run, target_file_bytes=1)
     commit_pane(small, _elements(*range(4)), EventMetrics())
-    (manifest,) = [each for _, each in manifests(run.output)]
+    (manifest,) = [each for _, each in read_manifests(run.output)]
     assert len(manifest.files) == 4
     assert sum(events_of(run.output).values()) == 12
 
@@ -291,5 +291,5 @@ def test_a_pane_of_a_run_that_is_stopped_leaves_nothing(
     stop.touch()
     with pytest.raises(StoppedError):
         commit_pane(run, _elements(1), EventMetrics(), LocalRun(str(stop), os.getpid()))
-    assert not manifests(run.output)
+    assert not read_manifests(run.output)
     assert not Path(run.output, "_staging").exists()

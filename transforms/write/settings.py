@@ -1,0 +1,99 @@
+"""Settings of both sinks: where and how to write, and how often to commit a stream."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from schemas.avro import Codec, RecordName
+from transforms.storage import file_paths, staging_directory
+
+WriteMode = Literal["error", "append", "overwrite"]
+
+RECORDS: tuple[RecordName, ...] = ("job_status_event", "dead_letter")
+
+
+class Place(NamedTuple):
+    """The directories of one of the two outputs.
+
+    Attributes:
+        root: The directory that holds `_staging`.
+        files: The directory of the committed files.
+        name: job_status or dead_letter.
+    """
+
+    root: str
+    files: str
+    name: str
+
+    def staging(self, run_id: str) -> str:
+        """Returns the staging directory of a run."""
+        return staging_directory(self.root, run_id)
+
+
+@dataclass(frozen=True, slots=True)
+class CommitSettings:
+    """Where and how a run writes.
+
+    Attributes:
+        output: The output's directory.
+        run_id: Identifies the run; part of every file's name.
+        mapping_fingerprint: Fingerprint of the mapping in force.
+        dead_letter_output: Another directory for dead letters, or None.
+        write_mode: What to do if the output holds earlier runs.
+        codec: Codec of the Avro files.
+        target_file_bytes: A file that reaches this size is closed, and another one is started.
+        keep_damaged: Whether to commit although an input is damaged.
+        started_at: Seconds since 1970, for the duration in the manifest; 0 for no duration.
+        request: Digest of input and options, equal for the same command whatever its run id; ""
+            for none.
+        is_replay: Whether the inputs are dead letters, each of which is replayed only once.
+        from_messages: Whether the input is messages. Then nothing is committed without a message,
+            and no empty file without an event.
+    """
+
+    output: str
+    run_id: str
+    mapping_fingerprint: str
+    dead_letter_output: str | None = None
+    write_mode: WriteMode = "error"
+    codec: Codec = "deflate"
+    target_file_bytes: int = 256 << 20
+    keep_damaged: bool = False
+    started_at: float = 0.0
+    request: str = ""
+    is_replay: bool = False
+    from_messages: bool = False
+
+    def place(self, name: RecordName) -> Place:
+        """Returns the directories for a kind of records."""
+        if name == "job_status_event":
+            return Place(self.output, file_paths.join(self.output, "job_status"), "job_status")
+        if self.dead_letter_output is None:
+            return Place(self.output, file_paths.join(self.output, name), name)
+        return Place(self.dead_letter_output, self.dead_letter_output, name)
+
+    def places(self) -> list[Place]:
+        """Returns the directories of both outputs."""
+        return [self.place(name) for name in RECORDS]
+
+    @property
+    def roots(self) -> list[str]:
+        """The directories of the run: it changes nothing outside them."""
+        return sorted({place.root for place in self.places()})
+
+
+@dataclass(frozen=True, slots=True)
+class PaneSettings:
+    """How often to commit a stream, and in how many parts.
+
+    Attributes:
+        window_seconds: Length of a window.
+        shards: Number of commits per window.
+        by_processing_time: Whether panes fire by the clock alone. Needed where the watermark of
+            the source would make an older backlog late.
+    """
+
+    window_seconds: int = 60
+    shards: int = 1
+    by_processing_time: bool = False
