@@ -4,4 +4,4 @@ from .preflight import validate as validate
 from .prepare import check_output as check_output
 from .prepare import is_committed as is_committed
 from .prepare import read_mapping as read_mapping
-from .prepare import read_text as read_text
+from .text_file import read_text as read_text

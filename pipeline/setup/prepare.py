@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pipeline.graph import GraphSettings, MessageSettings
 from pipeline.options import RunOptions
 from pipeline.report import check_report
+from pipeline.setup.text_file import read_text
 from schemas.errors import InputError, OutputError, UsageError
 from schemas.mapping import Mapping, load_mapping
 from transforms.blocks import Context
@@ -128,21 +129,6 @@ def read_mapping(path: str | None) -> Mapping:
         UsageError: The user's file cannot be read or is wrong.
     """
     return load_mapping() if path is None else load_mapping(read_text(path, "the mapping"), path)
-
-
-def read_text(path: str, what: str) -> str:
-    """Reads a file that the command line names.
-
-    Raises:
-        UsageError: It cannot be read, or is not UTF-8.
-    """
-    file_paths.check_scheme(path)
-    try:
-        return filesystem.read(file_paths.normal(path)).decode()
-    except InputError as error:
-        raise UsageError(error.message.replace("the input", what)) from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{what} {path} is not UTF-8 (byte {error.start})") from error
 
 
 def new_run_id() -> str:

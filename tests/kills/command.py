@@ -17,7 +17,7 @@ from typing import Any
 
 import fastavro
 
-from pipeline.inspect.verify import content_of
+from pipeline.inspect.content import content_of
 from pipeline.runners.worker import PROCESS_NAME
 from tests.kills.gate import Gate
 from tests.kills.warm import WarmProcess

@@ -1,9 +1,9 @@
-from .block import BLOCK_BYTES as BLOCK_BYTES
-from .block import BLOCK_ROWS as BLOCK_ROWS
 from .block import AvroBlock as AvroBlock
 from .block import EncodedBlock as EncodedBlock
 from .block import EventBlock as EventBlock
 from .block import RawBlock as RawBlock
+from .block_size import BLOCK_BYTES as BLOCK_BYTES
+from .block_size import BLOCK_ROWS as BLOCK_ROWS
 from .columns import PARSED as PARSED
 from .columns import SHARED_TEXT as SHARED_TEXT
 from .columns import STATUS_TEXT as STATUS_TEXT

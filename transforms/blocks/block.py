@@ -14,19 +14,14 @@ from itertools import compress
 import numpy as np
 import pyarrow as pa
 
+from transforms.blocks.block_size import BLOCK_BYTES as BLOCK_BYTES
+from transforms.blocks.block_size import BLOCK_ROWS as BLOCK_ROWS
 from transforms.blocks.coder import with_block_coder
 from transforms.blocks.context import Context
 from transforms.blocks.ledger import Ledger
 from transforms.blocks.origin import InputNote, PendingAcks, Span
 from transforms.blocks.rejection import Rejection
 from transforms.local import Progress
-
-BLOCK_BYTES = 4 << 20
-"""Size of a block, in bytes of payload. Measured: with 2 MiB an event costs a tenth more, because
-fewer rows share the fixed cost of an Arrow call; 8 MiB saves a twentieth and doubles the memory."""
-
-BLOCK_ROWS = 10_000
-"""Most payloads of a block. Tiny payloads take many times their own size in memory."""
 
 
 @with_block_coder

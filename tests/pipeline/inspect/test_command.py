@@ -13,7 +13,7 @@ import fastavro
 import msgspec
 import pytest
 
-from pipeline.inspect.verify import content_of
+from pipeline.inspect.content import content_of
 from schemas.manifest import Manifest
 from tests.pipeline.command import Said, job_status, write_events
 from tests.transforms.faults import Killed, failing
@@ -197,7 +197,7 @@ def test_a_file_without_a_manifest_is_shown_with_what_cannot_be_known(
     alone.write_bytes(alone.read_bytes()[:-1])
     said = job_status("inspect", alone)
     assert said.code == 1
-    assert "is cut in the middle of a block" in said.out
+    assert "is truncated in the middle of a block" in said.out
 
 
 def test_any_avro_file_is_shown(tmp_path: Path) -> None:

@@ -1,0 +1,189 @@
+"""Inspects an output, one of its manifests or a file: finds the files, reads and checks them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from pipeline.inspect.content import Content, content_of, first_rows
+from pipeline.inspect.verify import Finding, check_counts, compare
+from schemas.errors import ForeignPathError, InputError, OutputError
+from schemas.manifest import Manifest, OutputFile
+from transforms.storage import (
+    PENDING,
+    file_paths,
+    filesystem,
+    full_path,
+    is_below,
+    manifest_directory,
+    manifest_files,
+    read_intent,
+    read_manifests,
+    refuse_links_in,
+)
+
+_OUTPUTS = ("job_status", "dead_letter")
+_AVRO = ".avro"
+
+
+@dataclass
+class Inspection:
+    """The result of an inspection.
+
+    Attributes:
+        output: The output's directory, or None if no manifest belongs to the path.
+        runs: The manifests by path.
+        contents: The content of the existing files, sorted by path.
+        expected: Number of records of each file by its manifest.
+        findings: The differences from what was committed.
+        rows: The first records by schema.
+    """
+
+    output: str | None
+    runs: dict[str, Manifest] = field(default_factory=dict)
+    contents: list[Content] = field(default_factory=list)
+    expected: dict[str, int] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+
+class _Target(NamedTuple):
+    """The files to inspect.
+
+    Attributes:
+        output: The output's directory, or None if no manifest belongs to the path.
+        manifest: The only manifest to inspect, or None for all.
+        part: The only file or directory to inspect, or None for all of the output.
+    """
+
+    output: str | None
+    manifest: str | None = None
+    part: str | None = None
+
+    def includes(self, file: str) -> bool:
+        return self.part is None or f"{file}/".startswith(f"{self.part}/")
+
+
+def inspection_of(path: str, rows: int) -> Inspection:
+    """Reads all files at a path and compares them with their manifests.
+
+    Args:
+        path: An output's directory, one of the directories in it, a manifest, or a file.
+        rows: How many first records to keep for each schema.
+
+    Raises:
+        InputError: There is nothing to inspect.
+    """
+    target = _target_of(path)
+    found = Inspection(target.output)
+    committed: list[tuple[str, OutputFile]] = []
+    ignored: set[str] = set()
+    if target.output is not None:
+        ignored = _read_runs(found, target.output, target.manifest)
+        files = [file for manifest in found.runs.values() for file in manifest.files]
+        committed = [(full_path(target.output, file.path), file) for file in files]
+        committed = [each for each in committed if target.includes(each[0])]
+    found.expected = {file_path: file.records for file_path, file in committed}
+    existing = _existing_files(found, path, target)
+    # With one manifest as the target, the files of other runs are left out.
+    wanted = existing - ignored if target.manifest is None else set()
+    for each in sorted(existing & (wanted | found.expected.keys())):
+        found.contents.append(content_of(each))
+    if not found.contents and not committed:
+        raise InputError(
+            f"there is nothing to inspect at {path}",
+            "give the directory of an output, one of its manifests, or an Avro file",
+        )
+    _check(found, committed, is_whole_run=target.part is None)
+    for content in found.contents:
+        kept = found.rows.setdefault(content.schema, [])
+        if content.schema and len(kept) < rows:
+            kept += first_rows(content.path, rows - len(kept))
+    return found
+
+
+def _target_of(path: str) -> _Target:
+    if path.endswith(".json"):
+        if not filesystem.exists(path):
+            raise InputError(f"there is no manifest {path}")
+        return _Target(file_paths.parent(file_paths.parent(path)), manifest=path)
+    path = path.rstrip("/")
+    if not path.endswith(_AVRO) and manifest_files(path):
+        return _Target(path)
+    directory = file_paths.parent(path) if path.endswith(_AVRO) else path
+    output = file_paths.parent(directory)
+    is_of_output = directory.rpartition("/")[2] in _OUTPUTS and manifest_files(output)
+    return _Target(output if is_of_output else None, part=path)
+
+
+def _read_runs(found: Inspection, output: str, only: str | None) -> set[str]:
+    """Adds the runs to inspect, and returns the files of runs that are not to be inspected."""
+    ignored: set[str] = set()
+    replaced: set[str] = set()
+    for path, _ in manifest_files(output):
+        intent = read_intent(path) if path.endswith(PENDING) else None
+        if intent is not None:
+            problem = "a run was interrupted while committing; the next run completes it"
+            found.findings.append(Finding(path, problem))
+            replaced.update(full_path(output, each) for each in intent.manifest.replaces)
+            ignored.update(full_path(output, file.path) for file in intent.manifest.files)
+    try:
+        for path, manifest in read_manifests(output):
+            if path in replaced or only not in (None, path):
+                ignored.update(full_path(output, file.path) for file in manifest.files)
+            else:
+                found.runs[path] = manifest
+    except ForeignPathError:
+        raise
+    except OutputError as error:
+        problem = f"cannot be used: {error.message}"
+        found.findings.append(Finding(manifest_directory(output), problem))
+    if only is not None and only not in found.runs and only not in replaced:
+        raise InputError(f"{only} is not a manifest of an output")
+    return ignored
+
+
+def _existing_files(found: Inspection, path: str, target: _Target) -> set[str]:
+    """Returns the existing Avro files; outside the output, only those that a manifest lists.
+
+    Raises ForeignPathError if there is a symbolic link in the output.
+    """
+    output = target.output
+    if path.endswith(_AVRO) and output is None:
+        return {path} if filesystem.exists(path) else set()
+    directories = {path}
+    if output is not None:
+        directories = {file_paths.join(output, name) for name in _OUTPUTS}
+        directories.update(file_paths.parent(each) for each in found.expected)
+        for directory in directories:
+            if is_below(output, directory):
+                refuse_links_in(output, directory)
+    files = {file.path for directory in directories for file in filesystem.list_files(directory)}
+    return {
+        file
+        for file in files
+        if file.endswith(_AVRO)
+        and target.includes(file)
+        and (output is None or is_below(output, file) or file in found.expected)
+    }
+
+
+def _check(found: Inspection, committed: list[tuple[str, OutputFile]], is_whole_run: bool) -> None:
+    by_path = {content.path: content for content in found.contents}
+    found.findings += compare(committed, by_path)
+    bad = {finding.path for finding in found.findings}
+    for content in found.contents:
+        if content.path in found.expected:
+            continue
+        if content.damage is not None:
+            found.findings.append(Finding(content.path, content.damage))
+        elif found.output is not None:
+            problem = f"is in no manifest; its {content.records:,} records belong to no run"
+            found.findings.append(Finding(content.path, problem))
+    if not is_whole_run or found.output is None:
+        return
+    for manifest in found.runs.values():
+        paths = {full_path(found.output, file.path) for file in manifest.files}
+        if not paths & bad:
+            contents = [by_path[path] for path in paths if path in by_path]
+            found.findings += check_counts(manifest, contents)
