@@ -38,15 +38,9 @@ def refuse_links_in(root: str, directory: str) -> None:
 
 
 def refuse_foreign(roots: Iterable[str], path: str, directory: str | None = None) -> None:
-    """Checks that a path is below one of the directories of a run, without a link between them.
+    """Raises ForeignPathError if a path is outside the directories of a run, or behind a link.
 
-    Args:
-        roots: The directories of the run.
-        path: The path.
-        directory: The --dead_letter_output to name in the error; the path's directory if None.
-
-    Raises:
-        ForeignPathError: The path is outside, or a link is between.
+    The error suggests `directory` as --dead_letter_output; if None, the directory of the path.
     """
     links: list[ForeignPathError] = []
     for root in roots:

@@ -84,15 +84,10 @@ def manifest_files(output: str) -> list[filesystem.FileInfo]:
 
 
 def read_manifests(output: str, name_part: str = "") -> list[tuple[str, Manifest]]:
-    """Reads the manifests of an output.
+    """Reads the manifests of an output, as pairs of path and manifest, sorted by path.
 
-    Args:
-        output: The output's directory.
-        name_part: Reads only manifests with this text in their file name. The commits of a stream
-            or a drain have one in common that no other run has.
-
-    Returns:
-        Pairs of path and manifest, sorted by path.
+    With `name_part`, reads only those with this text in their file name: all commits of a stream
+    or a drain have a text in common that no other run has. Raises as `read_manifest`.
     """
     return [
         (file.path, read_manifest(file.path))
@@ -106,12 +101,7 @@ def _is_manifest(path: str) -> bool:
 
 
 def read_manifest(path: str) -> Manifest:
-    """Reads a manifest.
-
-    Raises:
-        ForeignPathError: A path in it does not belong to its run.
-        OutputError: It cannot be read, or is not a manifest.
-    """
+    """Reads a manifest; raises ForeignPathError for a path not of its run, else OutputError."""
     try:
         manifest = Manifest.from_json(_read(path))
     except msgspec.DecodeError as error:
@@ -121,12 +111,7 @@ def read_manifest(path: str) -> Manifest:
 
 
 def read_intent(path: str) -> Intent | None:
-    """Reads an intent; returns None if there is none, or if it is truncated.
-
-    Raises:
-        ForeignPathError: A path in it does not belong to its run.
-        OutputError: It cannot be read, or another version of job-status wrote it.
-    """
+    """Reads an intent; returns None if it is missing or truncated. Raises as `read_manifest`."""
     if not filesystem.exists(path):
         return None
     try:

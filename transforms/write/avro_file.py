@@ -21,16 +21,13 @@ _SYNC_BYTES = 16
 
 
 class AvroFile:
-    """A new file, open for blocks to be appended.
+    """A new file, open for blocks to be appended. Raises OutputError if it cannot be written.
 
     Args:
         record: The kind of its records.
         path: Where to write it.
-        settings: Settings of the run; its id goes into the metadata of the file.
+        settings: Codec and metadata of the file.
         sync: At least 16 bytes, whose first 16 are the sync marker; random if None.
-
-    Raises:
-        OutputError: The file cannot be written. All methods raise it too.
     """
 
     def __init__(

@@ -44,16 +44,9 @@ _MAX_NAMED = 3
 
 
 def commit(settings: CommitSettings, ledger: Ledger) -> str:
-    """Commits a run.
+    """Commits the run of a ledger, and returns the path of its manifest.
 
-    A run that is committed already is a success: the runner retried the step.
-
-    Args:
-        settings: Settings of the run.
-        ledger: Ledger of the whole run, with its staged files.
-
-    Returns:
-        The path of the manifest.
+    If the run is committed already, the runner has retried the step: that is a success.
 
     Raises:
         InputError: An input is damaged, and the settings do not accept that.
@@ -181,9 +174,7 @@ def _intent(settings: CommitSettings, ledger: Ledger) -> Intent:
 def finish(settings: CommitSettings, intent: Intent) -> None:
     """Carries out an intent, and removes it last. Steps that are done already are skipped.
 
-    Args:
-        settings: Settings of the run that does it; it may be a later run.
-        intent: The intent of the run to commit.
+    The settings may be those of a later run.
 
     Raises:
         ForeignPathError: The intent would change files that are not below the run's directories.

@@ -20,14 +20,7 @@ _MAX_UNMAPPED = 100
 def manifest_of(
     settings: CommitSettings, ledger: Ledger, files: list[OutputFile], replaces: list[str]
 ) -> Manifest:
-    """Returns the manifest of a run.
-
-    Args:
-        settings: Settings of the run.
-        ledger: Ledger of the whole run.
-        files: The files to commit.
-        replaces: The manifests to replace, as paths relative to the output.
-    """
+    """Returns the manifest of a run; `replaces` are paths relative to the output."""
     schema = record_schema("job_status_event")
     duration = max(time.time() - settings.started_at, 0.001) if settings.started_at else 0.0
     inputs = sorted(ledger.inputs.items())

@@ -27,12 +27,7 @@ class EventMetrics:
 
 
 class MeteredFn(beam.DoFn):
-    """Base of the steps that stage blocks: counts events, and stops when a local run is over.
-
-    Args:
-        settings: Where and how to write.
-        local_run: Connects the workers with the launcher of a local run.
-    """
+    """Base of the steps that stage blocks: counts events, and stops when a local run is over."""
 
     def __init__(self, settings: CommitSettings, local_run: LocalRun) -> None:
         self._settings = settings

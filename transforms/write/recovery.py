@@ -32,8 +32,7 @@ _PART = ".part"
 def recover(settings: CommitSettings) -> list[str]:
     """Completes the commits that have an intent, and removes what no run will commit.
 
-    Returns:
-        The ids of the runs whose commit was completed.
+    Returns the ids of the runs whose commit was completed.
 
     Raises:
         ForeignPathError: A link or an intent leads out of the output.
@@ -61,10 +60,8 @@ def interrupted_same(settings: CommitSettings, inputs: Iterable[filesystem.FileI
     """Finds a run of the same request and inputs that was interrupted while committing.
 
     A scheduler that gives no run id repeats the same command after a crash. Its work is done once
-    that commit is completed. Call this before `recover`, which removes the intent.
-
-    Returns:
-        The id of that run, or None.
+    that commit is completed. Call this before `recover`, which removes the intent. Returns the id
+    of that run, or None.
     """
     expected = set(inputs)
     for path, _ in manifest_files(settings.output):
@@ -78,12 +75,7 @@ def interrupted_same(settings: CommitSettings, inputs: Iterable[filesystem.FileI
 
 
 def check_links(settings: CommitSettings) -> None:
-    """Checks the directories that a run uses, and the entries in them.
-
-    Raises:
-        ForeignPathError: One of them is a symbolic link.
-        OutputError: A directory cannot be listed.
-    """
+    """Raises ForeignPathError if a directory that a run uses, or an entry in it, is a link."""
     refuse_links_in(settings.output, manifest_directory(settings.output))
     for place in settings.places():
         refuse_links_in(place.root, staging_root(place.root))
@@ -113,12 +105,7 @@ def _remove_staging(settings: CommitSettings) -> set[str]:
 
 
 def clear_staging_of(settings: CommitSettings, id_part: str) -> None:
-    """Removes the uncommitted staged files of a run that makes many commits.
-
-    Args:
-        settings: Where the run wrote.
-        id_part: Text that is in the ids of all its commits, and of no others.
-    """
+    """Removes the uncommitted staged files of a run of many commits, whose ids hold `id_part`."""
     for root in settings.roots:
         for run_id in filesystem.list_directories(staging_root(root)):
             if id_part in run_id:

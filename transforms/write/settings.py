@@ -17,8 +17,8 @@ class Place(NamedTuple):
     """The directories of one of the two outputs.
 
     Attributes:
-        root: The directory that holds `_staging`.
-        files: The directory of the committed files.
+        root: Holds `_staging`.
+        files: Holds the committed files.
         name: job_status or dead_letter.
     """
 
@@ -36,12 +36,9 @@ class CommitSettings:
     """Where and how a run writes.
 
     Attributes:
-        output: The output's directory.
         run_id: Identifies the run; part of every file's name.
-        mapping_fingerprint: Fingerprint of the mapping in force.
         dead_letter_output: Another directory for dead letters, or None.
         write_mode: What to do if the output holds earlier runs.
-        codec: Codec of the Avro files.
         target_file_bytes: A file that reaches this size is closed, and another one is started.
         keep_damaged: Whether to commit although an input is damaged.
         started_at: Seconds since 1970, for the duration in the manifest; 0 for no duration.
@@ -88,7 +85,6 @@ class PaneSettings:
     """How often to commit a stream, and in how many parts.
 
     Attributes:
-        window_seconds: Length of a window.
         shards: Number of commits per window.
         by_processing_time: Whether panes fire by the clock alone. Needed where the watermark of
             the source would make an older backlog late.

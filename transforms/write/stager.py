@@ -29,11 +29,7 @@ class Stager:
         self._ledger = Ledger()
 
     def add(self, block: EncodedBlock) -> None:
-        """Appends a block to the staged files, and merges its ledger.
-
-        Raises:
-            OutputError: A file cannot be written.
-        """
+        """Appends a block to the staged files; raises OutputError if one cannot be written."""
         self._ledger.merge(block.ledger)
         self._ledger.written += self._append("job_status_event", block.records)
         self._ledger.dead_lettered += self._append("dead_letter", block.dead_letters)

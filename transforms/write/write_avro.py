@@ -68,7 +68,7 @@ class WriteAvro(beam.PTransform):
         settings: Where and how to write.
         inputs: Ledgers of the inputs from ReadFiles, which the blocks have to account for. None if
             the blocks hold messages.
-        local_run: Connects the workers with the launcher of a local run.
+        local_run: Connects the workers with their launcher.
 
     Returns:
         Two collections: `manifest`, with the path of the manifest, empty if there was no message;
@@ -90,16 +90,12 @@ class WriteAvro(beam.PTransform):
         bundles = blocks | "Stage" >> beam.ParDo(_Stage(self._settings, self._local_run))
         # Without an element, the commit would not run.
         nothing = blocks.pipeline | "Nothing" >> beam.Create([Ledger().to_bytes()], reshuffle=False)
-        collections: Any = tuple(
-            each for each in (bundles, self._inputs, nothing) if each is not None
-        )
+        ledgers: Any = [each for each in (bundles, self._inputs, nothing) if each is not None]
+        commit_all = beam.ParDo(_Commit(self._settings, self._local_run))
         return (
-            collections
+            tuple(ledgers)
             | beam.Flatten()
             | "Together" >> beam.Map(lambda ledger: (None, ledger))
             | beam.GroupByKey()
-            | "Commit"
-            >> beam.ParDo(_Commit(self._settings, self._local_run)).with_outputs(
-                "pending_acks", main="manifest"
-            )
+            | "Commit" >> commit_all.with_outputs("pending_acks", main="manifest")
         )

@@ -36,15 +36,7 @@ _DIGEST_CHARACTERS = 12
 
 
 def pane_id(window: Any, pane: PaneInfo, shard: int, run_id: str, elements: list[bytes]) -> str:
-    """Returns the run id of a pane's commit: the same for the same content, in every attempt.
-
-    Args:
-        window: The pane's window.
-        pane: Which pane of the window.
-        shard: The pane's shard.
-        run_id: Id of the run.
-        elements: The content, in any order.
-    """
+    """Returns the run id of a pane's commit: equal for equal elements, whatever their order."""
     digest = hashlib.sha256()
     for each in sorted(hashlib.sha256(element).digest() for element in elements):
         digest.update(each)
@@ -60,13 +52,9 @@ def commit_pane(
     metrics: EventMetrics,
     local_run: LocalRun = REMOTE_RUN,
 ) -> list[PendingAcks]:
-    """Stages and commits a pane. Does not stage again if an earlier attempt began the commit.
+    """Stages and commits a pane, whose id is the run id of the settings.
 
-    Args:
-        settings: Where and how to write; the run id is the pane's.
-        elements: The content of the pane.
-        metrics: Counts the events of the pane.
-        local_run: Is checked before each step, the commit included.
+    Does not stage again if an earlier attempt began the commit.
 
     Returns:
         The acknowledgements of all messages in the pane.
@@ -153,13 +141,8 @@ class _CommitPane(MeteredFn):
 class WriteAvroPanes(beam.PTransform):
     """Writes encoded blocks of messages, and commits them pane by pane.
 
-    Args:
-        settings: Where and how to write.
-        panes: When to commit.
-        local_run: Connects the workers with the launcher of a local run.
-
     Returns:
-        A collection of the acknowledgements of all messages, each after its commit.
+        A collection of the PendingAcks of all messages, each after its commit.
     """
 
     def __init__(
@@ -184,11 +167,8 @@ class WriteAvroPanes(beam.PTransform):
 def _window(panes: PaneSettings) -> beam.WindowInto:
     discarding = trigger.AccumulationMode.DISCARDING
     if panes.by_processing_time:
-        return beam.WindowInto(
-            GlobalWindows(),
-            trigger=trigger.Repeatedly(trigger.AfterProcessingTime(panes.window_seconds)),
-            accumulation_mode=discarding,
-        )
+        by_clock = trigger.Repeatedly(trigger.AfterProcessingTime(panes.window_seconds))
+        return beam.WindowInto(GlobalWindows(), trigger=by_clock, accumulation_mode=discarding)
     return beam.WindowInto(
         FixedWindows(panes.window_seconds),
         trigger=trigger.AfterWatermark(late=trigger.AfterCount(1)),
