@@ -35,6 +35,20 @@ def run(*arguments: str | Path) -> Said:
     return job_status("run", *arguments)
 
 
+def assert_clear_error(said: Said, code: int, *parts: str) -> None:
+    """Asserts an error message of at most three lines with these parts, and no other output."""
+    assert said.code == code, said.err
+    assert said.out == ""
+    # On a busy machine a run may take long enough to print its progress.
+    lines = [line for line in said.err.splitlines() if " MB · " not in line]
+    assert lines[0].startswith("error: ")
+    assert len(lines) <= 3, said.err
+    assert "Traceback" not in said.err
+    assert "unexpected" not in said.err.replace("unexpected argument", "")
+    for part in parts:
+        assert part in said.err, said.err
+
+
 def as_counter(records: list[dict[str, Any]]) -> Counter[str]:
     """Records as a set that knows how often each came."""
     return Counter(json.dumps(each, sort_keys=True, default=repr) for each in records)

@@ -1,4 +1,4 @@
-"""What `inspect` shows, and that it finds every way in which an output can be spoilt."""
+"""`inspect` shows the content of an output, and finds every change of its files."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def committed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def output(committed: Path, tmp_path: Path) -> Path:
-    """A copy to spoil."""
+    """A copy for one test to change."""
     return Path(shutil.copytree(committed, tmp_path / "out"))
 
 
@@ -47,7 +47,7 @@ def _files(output: Path) -> list[Path]:
 
 
 def _ends_of_blocks(path: Path) -> Iterator[tuple[int, int]]:
-    """Where blocks end, with the records up to there."""
+    """Returns the offsets where blocks end, with the number of records before them."""
     records = 0
     with path.open("rb") as file:
         for block in fastavro.block_reader(file):
@@ -57,11 +57,11 @@ def _ends_of_blocks(path: Path) -> Iterator[tuple[int, int]]:
             yield block.offset + block.size, records
 
 
-def _told(said: Said) -> dict[str, Any]:
+def _result(said: Said) -> dict[str, Any]:
     return dict(json.loads(said.out))
 
 
-def test_a_sound_output_is_shown_and_passes(output: Path) -> None:
+def test_an_unchanged_output_is_shown_and_passes(output: Path) -> None:
     said = job_status("inspect", output)
     assert said.code == 0, said.err
     for shown in (
@@ -77,27 +77,27 @@ def test_a_sound_output_is_shown_and_passes(output: Path) -> None:
 def test_json_holds_the_counts_of_the_records_and_the_first_rows(output: Path) -> None:
     said = job_status("inspect", output, "--json", "--rows", "2")
     assert said.code == 0, said.err
-    told = _told(said)
-    assert told["ok"] and told["problems"] == []
+    result = _result(said)
+    assert result["ok"] and result["problems"] == []
     records: list[dict[str, Any]] = []
     for path in _files(output):
         with path.open("rb") as file:
             records += [each for each in fastavro.reader(file) if isinstance(each, dict)]
     values = Counter(str(each["job_status"]["value"]) for each in records)
-    assert told["by_value"] == dict(values)
-    assert told["by_provider"] == {"lever": RECORDS, "null": BAD}
-    rows = told["rows"]["job_status.JobStatusEvent"]
+    assert result["by_value"] == dict(values)
+    assert result["by_provider"] == {"lever": RECORDS, "null": BAD}
+    rows = result["rows"]["job_status.JobStatusEvent"]
     assert [row["event_id"] for row in rows] == [each["event_id"] for each in records[:2]]
-    (letter, _) = told["rows"]["job_status.DeadLetter"]
+    (letter, _) = result["rows"]["job_status.DeadLetter"]
     assert letter["payload"].startswith("no event")
-    events = [each for each in told["files"] if each["schema"] == "job_status.JobStatusEvent"]
+    events = [each for each in result["files"] if each["schema"] == "job_status.JobStatusEvent"]
     assert sum(each["records"] for each in events) == RECORDS
-    assert {each["run_id"] for each in told["files"]} == {"daily"}
-    assert {each["codec"] for each in told["files"]} == {"deflate"}
+    assert {each["run_id"] for each in result["files"]} == {"daily"}
+    assert {each["codec"] for each in result["files"]} == {"deflate"}
 
 
 @pytest.mark.parametrize("what", ["directory", "manifest", "file"])
-def test_a_cut_exactly_between_two_blocks_is_found(output: Path, what: str) -> None:
+def test_a_truncation_exactly_between_two_blocks_is_found(output: Path, what: str) -> None:
     path = _files(output)[0]
     *_, (end, left), (_, whole) = _ends_of_blocks(path)
     path.write_bytes(path.read_bytes()[:end])
@@ -106,14 +106,14 @@ def test_a_cut_exactly_between_two_blocks_is_found(output: Path, what: str) -> N
     paths = {"directory": output, "manifest": output / "_manifest" / "daily.json", "file": path}
     said = job_status("inspect", paths[what], "--json")
     assert said.code == 1
-    (problem,) = _told(said)["problems"]
+    (problem,) = _result(said)["problems"]
     assert problem["path"] == str(path)
     assert problem["missing_records"] == whole - left > 0
     assert "between two blocks" in problem["problem"]
     assert "1 problem found" in said.err
 
 
-def test_a_cut_at_any_byte_is_found_with_the_number_of_missing_records(output: Path) -> None:
+def test_a_truncation_at_any_byte_is_found_with_the_number_of_missing_records(output: Path) -> None:
     path = _files(output)[0]
     whole = path.read_bytes()
     ends = list(_ends_of_blocks(path))
@@ -124,29 +124,29 @@ def test_a_cut_at_any_byte_is_found_with_the_number_of_missing_records(output: P
         path.write_bytes(whole[:size])
         left = max((records for end, records in ends if end <= size), default=0)
         said = job_status("inspect", output, "--json", "--rows", "0")
-        (problem,) = _told(said)["problems"]
+        (problem,) = _result(said)["problems"]
         assert (said.code, problem["path"]) == (1, str(path))
         assert problem["missing_records"] == total - left, size
 
 
-def test_a_file_that_was_removed_is_found(output: Path) -> None:
+def test_a_removed_file_is_found(output: Path) -> None:
     path = _files(output)[1]
     records = content_of(str(path)).records
     path.unlink()
     said = job_status("inspect", output, "--json")
-    (problem,) = _told(said)["problems"]
+    (problem,) = _result(said)["problems"]
     assert said.code == 1
     assert (problem["path"], problem["missing_records"]) == (str(path), records)
 
 
-def test_files_that_were_swapped_are_found(output: Path) -> None:
+def test_swapped_files_are_found(output: Path) -> None:
     first, second = _files(output)
     one, other = first.read_bytes(), second.read_bytes()
     first.write_bytes(other)
     second.write_bytes(one)
     said = job_status("inspect", output, "--json")
     assert said.code == 1
-    problems = {each["path"]: each["problem"] for each in _told(said)["problems"]}
+    problems = {each["path"]: each["problem"] for each in _result(said)["problems"]}
     assert problems.keys() == {str(first), str(second)}
     assert str(second) in problems[str(first)] and "swapped" in problems[str(first)]
 
@@ -161,7 +161,7 @@ def test_one_changed_bit_is_found(output: Path) -> None:
         path.write_bytes(changed)
         said = job_status("inspect", path, "--json", "--rows", "0")
         assert said.code == 1
-        assert _told(said)["problems"][0]["path"] == str(path)
+        assert _result(said)["problems"][0]["path"] == str(path)
 
 
 def test_a_file_that_no_run_wrote_is_found(output: Path) -> None:
@@ -169,12 +169,12 @@ def test_a_file_that_no_run_wrote_is_found(output: Path) -> None:
     shutil.copy(_files(output)[0], stranger)
     for path in (output, stranger):
         said = job_status("inspect", path, "--json")
-        (problem,) = _told(said)["problems"]
+        (problem,) = _result(said)["problems"]
         assert (said.code, problem["path"]) == (1, str(stranger))
         assert "no manifest" in problem["problem"]
 
 
-def test_a_manifest_that_counts_otherwise_is_found(output: Path) -> None:
+def test_a_manifest_with_other_counts_is_found(output: Path) -> None:
     path = output / "_manifest" / "daily.json"
     manifest = Manifest.from_json(path.read_bytes())
     manifest.by_value["closed"] += 1
@@ -185,9 +185,7 @@ def test_a_manifest_that_counts_otherwise_is_found(output: Path) -> None:
     assert "by_value" in said.out
 
 
-def test_a_file_without_a_manifest_is_shown_with_what_cannot_be_known(
-    output: Path, tmp_path: Path
-) -> None:
+def test_a_file_without_a_manifest_is_shown_with_a_warning(output: Path, tmp_path: Path) -> None:
     alone = tmp_path / "alone.avro"
     shutil.copy(_files(output)[0], alone)
     said = job_status("inspect", alone)
@@ -210,7 +208,7 @@ def test_any_avro_file_is_shown(tmp_path: Path) -> None:
     assert "Other" in said.out and "7777" in said.out
 
 
-def test_what_a_terminal_would_obey_is_written_out(tmp_path: Path) -> None:
+def test_control_characters_and_markup_are_escaped(tmp_path: Path) -> None:
     path = write_events(tmp_path / "in.jsonl", 0, 0)
     job = {"id": "1", "job_status": {"source_value": "\x1b[2J[bold]x"}}
     path.write_text(json.dumps({"event": "ats_jobs.updated", "event_data": job}) + "\n")
@@ -220,14 +218,14 @@ def test_what_a_terminal_would_obey_is_written_out(tmp_path: Path) -> None:
     assert "\\x1b[2J[bold]x" in said.out
 
 
-def test_a_run_that_was_interrupted_while_committing_is_told(output: Path) -> None:
+def test_a_run_that_was_interrupted_while_committing_is_reported(output: Path) -> None:
     second = settings(str(output), "second", write_mode="append")
     ledger = stage(second, lines(100, 5))
     with failing(4), pytest.raises(Killed):
         commit(second, ledger)
     said = job_status("inspect", output, "--json")
     assert said.code == 1
-    (problem,) = _told(said)["problems"]
+    (problem,) = _result(said)["problems"]
     assert problem["path"].endswith("second.pending.json")
 
 
@@ -240,9 +238,9 @@ def test_while_older_runs_are_replaced_only_the_new_one_counts(output: Path) -> 
         with failing(steps), pytest.raises(Killed):
             commit(second, ledger)
     said = job_status("inspect", output, "--json")
-    told = _told(said)
-    assert [each["run_id"] for each in told["runs"]] == ["second"]
-    assert [each["path"].endswith("second.pending.json") for each in told["problems"]] == [True]
+    result = _result(said)
+    assert [each["run_id"] for each in result["runs"]] == ["second"]
+    assert [each["path"].endswith("second.pending.json") for each in result["problems"]] == [True]
 
 
 def test_dead_letters_elsewhere_are_checked_too(tmp_path: Path) -> None:
@@ -254,11 +252,11 @@ def test_dead_letters_elsewhere_are_checked_too(tmp_path: Path) -> None:
     path.unlink()
     said = job_status("inspect", tmp_path / "out", "--json")
     assert said.code == 1
-    assert [each["path"] for each in _told(said)["problems"]] == [str(path)]
+    assert [each["path"] for each in _result(said)["problems"]] == [str(path)]
 
 
 @pytest.mark.parametrize("name", ["nothing", "nothing.avro", "nothing.json"])
-def test_what_is_not_there_is_an_error_that_names_it(tmp_path: Path, name: str) -> None:
+def test_a_missing_path_is_an_error_that_names_it(tmp_path: Path, name: str) -> None:
     said = job_status("inspect", tmp_path / name)
     assert said.code == 3
     assert str(tmp_path / name) in said.err
