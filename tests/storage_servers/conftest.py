@@ -18,12 +18,12 @@ COMPONENTS["s3_server"] = _module("moto.server", pip_install("moto[server]"))
 
 @dataclass(frozen=True)
 class Bucket:
-    """A bucket, and how to get at it.
+    """A bucket and its server.
 
     Attributes:
-        name: Of the bucket.
+        name: Name of the bucket.
         endpoint: Address of the server.
-        client: Of boto3, for what the tests look at.
+        client: Client of boto3, with which the tests read the bucket.
     """
 
     name: str
@@ -32,12 +32,12 @@ class Bucket:
 
     @property
     def url(self) -> str:
-        """Where the bucket begins, as the command takes it."""
+        """The URL of the bucket."""
         return f"s3://{self.name}"
 
     @property
     def options(self) -> list[str]:
-        """Beam's options that lead to the server."""
+        """Options of Beam for the server."""
         return [
             f"--s3_endpoint_url={self.endpoint}",
             "--s3_access_key_id=testing",
@@ -46,7 +46,7 @@ class Bucket:
         ]
 
     def objects(self, prefix: str = "") -> dict[str, bytes]:
-        """What is in the bucket, by key."""
+        """Returns the objects of the bucket by key."""
         pages = self.client.get_paginator("list_objects_v2").paginate(
             Bucket=self.name, Prefix=prefix
         )
@@ -62,10 +62,10 @@ class Bucket:
 
 @pytest.fixture(scope="session")
 def endpoint() -> Iterator[str]:
-    """The address of a server."""
+    """Starts a server, and yields its address."""
     from moto.server import ThreadedMotoServer
 
-    # Every request would be logged.
+    # Do not log every request.
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
     server.start()

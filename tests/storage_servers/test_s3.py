@@ -1,4 +1,4 @@
-"""The command on an S3 server: reading, writing, every write mode, and what a crash leaves."""
+"""The command on an S3 server: reading, writing, every write mode, and recovery after a kill."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ pytestmark = pytest.mark.needs("s3_server", "aws")
 
 
 @pytest.fixture
-def beam_knows(bucket: Bucket) -> Bucket:
-    """The bucket, with its server told to Beam as the command would."""
+def bucket_in_beam(bucket: Bucket) -> Bucket:
+    """The bucket, after its server was set in the options of Beam's filesystems."""
     FileSystems.set_options(PipelineOptions(bucket.options))
     return bucket
 
@@ -37,7 +37,7 @@ def _events(tmp_path: Path, first: int, count: int, bad: int = 0) -> bytes:
 
 
 def _content(bucket: Bucket, output: str = "out") -> Counter[str]:
-    """Ids of jobs, and payloads of dead letters."""
+    """Counts the job ids, and the payloads of dead letters."""
     found: Counter[str] = Counter()
     for key, data in bucket.objects(f"{output}/").items():
         if key.endswith(".avro"):
@@ -82,7 +82,9 @@ def test_a_run_from_a_bucket_into_a_bucket(
     assert said.code == 0, said.err
 
 
-def test_a_second_run_is_refused_added_or_takes_the_place(bucket: Bucket, tmp_path: Path) -> None:
+def test_each_write_mode_treats_a_second_run_as_on_local_disk(
+    bucket: Bucket, tmp_path: Path
+) -> None:
     bucket.put("in/a.jsonl", _events(tmp_path, 0, 5))
     assert _run(bucket, "--run_id", "first").code == 0
     before = bucket.objects()
@@ -105,8 +107,10 @@ def test_dead_letters_go_to_another_filesystem(bucket: Bucket, tmp_path: Path) -
     assert _content(bucket) == Counter(map(str, range(5)))
 
 
-def test_killed_between_any_two_steps_the_next_run_gives_the_same(beam_knows: Bucket) -> None:
-    bucket = beam_knows
+def test_after_a_kill_between_any_two_steps_the_next_run_gives_the_same_records(
+    bucket_in_beam: Bucket,
+) -> None:
+    bucket = bucket_in_beam
     payloads = lines(0, 6, bad=2)
     run_once(settings(f"{bucket.url}/whole", "run"), payloads)
     expected = _content(bucket, "whole")
@@ -121,7 +125,7 @@ def test_killed_between_any_two_steps_the_next_run_gives_the_same(beam_knows: Bu
             break
         except Killed:
             pass
-        # A process that is killed completes no upload; one that only forgets its files does.
+        # Complete the uploads of lost file objects now; a killed process would complete none.
         gc.collect()
         run_once(first, payloads)
         assert _content(bucket, output) == expected, steps
@@ -130,8 +134,8 @@ def test_killed_between_any_two_steps_the_next_run_gives_the_same(beam_knows: Bu
     assert steps > 12
 
 
-def test_old_staging_is_told_from_young_by_its_time(beam_knows: Bucket) -> None:
-    bucket = beam_knows
+def test_recent_staging_is_kept_by_its_modification_time(bucket_in_beam: Bucket) -> None:
+    bucket = bucket_in_beam
     dead = settings(f"{bucket.url}/out", "dead")
     stage(dead, lines(0, 4))
     run_once(settings(f"{bucket.url}/out", "next", write_mode="append"), lines(10, 2))
@@ -141,8 +145,8 @@ def test_old_staging_is_told_from_young_by_its_time(beam_knows: Bucket) -> None:
     assert _content(bucket) == Counter(["20", "21", "no event 20"])
 
 
-def test_what_storage_promises_holds(beam_knows: Bucket) -> None:
-    url = f"{beam_knows.url}/place"
+def test_the_operations_of_the_filesystem_work(bucket_in_beam: Bucket) -> None:
+    url = f"{bucket_in_beam.url}/place"
     assert filesystem.list_files(url) == [] and filesystem.list_directories(url) == []
     filesystem.write(f"{url}/a/one", b"1")
     filesystem.write(f"{url}/a/b/two", b"22")
@@ -165,9 +169,7 @@ def test_what_storage_promises_holds(beam_knows: Bucket) -> None:
     assert [path for path, _ in filesystem.list_files(f"{url}/c")] == [f"{url}/c/one"]
 
 
-def test_a_bucket_that_is_not_there_is_an_error_that_names_it(
-    bucket: Bucket, tmp_path: Path
-) -> None:
+def test_a_missing_bucket_is_an_error_that_names_it(bucket: Bucket, tmp_path: Path) -> None:
     path = write_events(tmp_path / "in.jsonl", 0, 1)
     said = run("--input", path, "--output", "s3://no-such-bucket/out", *bucket.options)
     assert said.code == 5

@@ -1,7 +1,7 @@
-"""An object store in memory, under `mem://`, that keeps to what all object stores have in common.
+"""An object store in memory, under `mem://`, with the properties that all object stores share.
 
-There are no directories, a rename is a copy and a deletion, an object appears when it is closed,
-and only a path that ends in a slash means all that lies below it.
+It has no directories. A rename is a copy and a deletion. An object appears when it is closed. Only
+a path that ends with a slash stands for all objects below it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class _Upload(io.BytesIO):
 
 
 class MemoryFileSystem(FileSystem):
-    """The filesystem; its objects are those of the process."""
+    """The filesystem. All instances share their objects."""
 
     objects: ClassVar[dict[str, bytes]] = {}
 

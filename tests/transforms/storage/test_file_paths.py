@@ -1,4 +1,4 @@
-"""Paths: how they are written, and what opens them."""
+"""Paths are joined, made absolute and checked."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from transforms.storage.file_paths import (
 )
 
 
-def test_names_are_joined_on_to_a_directory() -> None:
+def test_names_are_appended_to_a_directory() -> None:
     assert join("/out/", "job_status", "a.avro") == "/out/job_status/a.avro"
 
 
-def test_a_local_path_is_written_one_way() -> None:
+def test_a_local_path_becomes_absolute() -> None:
     assert normal("file:///a/../b/") == "/b"
     assert normal("a") == f"{os.getcwd()}/a"
 
 
-def test_an_object_is_written_as_it_is() -> None:
+def test_the_path_of_an_object_is_not_changed() -> None:
     assert normal("gs://bucket/a//b/../c") == "gs://bucket/a//b/../c"
 
 
@@ -39,14 +39,14 @@ def test_a_path_is_local_if_it_has_no_scheme() -> None:
     assert not is_local("gs://a") and scheme("gs://a") == "gs"
 
 
-def test_the_file_behind_a_link_is_found(tmp_path: Path) -> None:
+def test_links_are_resolved(tmp_path: Path) -> None:
     (tmp_path / "a.txt").touch()
     (tmp_path / "link.jsonl").symlink_to("a.txt")
     assert real(f"{tmp_path}/link.jsonl") == str(tmp_path.resolve() / "a.txt")
 
 
 @pytest.mark.parametrize("path", ["/a/b", "a", "file:///a"])
-def test_what_opens_local_paths_is_always_there(path: str) -> None:
+def test_a_local_path_needs_no_extra(path: str) -> None:
     check_scheme(path)
 
 

@@ -1,4 +1,4 @@
-"""Files are found by what they are, and errors name the file and the reason."""
+"""Files are matched, read and written; errors name the file and the reason."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_path_matches_its_file_with_its_size(tmp_path: Path) -> None:
     assert filesystem.match("file://" + path) == Matched([FileInfo(path, 5)], [])
 
 
-def test_a_pattern_matches_files_in_the_order_of_their_names(tmp_path: Path) -> None:
+def test_the_matches_of_a_pattern_are_sorted(tmp_path: Path) -> None:
     for name in ("b.jsonl", "a.jsonl", "c.txt", "sub/d.jsonl"):
         _file(tmp_path / name)
     assert _names(filesystem.match(f"{tmp_path}/*.jsonl")) == ["a.jsonl", "b.jsonl"]
@@ -60,9 +60,7 @@ def test_a_pattern_matches_files_in_the_order_of_their_names(tmp_path: Path) -> 
     assert _names(filesystem.match(f"{tmp_path}/[ac].*")) == ["a.jsonl", "c.txt"]
 
 
-def test_a_relative_path_is_written_in_full(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_relative_path_becomes_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = _file(tmp_path / "a.jsonl")
     monkeypatch.chdir(tmp_path)
     for pattern in ("a.jsonl", "./a.jsonl", "*.jsonl", "x/../a.jsonl"):
@@ -70,12 +68,12 @@ def test_a_relative_path_is_written_in_full(
 
 
 @pytest.mark.parametrize("pattern", ["none.jsonl", "*.none", "no/such/place/*", "a.jsonl/*"])
-def test_what_is_not_there_matches_nothing(tmp_path: Path, pattern: str) -> None:
+def test_a_missing_file_matches_nothing(tmp_path: Path, pattern: str) -> None:
     _file(tmp_path / "a.jsonl")
     assert filesystem.match(f"{tmp_path}/{pattern}") == Matched([], [])
 
 
-def test_a_directory_is_told_apart(tmp_path: Path) -> None:
+def test_directories_are_listed_apart_from_files(tmp_path: Path) -> None:
     path = _file(tmp_path / "in" / "a.jsonl")
     (tmp_path / "in" / "b.jsonl").mkdir()
     directory = str(tmp_path / "in")
@@ -93,19 +91,19 @@ def test_a_file_of_any_name_is_found_by_it_and_read(tmp_path: Path, name: str) -
     assert filesystem.read(path) == name.encode()
 
 
-def test_a_name_that_reads_like_a_pattern_of_others_means_itself(tmp_path: Path) -> None:
+def test_a_name_that_is_also_a_pattern_of_other_files_means_itself(tmp_path: Path) -> None:
     for name in ("a[1].jsonl", "a1.jsonl"):
         _file(tmp_path / name)
     assert _names(filesystem.match(f"{tmp_path}/a[1].jsonl")) == ["a[1].jsonl"]
 
 
-def test_a_file_that_is_named_like_a_pattern_does_not_hide_the_others(tmp_path: Path) -> None:
+def test_a_file_whose_name_is_the_pattern_does_not_hide_other_matches(tmp_path: Path) -> None:
     for name in ("*.jsonl", "a.jsonl"):
         _file(tmp_path / name)
     assert _names(filesystem.match(f"{tmp_path}/*.jsonl")) == ["*.jsonl", "a.jsonl"]
 
 
-def test_a_loop_of_symbolic_links_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_loop_of_symbolic_links_is_an_error_that_names_it(tmp_path: Path) -> None:
     (tmp_path / "loop.jsonl").symlink_to("loop.jsonl")
     for pattern in ("loop.jsonl", "*.jsonl"):
         with pytest.raises(InputError) as caught:
@@ -126,7 +124,7 @@ def test_a_symbolic_link_to_a_file_is_read(tmp_path: Path) -> None:
     assert filesystem.match(f"{tmp_path}/*.jsonl").files == [FileInfo(f"{tmp_path}/link.jsonl", 4)]
 
 
-def test_a_pipe_does_not_pass_for_an_empty_file(tmp_path: Path) -> None:
+def test_a_pipe_is_refused_and_not_read_as_an_empty_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jsonl")
     for pattern in ("pipe.jsonl", "*.jsonl"):
         with pytest.raises(InputError, match="a pipe or a device"):
@@ -143,7 +141,7 @@ def test_a_socket_and_a_device_are_refused(tmp_path: Path, monkeypatch: pytest.M
         filesystem.match("/dev/null")
 
 
-def test_an_unknown_scheme_names_what_would_help() -> None:
+def test_an_unknown_scheme_is_a_usage_error() -> None:
     with pytest.raises(UsageError) as caught:
         filesystem.match("nosuch://bucket/*.jsonl")
     assert "nosuch://" in caught.value.message
@@ -165,7 +163,7 @@ def test_a_scheme_without_its_extra_names_the_extra(monkeypatch: pytest.MonkeyPa
     assert install_beam_extra("aws") in caught.value.hint
 
 
-def test_remote_files_come_in_the_order_of_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_remote_matches_are_sorted(monkeypatch: pytest.MonkeyPatch) -> None:
     found = [FileMetadata("gs://x/b", 2), FileMetadata("gs://x/a", 1)]
     monkeypatch.setattr(
         FileSystems, "match", staticmethod(lambda patterns: [MatchResult("", found)])
@@ -173,7 +171,7 @@ def test_remote_files_come_in_the_order_of_their_names(monkeypatch: pytest.Monke
     assert filesystem.match("gs://x/*").files == [FileInfo("gs://x/a", 1), FileInfo("gs://x/b", 2)]
 
 
-def test_what_cannot_be_opened_is_named_with_the_reason(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_opened_is_named_with_the_reason(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to("loop")
     for path, why in (
         (f"{tmp_path}/none", "No such file or directory"),
@@ -186,12 +184,12 @@ def test_what_cannot_be_opened_is_named_with_the_reason(tmp_path: Path) -> None:
         assert why in caught.value.message
 
 
-def test_a_compressed_file_is_opened_as_it_is(tmp_path: Path) -> None:
+def test_a_compressed_file_is_not_decompressed(tmp_path: Path) -> None:
     path = _file(tmp_path / "a.gz", b"\x1f\x8b not gzip")
     assert filesystem.read(path) == b"\x1f\x8b not gzip"
 
 
-def test_the_reason_of_an_error_is_one_short_line() -> None:
+def test_the_text_of_an_error_is_one_short_line() -> None:
     beneath = PermissionError(13, "Permission denied")
     assert filesystem.error_text(BeamIOError("Match operation failed", {"gs://x": beneath})) == (
         "Permission denied"
@@ -208,7 +206,7 @@ def test_the_reason_of_an_error_is_one_short_line() -> None:
 # Writing
 
 
-def test_a_small_file_is_written_whole_below_new_directories(tmp_path: Path) -> None:
+def test_a_small_file_is_written_below_new_directories(tmp_path: Path) -> None:
     path = f"{tmp_path}/new/deep/a [1].json"
     filesystem.write(path, b"first")
     filesystem.write(path, b"second")
@@ -217,7 +215,7 @@ def test_a_small_file_is_written_whole_below_new_directories(tmp_path: Path) -> 
     assert os.listdir(os.path.dirname(path)) == ["a [1].json"]
 
 
-def test_what_cannot_be_written_is_an_error_of_the_output(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_is_an_output_error(tmp_path: Path) -> None:
     _file(tmp_path / "plain")
     for path in (f"{tmp_path}/plain/a.json", f"{tmp_path}/plain/deep/a.json"):
         with pytest.raises(OutputError, match="cannot write"):
@@ -239,7 +237,7 @@ def test_files_and_directories_are_listed_apart(tmp_path: Path) -> None:
     assert filesystem.list_directories(f"{tmp_path}/none") == []
 
 
-def test_a_file_that_goes_away_while_it_is_listed_hides_no_other(tmp_path: Path) -> None:
+def test_a_file_that_is_removed_during_a_listing_hides_no_other(tmp_path: Path) -> None:
     kept = _file(tmp_path / "kept", b"1")
     gone = _file(tmp_path / "gone", b"2")
     with os.scandir(tmp_path) as entries:
@@ -248,7 +246,7 @@ def test_a_file_that_goes_away_while_it_is_listed_hides_no_other(tmp_path: Path)
     assert list(filesystem._files_among(found)) == [FileInfo(kept, 1)]
 
 
-def test_a_directory_that_cannot_be_listed_is_not_an_empty_one(tmp_path: Path) -> None:
+def test_a_directory_that_cannot_be_listed_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(OutputError, match="cannot list"):
         filesystem.list_files(f"{tmp_path}/loop")
@@ -256,7 +254,7 @@ def test_a_directory_that_cannot_be_listed_is_not_an_empty_one(tmp_path: Path) -
 
 @pytest.fixture
 def many_objects() -> Iterator[list[tuple[str, str]]]:
-    """More objects than a store renames at once, and what they are to be called."""
+    """More objects than one request renames, as pairs of old and new path."""
     MemoryFileSystem.objects.clear()
     pairs = [(f"mem://bucket/staged/{n}", f"mem://bucket/final/{n}") for n in range(350)]
     MemoryFileSystem.objects.update({source: source.encode() for source, _ in pairs})
@@ -264,7 +262,7 @@ def many_objects() -> Iterator[list[tuple[str, str]]]:
     MemoryFileSystem.objects.clear()
 
 
-def test_many_objects_are_renamed_side_by_side(
+def test_many_objects_are_renamed_in_parallel(
     many_objects: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     together = threading.Barrier(4, timeout=60)
@@ -279,7 +277,7 @@ def test_many_objects_are_renamed_side_by_side(
     assert MemoryFileSystem.objects == {target: source.encode() for source, target in many_objects}
 
 
-def test_an_object_that_cannot_be_renamed_is_told(many_objects: list[tuple[str, str]]) -> None:
+def test_an_object_that_cannot_be_renamed_is_an_error(many_objects: list[tuple[str, str]]) -> None:
     del MemoryFileSystem.objects[many_objects[222][0]]
     with pytest.raises(OutputError, match="cannot rename files into mem://bucket/final"):
         filesystem.rename(many_objects)
@@ -301,7 +299,7 @@ def test_files_are_renamed_into_new_directories(tmp_path: Path) -> None:
     filesystem.rename([])
 
 
-def test_only_what_is_named_is_deleted(tmp_path: Path) -> None:
+def test_only_the_named_paths_are_deleted(tmp_path: Path) -> None:
     bracket = _file(tmp_path / "a[1]" / "x" / "file")
     star = _file(tmp_path / "a*")
     kept = _file(tmp_path / "a1")
@@ -314,7 +312,7 @@ def test_only_what_is_named_is_deleted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("end", ["", "/"])
-def test_a_link_to_a_directory_is_deleted_and_not_the_directory(tmp_path: Path, end: str) -> None:
+def test_deleting_a_link_keeps_the_directory_behind_it(tmp_path: Path, end: str) -> None:
     kept = _file(tmp_path / "theirs" / "a")
     (tmp_path / "link").symlink_to("theirs")
     filesystem.delete([f"{tmp_path}/link{end}"])
@@ -322,7 +320,7 @@ def test_a_link_to_a_directory_is_deleted_and_not_the_directory(tmp_path: Path, 
     assert filesystem.exists(kept)
 
 
-def test_a_link_to_a_directory_is_not_among_the_directories(tmp_path: Path) -> None:
+def test_a_link_to_a_directory_is_listed_as_a_link(tmp_path: Path) -> None:
     (tmp_path / "own").mkdir()
     (tmp_path / "link").symlink_to("own")
     assert filesystem.list_directories(str(tmp_path)) == ["own"]
@@ -330,7 +328,7 @@ def test_a_link_to_a_directory_is_not_among_the_directories(tmp_path: Path) -> N
     assert filesystem.links(f"{tmp_path}/none") == []
 
 
-def test_what_stays_although_it_was_to_go_is_an_error(
+def test_a_path_that_cannot_be_deleted_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = _file(tmp_path / "a")
@@ -351,7 +349,7 @@ def test_only_an_empty_directory_is_removed(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["full"]
 
 
-def test_the_newest_change_below_a_directory(tmp_path: Path) -> None:
+def test_the_newest_change_below_a_directory_ignores_links(tmp_path: Path) -> None:
     assert filesystem.newest_change(str(tmp_path)) is None
     for name, seconds in (("a/b", 1000), ("c", 3000), ("a/d/e", 2000)):
         os.utime(_file(tmp_path / name), (seconds, seconds))
@@ -361,7 +359,7 @@ def test_the_newest_change_below_a_directory(tmp_path: Path) -> None:
     assert filesystem.newest_change(str(tmp_path)) == 3000
 
 
-def test_files_of_two_filesystems_are_renamed_and_deleted_by_their_own(
+def test_paths_of_two_filesystems_can_be_renamed_and_deleted_in_one_call(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[list[str]] = []

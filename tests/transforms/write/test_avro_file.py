@@ -1,4 +1,4 @@
-"""The files of the sink are Avro, whoever reads them, and say what they are."""
+"""Every Avro reader can read the files of the sink, and their metadata identify them."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ RECORDS: tuple[RecordName, ...] = ("job_status_event", "dead_letter")
 
 
 @pytest.mark.parametrize("codec", ["deflate", "null"])
-def test_the_metadata_say_what_the_file_is(tmp_path: Path, codec: Codec) -> None:
+def test_the_metadata_identify_schema_run_and_mapping(tmp_path: Path, codec: Codec) -> None:
     for output in RECORDS:
         path = tmp_path / f"{output}.avro"
         _write(path, codec, output)
@@ -99,14 +99,14 @@ def test_the_metadata_say_what_the_file_is(tmp_path: Path, codec: Codec) -> None
                 "job_status.mapping_fingerprint": "0123456789abcdef",
             }
             assert reader.codec == codec
-            # The docs and the listed values are kept for those who read the file alone.
+            # The docs are kept for readers that have nothing but the file.
             fields = json.loads(reader.metadata["avro.schema"])["fields"]
             assert [each["doc"] for each in fields] == [
                 each["doc"] for each in schema.parsed["fields"]
             ]
 
 
-def test_a_file_without_blocks_is_empty_and_sound(tmp_path: Path) -> None:
+def test_a_file_without_blocks_is_valid_and_empty(tmp_path: Path) -> None:
     path = tmp_path / "a.avro"
     staged = AvroFile("job_status_event", str(path), settings(str(tmp_path), "run")).close()
     assert _read(path) == []
@@ -131,24 +131,24 @@ def test_polars_reads_the_same(tmp_path: Path, codec: Codec, output: RecordName)
     path = tmp_path / "a.avro"
     _write(path, codec, output)
     rows = polars.read_avro(path).to_dicts()
-    # Polars' timestamps have no zone; these tests give none.
+    # Timestamps in Polars have no zone; the records of this test hold none.
     assert rows == _read(path)
 
 
-def test_directories_above_a_file_are_made(tmp_path: Path) -> None:
+def test_missing_directories_are_created(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b" / "c.avro"
     _write(path)
     assert len(_read(path)) == 5
 
 
-def test_a_file_that_cannot_be_made_is_an_error_of_the_output(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_created_is_an_output_error(tmp_path: Path) -> None:
     (tmp_path / "plain").touch()
     with pytest.raises(OutputError, match=r"cannot write .*/plain/a\.avro: (File|Not)"):
         _write(tmp_path / "plain" / "a.avro")
 
 
 class _FullDisk(io.BytesIO):
-    """Takes so many bytes and no more."""
+    """A file on a disk with room for some bytes only."""
 
     def __init__(self, room: int) -> None:
         super().__init__()
@@ -164,7 +164,7 @@ class _FullDisk(io.BytesIO):
 
 
 @pytest.mark.parametrize("room", [0, 5000, 1 << 20])
-def test_a_full_disk_is_an_error_of_the_output(
+def test_a_full_disk_is_an_output_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
 ) -> None:
     def create(_: str) -> BinaryIO:

@@ -1,4 +1,4 @@
-"""What the next run does with what a dead one left, and what it leaves to a living one."""
+"""A run completes or removes what interrupted runs left, and leaves active runs alone."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DAY = 24 * 3600
 
 @pytest.fixture
 def dead(tmp_path: Path) -> CommitSettings:
-    """A run that staged its files and died."""
+    """A run that was killed after it had staged its files."""
     run = settings(str(tmp_path / "out"), "dead", dead_letter_output=str(tmp_path / "letters"))
     stage(run, lines(0, 4))
     return run
@@ -53,20 +53,20 @@ def test_staging_without_an_intent_is_removed(dead: CommitSettings, write_mode: 
     assert not any(directory.parent.exists() for directory in _staging(dead))
 
 
-def test_under_append_young_staging_may_belong_to_a_living_run(dead: CommitSettings) -> None:
+def test_in_the_mode_append_recent_staging_is_kept_for_an_active_run(dead: CommitSettings) -> None:
     _age(dead, DAY - 600)
     before = [set(_everything(directory)) for directory in _staging(dead)]
     recover(replace(dead, run_id="next", write_mode="append"))
     assert [set(_everything(directory)) for directory in _staging(dead)] == before
 
 
-def test_under_append_staging_over_a_day_old_is_removed(dead: CommitSettings) -> None:
+def test_in_the_mode_append_staging_older_than_a_day_is_removed(dead: CommitSettings) -> None:
     _age(dead, DAY + 600)
     recover(replace(dead, run_id="next", write_mode="append"))
     assert not any(directory.parent.exists() for directory in _staging(dead))
 
 
-def test_one_young_file_keeps_the_staging_of_a_run_that_writes_for_days(
+def test_one_recent_file_keeps_the_staging_of_a_long_run(
     dead: CommitSettings,
 ) -> None:
     _age(dead, DAY + 600)
@@ -96,11 +96,11 @@ def test_a_completed_commit_is_not_completed_again(dead: CommitSettings) -> None
 
 
 @pytest.mark.parametrize("suffix", ["", ".part"])
-def test_an_intent_that_is_cut_off_goes_with_its_staging(dead: CommitSettings, suffix: str) -> None:
+def test_a_truncated_intent_is_removed_with_its_staging(dead: CommitSettings, suffix: str) -> None:
     intent = Path(pending_path(dead.output, "dead") + suffix)
     intent.parent.mkdir()
     intent.write_bytes(b'{"renames":[["_staging/dead/jo')
-    # The run may be about to write the rest.
+    # The run may be writing the rest of it.
     recover(replace(dead, run_id="next", write_mode="append"))
     assert intent.exists()
     _age(dead, DAY + 600)
@@ -108,12 +108,12 @@ def test_an_intent_that_is_cut_off_goes_with_its_staging(dead: CommitSettings, s
     assert not intent.exists()
 
 
-def test_an_output_that_is_not_there_yet_needs_no_recovery(tmp_path: Path) -> None:
+def test_a_missing_output_needs_no_recovery(tmp_path: Path) -> None:
     assert recover(settings(str(tmp_path / "none"), "first")) == []
     assert list(tmp_path.iterdir()) == []
 
 
-def test_files_of_others_are_left_alone(dead: CommitSettings) -> None:
+def test_foreign_files_are_not_touched(dead: CommitSettings) -> None:
     output = Path(dead.output)
     others = [output / "job_status" / "theirs.avro", output / "notes.txt", output / "_staging.txt"]
     for path in others:
@@ -132,7 +132,7 @@ def test_staging_of_an_earlier_attempt_at_the_same_run_is_removed(dead: CommitSe
     assert list(_everything(Path(dead.output))) == []
 
 
-def test_clearing_removes_the_staging_of_this_run_only(dead: CommitSettings) -> None:
+def test_clear_staging_removes_the_staging_of_this_run_only(dead: CommitSettings) -> None:
     other = replace(dead, run_id="other")
     stage(other, lines(0, 4))
     clear_staging(dead)
@@ -140,7 +140,7 @@ def test_clearing_removes_the_staging_of_this_run_only(dead: CommitSettings) -> 
     assert all(directory.exists() for directory in _staging(other))
 
 
-def test_clearing_keeps_what_a_commit_under_way_needs(dead: CommitSettings) -> None:
+def test_clear_staging_keeps_the_files_of_a_commit_that_has_begun(dead: CommitSettings) -> None:
     ledger = stage(dead, lines(0, 4))
     with failing(1), pytest.raises(Killed):
         commit(dead, ledger)

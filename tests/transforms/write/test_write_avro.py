@@ -1,4 +1,4 @@
-"""Every bundle stages its own files, and the commit runs whatever was read."""
+"""Every bundle stages its own files, and the run is committed even without events."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def test_a_bundle_appends_its_blocks_to_one_file_of_each_kind(run: CommitSetting
     assert ledger.inputs == {SOURCE: InputLedger(spans=[(0, BYTES)])}
 
 
-def test_a_bundle_of_nothing_has_empty_books_and_no_file(
+def test_an_empty_bundle_has_an_empty_ledger_and_no_file(
     run: CommitSettings, tmp_path: Path
 ) -> None:
     assert Stager(run).finish().to_bytes() == Ledger().to_bytes()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_block_of_no_records_still_accounts_for_its_bytes(run: CommitSettings) -> None:
+def test_a_block_without_records_still_accounts_for_its_bytes(run: CommitSettings) -> None:
     block = EncodedBlock(None, None, Ledger(inputs={"a": InputLedger(spans=[(0, 3)])}))
     stager = Stager(run)
     stager.add(block)
@@ -60,7 +60,7 @@ def test_a_block_of_no_records_still_accounts_for_its_bytes(run: CommitSettings)
     assert ledger.files == []
 
 
-def test_bundles_never_meet(run: CommitSettings) -> None:
+def test_bundles_never_write_the_same_file(run: CommitSettings) -> None:
     paths = []
     for _ in range(3):
         stager = Stager(run)
@@ -71,7 +71,9 @@ def test_bundles_never_meet(run: CommitSettings) -> None:
 
 
 @pytest.mark.parametrize("target", [1, 4_000, 8_000])
-def test_a_file_that_has_its_size_is_followed_by_another(tmp_path: Path, target: int) -> None:
+def test_a_file_that_reaches_the_target_size_is_followed_by_another(
+    tmp_path: Path, target: int
+) -> None:
     run = settings(str(tmp_path), "run", target_file_bytes=target, codec="null")
     stager = Stager(run)
     blocks = encoded(tuple(lines(0, 60, bad=0)), "null")
@@ -82,12 +84,12 @@ def test_a_file_that_has_its_size_is_followed_by_another(tmp_path: Path, target:
     assert len(files) > 1
     assert sum(file.records for file in files) == 60
     for file in files[:-1]:
-        # The header alone may be over a tiny target; a file holds a block at least.
+        # A file has a header and at least one block, so it may be larger than a tiny target.
         assert target <= file.bytes < max(target, 5_000) + largest + 100
 
 
 def _run(run: CommitSettings, payloads: tuple[bytes, ...]) -> list[str]:
-    """Runs the sink on an engine; gives the elements of its output."""
+    """Runs the sink in a pipeline; returns the elements of `manifest`."""
     paths: list[str] = []
     size = sum(len(payload) + 1 for payload in payloads)
     inputs = Ledger(inputs={SOURCE: InputLedger(size, size)} if payloads else {})
@@ -111,7 +113,7 @@ def _note(run: CommitSettings, path: str) -> None:
         file.write(path + "\n")
 
 
-def test_on_an_engine_the_path_of_the_manifest_comes_out_once(
+def test_the_sink_outputs_the_path_of_the_manifest_once(
     run: CommitSettings, read_records: ReadRecords
 ) -> None:
     assert _run(run, PAYLOADS) == [manifest_path(run.output, "run")]
@@ -121,16 +123,14 @@ def test_on_an_engine_the_path_of_the_manifest_comes_out_once(
     assert all(re.fullmatch(r"job_status-run-\d{5}-of-\d{5}\.avro", name) for name in names)
 
 
-def test_on_an_engine_nothing_at_all_is_committed_too(
-    run: CommitSettings, read_records: ReadRecords
-) -> None:
+def test_an_empty_input_is_committed_too(run: CommitSettings, read_records: ReadRecords) -> None:
     assert _run(run, ()) == [manifest_path(run.output, "run")]
     assert read_records(run.output, "job_status") == []
     assert Manifest.from_json(Path(manifest_path(run.output, "run")).read_bytes()).read == 0
 
 
 def _messages(run: CommitSettings, blocks: list[EncodedBlock]) -> list[str]:
-    """Runs the sink on messages; gives the ids that are to be acknowledged, once committed."""
+    """Runs the sink on messages; returns the ids to acknowledge after the commit."""
     note = Path(run.output, "acknowledged.txt")
     with beam.Pipeline("FnApiRunner") as pipeline:
         created = pipeline | beam.Create(range(len(blocks))) | beam.Map(lambda i: blocks[i])
@@ -155,7 +155,7 @@ def test_messages_are_acknowledged_after_the_commit(
     assert len(read_records(run.output, "job_status")) == 9
 
 
-def test_of_no_message_nothing_is_committed(run: CommitSettings) -> None:
+def test_without_a_message_nothing_is_committed(run: CommitSettings) -> None:
     assert _messages(run, []) == []
     assert not Path(run.output, "_manifest").exists()
 
@@ -166,7 +166,7 @@ def test_messages_without_an_event_are_acknowledged_and_leave_no_file(run: Commi
     assert (manifest.read, manifest.files) == (0, [])
 
 
-def test_nothing_is_acknowledged_where_the_commit_fails(run: CommitSettings) -> None:
+def test_nothing_is_acknowledged_if_the_commit_fails(run: CommitSettings) -> None:
     Path(run.output, "_manifest").write_text("no directory")
     with pytest.raises(Exception, match="_manifest"):
         _messages(run, [message_block(1)])

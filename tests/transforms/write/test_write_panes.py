@@ -1,4 +1,4 @@
-"""Each pane of each shard is a commit of its own, whatever the engine makes of windows."""
+"""Each pane of each shard is one commit, for every kind of window."""
 
 from __future__ import annotations
 
@@ -47,25 +47,25 @@ def run(tmp_path: Path) -> CommitSettings:
 
 
 def events_of(output: str) -> Counter[str]:
-    """The job ids that are written."""
+    """Returns the job ids in an output."""
     return Counter(record["job_id"] for record in records_of(output))
 
 
 def _note(path: str, pending_acks: PendingAcks) -> None:
-    # Whoever acknowledges now must find everything committed.
+    # At this point everything must be committed.
     files = len(list(Path(path).parent.glob("out/_manifest/*.json")))
     with open(path, "a") as file:
         file.write(f"{files} {' '.join(pending_acks.ack_ids)}\n")
 
 
 class Streamed:
-    """What a stream wrote, and which ids it gave to be acknowledged.
+    """The result of a stream: its commits, its records and the ids to acknowledge.
 
     Args:
-        run: Its settings.
-        panes: Its windows.
-        script: Makes the stream.
-        parts: Of the element that stands for a number in the stream.
+        run: The settings of the run.
+        panes: When to commit.
+        script: The stream; its elements are numbers.
+        parts: Makes the encoded blocks for a number.
     """
 
     def __init__(
@@ -93,27 +93,27 @@ class Streamed:
         self.events = events_of(run.output)
 
     def panes(self) -> list[tuple[str, ...]]:
-        """The window's start, the pane and the shard of each commit."""
+        """Returns the window's start, the pane and the shard of each commit."""
         return sorted(tuple(each.run_id.split("-")[:3]) for each in self.manifests)
 
 
 def at(seconds: float, *numbers: int) -> list[TimestampedValue]:
-    """Elements at a time after the start of 2026."""
+    """Returns elements with a time in seconds after the start of 2026."""
     return [TimestampedValue(number, 1767225600 + seconds) for number in numbers]
 
 
 def watermark(seconds: float) -> int:
-    """A watermark, in the same time."""
+    """Returns a watermark in seconds after the start of 2026."""
     return 1767225600 + int(seconds)
 
 
 def stream() -> test_stream.TestStream:
-    """A stream that has not begun."""
+    """Returns a stream without elements."""
     return test_stream.TestStream().advance_watermark_to(watermark(0))
 
 
 def ids(*numbers: int) -> Counter[str]:
-    """The job ids of blocks of one event."""
+    """Returns the job ids of blocks of one event."""
     return Counter(str(number * 1000) for number in numbers)
 
 
@@ -133,7 +133,7 @@ def test_each_window_is_a_commit(run: CommitSettings) -> None:
     assert done.events == ids(1, 2, 3)
 
 
-def test_what_is_late_is_committed_beside_what_was_on_time(run: CommitSettings) -> None:
+def test_late_blocks_are_committed_beside_those_on_time(run: CommitSettings) -> None:
     script = stream().add_elements(at(1, 1)).advance_watermark_to(watermark(120))
     script = script.add_elements(at(2, 2)).add_elements(at(3, 3))
     done = Streamed(run, MINUTE, script.advance_watermark_to_infinity())
@@ -143,7 +143,7 @@ def test_what_is_late_is_committed_beside_what_was_on_time(run: CommitSettings) 
     assert done.acknowledged == Counter(["1-0", "2-0", "3-0"])
 
 
-def test_what_is_late_alone_is_committed(run: CommitSettings) -> None:
+def test_late_blocks_alone_are_committed(run: CommitSettings) -> None:
     script = stream().advance_watermark_to(watermark(120)).add_elements(at(2, 7))
     done = Streamed(run, MINUTE, script.advance_watermark_to_infinity())
     assert done.events == ids(7)
@@ -156,7 +156,7 @@ def test_a_backlog_of_hours_is_not_dropped(run: CommitSettings) -> None:
     assert done.events == ids(*range(20))
 
 
-def test_an_early_pane_leaves_an_empty_one_that_commits_nothing(
+def test_an_empty_pane_after_an_early_one_commits_nothing(
     run: CommitSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     when = trigger.AfterWatermark(early=trigger.AfterCount(1), late=trigger.AfterCount(1))
@@ -171,7 +171,7 @@ def test_an_early_pane_leaves_an_empty_one_that_commits_nothing(
 
 
 @pytest.mark.parametrize("shards", [1, 2, 5])
-def test_shards_are_commits_side_by_side(run: CommitSettings, shards: int) -> None:
+def test_each_shard_is_a_commit(run: CommitSettings, shards: int) -> None:
     script = stream().add_elements(at(1, *range(20)))
     panes = PaneSettings(60, shards)
     done = Streamed(run, panes, script.advance_watermark_to_infinity())
@@ -180,7 +180,7 @@ def test_shards_are_commits_side_by_side(run: CommitSettings, shards: int) -> No
     assert sum(done.acknowledged.values()) == 20
 
 
-def test_by_the_clock_panes_come_in_turn_without_a_window(run: CommitSettings) -> None:
+def test_by_processing_time_panes_fire_in_turn_without_a_window(run: CommitSettings) -> None:
     script = stream().add_elements(at(1, 1)).advance_processing_time(61)
     script = script.add_elements(at(-9 * 3600, 2)).advance_processing_time(61)
     panes = replace(MINUTE, by_processing_time=True)
@@ -205,13 +205,13 @@ def test_dead_letters_alone_are_committed_and_acknowledged(run: CommitSettings) 
 
 
 def without_receipt(number: int) -> EncodedBlock:
-    """A part that is not the last of what a block became."""
+    """Returns a part of a block that is not its last part: it has no acknowledgement."""
     ledger = Ledger.from_bytes(message_block(number).ledger.to_bytes())
     ledger.pending_acks.clear()
     return replace(message_block(number), ledger=ledger)
 
 
-def test_what_a_block_became_stays_together(run: CommitSettings) -> None:
+def test_the_parts_of_a_block_stay_together(run: CommitSettings) -> None:
     def parts(number: int) -> list[EncodedBlock]:
         return [without_receipt(number + 1), without_receipt(number + 2), message_block(number)]
 
@@ -221,7 +221,7 @@ def test_what_a_block_became_stays_together(run: CommitSettings) -> None:
     assert done.events == ids(1, 2, 3)
 
 
-def test_a_part_that_comes_without_its_last_is_refused(run: CommitSettings) -> None:
+def test_a_block_without_its_last_part_is_refused(run: CommitSettings) -> None:
     script = stream().add_elements(at(1, 1)).advance_watermark_to_infinity()
     with pytest.raises(Exception, match="split a block of messages"):
         Streamed(run, MINUTE, script, lambda number: [without_receipt(number)])
@@ -232,7 +232,7 @@ WINDOW = IntervalWindow(1767225600, 1767225660)
 PANE = PaneInfo(True, True, PaneInfoTiming.ON_TIME, 0, 0)
 
 
-def test_the_name_of_a_pane_is_that_of_its_content_whatever_its_order() -> None:
+def test_the_id_of_a_pane_depends_on_its_content_but_not_on_the_order() -> None:
     name = pane_id(WINDOW, PANE, 3, "a1b2", [b"x", b"y"])
     assert re.fullmatch(r"20260101T000000Z-0-3-a1b2-[0-9a-f]{12}", name)
     assert pane_id(WINDOW, PANE, 3, "a1b2", [b"y", b"x"]) == name
@@ -250,7 +250,7 @@ def _elements(*numbers: int) -> list[bytes]:
     return [packed([message_block(number, events=3)]) for number in numbers]
 
 
-def test_a_pane_that_is_tried_again_changes_nothing(run: CommitSettings) -> None:
+def test_a_retry_of_a_pane_changes_nothing(run: CommitSettings) -> None:
     for _ in range(3):
         commit_pane(run, _elements(1, 2), EventMetrics())
     assert len(read_manifests(run.output)) == 1
@@ -259,7 +259,7 @@ def test_a_pane_that_is_tried_again_changes_nothing(run: CommitSettings) -> None
 
 
 @pytest.mark.parametrize("step", ["rename", "write"])
-def test_a_pane_that_fails_half_way_is_whole_after_the_next_try(
+def test_a_pane_that_fails_halfway_is_complete_after_a_retry(
     run: CommitSettings, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
@@ -276,7 +276,7 @@ def test_a_pane_that_fails_half_way_is_whole_after_the_next_try(
     assert not Path(run.output, "_staging").exists()
 
 
-def test_a_large_pane_is_several_files(run: CommitSettings) -> None:
+def test_a_large_pane_has_several_files(run: CommitSettings) -> None:
     small = replace(run, target_file_bytes=1)
     commit_pane(small, _elements(*range(4)), EventMetrics())
     (manifest,) = [each for _, each in read_manifests(run.output)]
@@ -284,9 +284,7 @@ def test_a_large_pane_is_several_files(run: CommitSettings) -> None:
     assert sum(events_of(run.output).values()) == 12
 
 
-def test_a_pane_of_a_run_that_is_stopped_leaves_nothing(
-    run: CommitSettings, tmp_path: Path
-) -> None:
+def test_a_pane_of_a_stopped_run_leaves_nothing(run: CommitSettings, tmp_path: Path) -> None:
     stop = tmp_path / "stop"
     stop.touch()
     with pytest.raises(StoppedError):
