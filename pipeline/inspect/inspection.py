@@ -85,7 +85,7 @@ def inspection_of(path: str, rows: int) -> Inspection:
         committed = [each for each in committed if target.includes(each[0])]
     found.expected = {file_path: file.records for file_path, file in committed}
     existing = _existing_files(found, path, target)
-    # With one manifest as the target, the files of other runs are left out.
+    # If one manifest is the target, files of other runs are left out.
     wanted = existing - ignored if target.manifest is None else set()
     for each in sorted(existing & (wanted | found.expected.keys())):
         found.contents.append(content_of(each))

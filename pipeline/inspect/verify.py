@@ -44,7 +44,7 @@ def compare(
     for path, file in committed:
         content = found.get(path)
         if content is None:
-            problem = f"is not there; {counted(file.records, 'record')} were committed in it"
+            problem = f"is missing; {counted(file.records, 'record')} were committed in it"
             findings.append(Finding(path, problem, file.records))
             continue
         missing = max(file.records - content.records, 0)
@@ -55,7 +55,7 @@ def compare(
         elif content.damage is not None or content.records != file.records:
             # The bytes are the committed ones, so the manifest or the writer was wrong.
             records = counted(content.records, "record")
-            problem = f"holds {records} where its manifest says {file.records:,}"
+            problem = f"holds {records}, but its manifest says {file.records:,}"
             findings.append(Finding(path, problem, missing))
     return findings
 
@@ -73,7 +73,7 @@ def _difference(path: str, file: OutputFile, content: Content, owner: str | None
         )
     if content.size != file.bytes:
         return f"has {content.size:,} bytes, but {file.bytes:,} were committed"
-    return "holds other bytes than were committed, though as many"
+    return "has the committed size, but other bytes"
 
 
 def check_counts(manifest: Manifest, contents: list[Content]) -> list[Finding]:

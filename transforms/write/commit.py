@@ -79,10 +79,9 @@ def _check_inputs(settings: CommitSettings, ledger: Ledger) -> None:
     ]
     if damaged and not settings.keep_damaged:
         more = len(damaged) - _MAX_NAMED
+        named = "; ".join(damaged[:_MAX_NAMED]) + (f"; and {more} more" if more > 0 else "")
         raise InputError(
-            "damaged input, nothing was committed: "
-            + "; ".join(damaged[:_MAX_NAMED])
-            + (f"; and {more} more" if more > 0 else ""),
+            f"damaged input, nothing was committed: {named}",
             "repair or leave out the file, or use --on_damaged_input keep to take what can be read",
         )
 
@@ -90,9 +89,9 @@ def _check_inputs(settings: CommitSettings, ledger: Ledger) -> None:
 def _check_balance(ledger: Ledger) -> None:
     discrepancies = ledger.discrepancies()
     if discrepancies:
+        named = "; ".join(discrepancies[:_MAX_NAMED])
         raise JobStatusError(
-            "the ledger does not balance, nothing was committed: "
-            + "; ".join(discrepancies[:_MAX_NAMED]),
+            f"the ledger does not balance, nothing was committed: {named}",
             "this is a fault of job-status or of its engine; please report it",
         )
 
@@ -108,7 +107,7 @@ def _check_other_runs(settings: CommitSettings, ledger: Ledger) -> None:
     if again := consumed.intersection(ledger.inputs):
         raise OutputError(
             f"another run has replayed {min(again)} meanwhile; nothing was committed",
-            "replay again: what is left to do is done, and what was done is skipped",
+            "replay again: it skips the files that were replayed already",
         )
 
 
@@ -118,7 +117,7 @@ def _check_staged(ledger: Ledger) -> None:
     for file in ledger.files:
         if sizes.get(file.path) != file.bytes:
             raise OutputError(
-                f"{file.path} is not there as it was staged; nothing was committed",
+                f"{file.path} is missing or has another size than staged; nothing was committed",
                 "another run into the same output may have removed it; run again",
             )
 
@@ -226,8 +225,8 @@ def _verify(pending: str, manifest: Manifest, finals: list[str]) -> None:
     for final, file in zip(finals, manifest.files, strict=True):
         if sizes.get(final) != file.bytes:
             raise OutputError(
-                f"{final} is not there as it was staged: the run {manifest.run_id} cannot be "
-                "completed",
+                f"{final} is missing or has another size than staged: the run {manifest.run_id} "
+                "cannot be completed",
                 f"delete {pending} and the files of that run, then run it again",
             )
 

@@ -50,9 +50,8 @@ def recover(settings: CommitSettings) -> list[str]:
     active = _remove_staging(settings)
     # A file that an active run is writing at this moment is incomplete too; keep it.
     prefixes = tuple(f"{run_id}." for run_id in active)
-    filesystem.delete(
-        [path for path in truncated if not path.rpartition("/")[2].startswith(prefixes)]
-    )
+    left = [path for path in truncated if not path.rpartition("/")[2].startswith(prefixes)]
+    filesystem.delete(left)
     return completed
 
 
