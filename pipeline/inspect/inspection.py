@@ -33,16 +33,16 @@ class Inspection:
     Attributes:
         output: The output's directory, or None if no manifest belongs to the path.
         runs: The manifests by path.
+        committed: The entries of the manifests by the full path of their file.
         contents: The content of the existing files, sorted by path.
-        expected: Number of records of each file by its manifest.
         findings: The differences from what was committed.
         rows: The first records by schema.
     """
 
     output: str | None
     runs: dict[str, Manifest] = field(default_factory=dict)
+    committed: dict[str, OutputFile] = field(default_factory=dict)
     contents: list[Content] = field(default_factory=list)
-    expected: dict[str, int] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
@@ -76,25 +76,18 @@ def inspection_of(path: str, rows: int) -> Inspection:
     """
     target = _target_of(path)
     found = Inspection(target.output)
-    committed: list[tuple[str, OutputFile]] = []
-    ignored: set[str] = set()
-    if target.output is not None:
-        ignored = _read_runs(found, target.output, target.manifest)
-        files = [file for manifest in found.runs.values() for file in manifest.files]
-        committed = [(full_path(target.output, file.path), file) for file in files]
-        committed = [each for each in committed if target.includes(each[0])]
-    found.expected = {file_path: file.records for file_path, file in committed}
+    ignored = set() if target.output is None else _read_runs(found, target.output, target)
     existing = _existing_files(found, path, target)
     # If one manifest is the target, files of other runs are left out.
-    wanted = existing - ignored if target.manifest is None else set()
-    for each in sorted(existing & (wanted | found.expected.keys())):
+    others = existing - ignored if target.manifest is None else set()
+    for each in sorted(others | (existing & found.committed.keys())):
         found.contents.append(content_of(each))
-    if not found.contents and not committed:
+    if not found.contents and not found.committed:
         raise InputError(
             f"there is nothing to inspect at {path}",
             "give the directory of an output, one of its manifests, or an Avro file",
         )
-    _check(found, committed, is_whole_run=target.part is None)
+    _check(found, is_whole_run=target.part is None)
     for content in found.contents:
         kept = found.rows.setdefault(content.schema, [])
         if content.schema and len(kept) < rows:
@@ -116,8 +109,9 @@ def _target_of(path: str) -> _Target:
     return _Target(output if is_of_output else None, part=path)
 
 
-def _read_runs(found: Inspection, output: str, only: str | None) -> set[str]:
+def _read_runs(found: Inspection, output: str, target: _Target) -> set[str]:
     """Adds the runs to inspect, and returns the files of runs that are not to be inspected."""
+    only = target.manifest
     ignored: set[str] = set()
     replaced: set[str] = set()
     for path, _ in manifest_files(output):
@@ -129,10 +123,12 @@ def _read_runs(found: Inspection, output: str, only: str | None) -> set[str]:
             ignored.update(full_path(output, file.path) for file in intent.manifest.files)
     try:
         for path, manifest in read_manifests(output):
+            files = {full_path(output, file.path): file for file in manifest.files}
             if path in replaced or only not in (None, path):
-                ignored.update(full_path(output, file.path) for file in manifest.files)
-            else:
-                found.runs[path] = manifest
+                ignored.update(files)
+                continue
+            found.runs[path] = manifest
+            found.committed |= {each: files[each] for each in files if target.includes(each)}
     except ForeignPathError:
         raise
     except OutputError as error:
@@ -154,7 +150,7 @@ def _existing_files(found: Inspection, path: str, target: _Target) -> set[str]:
     directories = {path}
     if output is not None:
         directories = {file_paths.join(output, name) for name in _OUTPUTS}
-        directories.update(file_paths.parent(each) for each in found.expected)
+        directories.update(file_paths.parent(each) for each in found.committed)
         for directory in directories:
             if is_below(output, directory):
                 refuse_links_in(output, directory)
@@ -164,16 +160,16 @@ def _existing_files(found: Inspection, path: str, target: _Target) -> set[str]:
         for file in files
         if file.endswith(_AVRO)
         and target.includes(file)
-        and (output is None or is_below(output, file) or file in found.expected)
+        and (output is None or is_below(output, file) or file in found.committed)
     }
 
 
-def _check(found: Inspection, committed: list[tuple[str, OutputFile]], is_whole_run: bool) -> None:
+def _check(found: Inspection, is_whole_run: bool) -> None:
     by_path = {content.path: content for content in found.contents}
-    found.findings += compare(committed, by_path)
+    found.findings += compare(found.committed, by_path)
     bad = {finding.path for finding in found.findings}
     for content in found.contents:
-        if content.path in found.expected:
+        if content.path in found.committed:
             continue
         if content.damage is not None:
             found.findings.append(Finding(content.path, content.damage))

@@ -51,7 +51,7 @@ def print_json(found: Inspection) -> None:
                 "schema": content.schema,
                 "codec": content.codec,
                 "records": content.records,
-                "expected_records": found.expected.get(content.path),
+                "expected_records": getattr(found.committed.get(content.path), "records", None),
                 "blocks": content.blocks,
                 "bytes": content.size,
                 "sha256": content.sha256,
@@ -67,9 +67,7 @@ def print_json(found: Inspection) -> None:
 
 
 def _total(found: Inspection, name: str) -> dict[str, int]:
-    total: Counter[str] = Counter()
-    for content in found.contents:
-        total.update(getattr(content, name))
+    total = sum((getattr(content, name) for content in found.contents), Counter[str]())
     return dict(sorted(total.items(), key=lambda item: (-item[1], item[0])))
 
 

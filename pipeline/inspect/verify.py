@@ -7,7 +7,6 @@ that records are missing.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from pipeline.inspect.content import Content
@@ -29,19 +28,11 @@ class Finding(NamedTuple):
     missing: int | None = None
 
 
-def compare(
-    committed: Iterable[tuple[str, OutputFile]], found: dict[str, Content]
-) -> list[Finding]:
-    """Compares files with the entries of their manifests.
-
-    Args:
-        committed: Full paths of files with their entries.
-        found: The content of existing files by path.
-    """
-    committed = list(committed)
-    owners = {file.sha256: path for path, file in committed}
+def compare(committed: dict[str, OutputFile], found: dict[str, Content]) -> list[Finding]:
+    """Compares the content of files with the entries of their manifests, both by full path."""
+    owners = {file.sha256: path for path, file in committed.items()}
     findings = []
-    for path, file in committed:
+    for path, file in committed.items():
         content = found.get(path)
         if content is None:
             problem = f"is missing; {counted(file.records, 'record')} were committed in it"
@@ -78,11 +69,8 @@ def _difference(path: str, file: OutputFile, content: Content, owner: str | None
 
 def check_counts(manifest: Manifest, contents: list[Content]) -> list[Finding]:
     """Compares the counts of a manifest with the content of its files, which must be undamaged."""
-    values: Counter[str] = Counter()
-    codes: Counter[str] = Counter()
-    for content in contents:
-        values.update(content.by_value)
-        codes.update(content.by_error_code)
+    values = sum((content.by_value for content in contents), Counter[str]())
+    codes = sum((content.by_error_code for content in contents), Counter[str]())
     problems = [
         f"counts other records in {name} than its files hold"
         for name, found in (("by_value", values), ("by_error_code", codes))
