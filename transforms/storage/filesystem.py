@@ -332,11 +332,11 @@ def newest_change(directory: str) -> float | None:
     if not is_local(directory):
         found = beam_filesystems().match([join(directory, "**")])[0].metadata_list
         return max((item.last_updated_in_seconds for item in found), default=None)
-    newest = None
+    times = []
     for parent, _, names in os.walk(directory):
         for name in names:
             with suppress(FileNotFoundError):
                 status = os.lstat(os.path.join(parent, name))
                 if not stat.S_ISLNK(status.st_mode):
-                    newest = max(newest or status.st_mtime, status.st_mtime)
-    return newest
+                    times.append(status.st_mtime)
+    return max(times, default=None)

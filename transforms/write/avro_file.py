@@ -34,8 +34,7 @@ class AvroFile:
         self, record: RecordName, path: str, settings: CommitSettings, sync: bytes | None = None
     ) -> None:
         schema = record_schema(record)
-        self._record = record
-        self._path = path
+        self._record, self._path = record, path
         self._sync = os.urandom(_SYNC_BYTES) if sync is None else sync[:_SYNC_BYTES]
         self._digest = hashlib.sha256()
         self._records = 0
@@ -49,13 +48,9 @@ class AvroFile:
             "job_status.mapping_fingerprint": settings.mapping_fingerprint,
         }
         header = io.BytesIO()
+        codec = settings.codec
         fastavro.writer(
-            header,
-            schema.parsed,
-            [],
-            codec=settings.codec,
-            metadata=metadata,
-            sync_marker=self._sync,
+            header, schema.parsed, [], codec=codec, metadata=metadata, sync_marker=self._sync
         )
         self._file = filesystem.create(path)
         self._write(header.getvalue())
@@ -70,9 +65,8 @@ class AvroFile:
         """Closes the file durably, and returns its size, digest and number of records."""
         with self._errors():
             filesystem.close_durably(self._file, self._path)
-        return StagedFile(
-            self._record, self._path, self._records, self.size, self._digest.hexdigest()
-        )
+        digest = self._digest.hexdigest()
+        return StagedFile(self._record, self._path, self._records, self.size, digest)
 
     def _write(self, data: bytes) -> None:
         with self._errors():

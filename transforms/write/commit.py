@@ -152,20 +152,16 @@ def _intent(settings: CommitSettings, ledger: Ledger) -> Intent:
     files: list[OutputFile] = []
     for record in RECORDS:
         place = settings.place(record)
-        staged = sorted(
-            (file for file in ledger.files if file.output == record), key=lambda file: file.path
-        )
+        staged = sorted((f for f in ledger.files if f.output == record), key=lambda f: f.path)
         for number, file in enumerate(staged):
             name = f"{place.name}-{settings.run_id}-{number:05d}-of-{len(staged):05d}.avro"
             final = relative_path(output, file_paths.join(place.files, name))
             renames.append((relative_path(output, file.path), final))
             files.append(OutputFile(final, file.records, file.bytes, file.sha256, place.name))
-    replaces = []
-    if settings.write_mode == "overwrite":
-        replaces = manifests_to_replace(output, settings.roots)
-    manifest = manifest_of(
-        settings, ledger, files, [relative_path(output, path) for path in replaces]
-    )
+    is_overwrite = settings.write_mode == "overwrite"
+    replaced = manifests_to_replace(output, settings.roots) if is_overwrite else []
+    replaces = [relative_path(output, path) for path in replaced]
+    manifest = manifest_of(settings, ledger, files, replaces)
     staging = {relative_path(output, p.staging(settings.run_id)) for p in settings.places()}
     return Intent(renames, sorted(staging), manifest, settings.request)
 
