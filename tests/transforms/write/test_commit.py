@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from msgspec.structs import replace as replace_struct
 
@@ -110,7 +109,6 @@ def test_after_an_error_at_any_step_nothing_is_left_or_the_next_run_completes_it
 
 
 @given(st.lists(st.integers(0, 40), max_size=6), st.sampled_from(MODES), st.booleans())
-@hypothesis_settings(max_examples=40)
 def test_after_several_kills_the_last_run_gives_the_same_records(
     kills: list[int], mode: tuple[str, bool], halfway: bool
 ) -> None:
