@@ -54,3 +54,19 @@ def test_every_link_of_a_page_leads_somewhere() -> None:
     for page in DOCS.glob("*.md"):
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8")):
             assert (DOCS / target).exists(), (page.name, target)
+
+
+def test_every_file_and_name_of_the_architecture_exists() -> None:
+    text = (DOCS / "architecture.md").read_text("utf-8")
+    paths = re.findall(r"`((?:pipeline|transforms|schemas|tests)/[\w./]*)`", text)
+    assert len(paths) > 40
+    for path in paths:
+        assert (DOCS.parent / path).exists(), path
+    named = re.findall(
+        r"`((?:pipeline|transforms|schemas)/[\w./]*\.py)`(?: \||\s+\()((?:,?\s*`\w+`)+)", text
+    )
+    assert len(named) > 20
+    for path, names in named:
+        code = (DOCS.parent / path).read_text("utf-8")
+        for name in re.findall(r"\w+", names):
+            assert re.search(rf"\b{name}\b", code), (path, name)
