@@ -12,18 +12,13 @@ from pipeline.report import ProgressBar
 
 _POLL_SECONDS = 1.0
 _CANCEL_SECONDS = 10.0
-"""Bounds the wait for a job server that does not answer."""
 
 
 class SubmittedJobs:
-    """The jobs of one run, one after the other.
+    """The jobs of one run, one after the other. Prints a line for each change of state."""
 
-    Args:
-        display: Where to print a line for each change of state.
-    """
-
-    def __init__(self, display: ProgressBar) -> None:
-        self._display = display
+    def __init__(self, progress: ProgressBar) -> None:
+        self._progress = progress
         self._last: PipelineResult | None = None
 
     def show(self, result: PipelineResult) -> None:
@@ -33,13 +28,12 @@ class SubmittedJobs:
         threading.Thread(target=self._poll, args=(result, shown), daemon=True).start()
 
     def cancel(self) -> None:
-        """Cancels the last job and returns when its server answered, or after ten seconds."""
-        if self._last is None:
-            return
-        # Beam sets no time limit for this call.
-        thread = threading.Thread(target=_cancel, args=(self._last,), daemon=True)
-        thread.start()
-        thread.join(_CANCEL_SECONDS)
+        """Cancels the last job. Waits at most ten seconds for the server's answer."""
+        if self._last is not None:
+            # Beam sets no time limit for this call.
+            thread = threading.Thread(target=_cancel, args=(self._last,), daemon=True)
+            thread.start()
+            thread.join(_CANCEL_SECONDS)
 
     def _poll(self, result: PipelineResult, shown: str | None) -> None:
         while not PipelineState.is_terminal(shown):
@@ -50,17 +44,14 @@ class SubmittedJobs:
         try:
             state = str(result.state)
         except Exception:
-            return shown  # the server may be away; the run itself finds out
+            return shown  # the server may be unreachable; the run itself reports that
         if state != shown:
-            self._display.print_line(f"job {_id_of(result)}: {state}")
+            # Dataflow has a method, portable runners only this attribute.
+            job_id = getattr(result, "job_id", lambda: getattr(result, "_job_id", "?"))()
+            self._progress.print_line(f"job {job_id}: {state}")
         return state
 
 
 def _cancel(result: PipelineResult) -> None:
     with suppress(Exception):
         result.cancel()
-
-
-def _id_of(result: PipelineResult) -> str:
-    # Dataflow has a method, portable runners only this attribute.
-    return str(result.job_id() if hasattr(result, "job_id") else getattr(result, "_job_id", "?"))

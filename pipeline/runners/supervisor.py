@@ -1,7 +1,7 @@
-"""Runs a server for a launcher and ends it with the launcher, however that ends.
+"""Runs a server for a launcher, and ends the server when the launcher ends for any reason.
 
-A script of its own, which imports nothing of the project: `python supervisor.py LAUNCHER COMMAND…`.
-It leaves the launcher's process group, so that Ctrl-C in a terminal reaches the launcher alone.
+A script that imports nothing of the project: `python supervisor.py LAUNCHER COMMAND…`. It leaves
+the launcher's process group, so that Ctrl-C in a terminal reaches only the launcher.
 """
 
 from __future__ import annotations
@@ -12,17 +12,13 @@ import subprocess
 import sys
 import time
 
-_LOOK_SECONDS = 0.1
+_POLL_SECONDS = 0.1
 _GRACE_SECONDS = 3.0
-"""From the wish to stop to the kill; Beam kills this process after five seconds."""
+"""Time between SIGTERM and SIGKILL. Beam kills this process after five seconds."""
 
 
 def supervise(launcher: int, command: list[str]) -> int:
-    """Runs a command until it ends, a signal comes or the launcher is gone.
-
-    Args:
-        launcher: Process id of the launcher, the parent of this process.
-        command: The server's program and arguments.
+    """Runs a command until it ends, a signal arrives, or the launcher, its parent, is gone.
 
     Returns:
         The exit code of the command, negative if a signal ended it.
@@ -33,7 +29,7 @@ def supervise(launcher: int, command: list[str]) -> int:
         signal.signal(number, lambda number, _: stops.append(number))
     server = subprocess.Popen(command)
     while server.poll() is None and not stops and os.getppid() == launcher:
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(_POLL_SECONDS)
     server.terminate()
     try:
         return server.wait(_GRACE_SECONDS)

@@ -1,7 +1,7 @@
-"""What a worker process of a local run does: it ends with its launcher, come what may.
+"""Runs a worker process of a local run, which ends when its launcher ends for any reason.
 
-The sink ties a worker to the run as well, but only once that has work. A worker whose launcher is
-gone while it still starts would wait for it for a minute.
+The sink connects a worker with the run as well, but only when the worker has work. A worker whose
+launcher ends while the worker starts would wait for it for a minute.
 """
 
 from __future__ import annotations
@@ -14,20 +14,16 @@ from pipeline.runners.gc_tuning import collect_less_often, freeze_loaded_objects
 from transforms.local import LocalRun
 
 PROCESS_NAME = "job-status-work"
-"""What Linux shows of a worker beside its command; it has room for 15 characters."""
+"""The name of a worker in Linux' list of processes, which has room for 15 characters."""
 
 
 def work(launcher: int) -> None:
-    """Works for a launcher until that ends.
-
-    Args:
-        launcher: Its process id. Where to reach it, Beam has put into the environment.
-    """
+    """Works for the launcher with this process id. Beam's environment variables hold the rest."""
     with suppress(OSError):
         Path("/proc/self/comm").write_text(PROCESS_NAME)
     collect_less_often()
     LocalRun(stop_file="", launcher=launcher).watch()
-    # After the watch has begun: this takes seconds where nothing is loaded yet.
+    # Import after the watch has begun: it takes seconds in a new process.
     from apache_beam.runners.worker import sdk_worker_main
 
     freeze_loaded_objects()

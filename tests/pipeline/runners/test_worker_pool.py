@@ -1,4 +1,4 @@
-"""Workers that are forked from a copy of the launcher, and the launchers that cannot be copied."""
+"""Workers are forked from a template of the launcher, or started anew without a template."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.kills.command import TWO_PROCESSES
 from tests.pipeline.command import write_events
 from tests.pubsub import wait_for
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a template needs Linux")
 
 _BEGIN = """
 import os, sys, threading, time
@@ -26,45 +26,45 @@ from pipeline.runners.worker_pool import WorkerTemplate, make_template, taken_te
 
 
 def _launcher(body: str, *arguments: str | Path) -> subprocess.Popen[str]:
-    """A process of its own: one that runs tests has threads."""
+    """Starts a launcher in its own process, because the process of the tests has threads."""
     script = _BEGIN + textwrap.dedent(body)
     command = [sys.executable, "-c", script, *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def _said(body: str, *arguments: str | Path) -> tuple[str, str]:
+def _output(body: str, *arguments: str | Path) -> tuple[str, str]:
     out, err = _launcher(body, *arguments).communicate(timeout=300)
     assert "Traceback" not in err, err
     return out, err
 
 
-def test_a_worker_has_the_variables_that_it_was_given(tmp_path: Path) -> None:
+def test_a_worker_has_the_environment_variables_of_its_request(tmp_path: Path) -> None:
     body = """
-        told = Path(sys.argv[1])
-        worker_pool.work = lambda launcher: told.write_text(f"{launcher} {os.environ['GIVEN']}")
+        result = Path(sys.argv[1])
+        worker_pool.work = lambda launcher: result.write_text(f"{launcher} {os.environ['GIVEN']}")
         template = WorkerTemplate()
         template.start(False, {"GIVEN": "these"})()
         template.dismiss()
         print(os.getpid(), os.environ.get("GIVEN"))
     """
-    out, _ = _said(body, tmp_path / "told")
+    out, _ = _output(body, tmp_path / "result")
     launcher, given = out.split()
-    assert (tmp_path / "told").read_text() == f"{launcher} these"
+    assert (tmp_path / "result").read_text() == f"{launcher} these"
     assert given == "None"
 
 
 @pytest.mark.parametrize("debug", [False, True])
-def test_a_worker_writes_to_the_terminal_where_that_is_wanted_only(debug: bool) -> None:
+def test_a_worker_writes_to_the_terminal_only_with_debug(debug: bool) -> None:
     body = """
-        worker_pool.work = lambda launcher: os.write(2, b"said")
+        worker_pool.work = lambda launcher: os.write(2, b"text")
         template = WorkerTemplate()
         template.start(sys.argv[1] == "True", {})()
         template.dismiss()
     """
-    assert _said(body, str(debug))[1] == ("said" if debug else "")
+    assert _output(body, str(debug))[1] == ("text" if debug else "")
 
 
-def test_workers_are_waited_for_one_by_one(tmp_path: Path) -> None:
+def test_each_worker_is_waited_for_separately(tmp_path: Path) -> None:
     body = """
         stop = Path(sys.argv[1])
         def work(launcher):
@@ -79,10 +79,10 @@ def test_workers_are_waited_for_one_by_one(tmp_path: Path) -> None:
         slow()
         template.dismiss()
     """
-    assert _said(body, tmp_path / "stop")[0] == "the second ended\n"
+    assert _output(body, tmp_path / "stop")[0] == "the second ended\n"
 
 
-def test_a_template_ends_with_a_launcher_that_is_killed() -> None:
+def test_a_template_ends_when_its_launcher_is_killed() -> None:
     launcher = _launcher(
         """
         template = WorkerTemplate()
@@ -97,17 +97,17 @@ def test_a_template_ends_with_a_launcher_that_is_killed() -> None:
     assert wait_for(lambda: _is_gone(template), 60)
 
 
-def test_a_template_that_is_not_wanted_is_gone_at_once() -> None:
+def test_a_template_that_is_not_wanted_ends_at_once() -> None:
     body = """
         make_template()
         (template,) = worker_pool._templates
         with taken_template(wanted=False) as taken:
             print(taken, Path(f"/proc/{template.process}").exists())
     """
-    assert _said(body)[0] == "None False\n"
+    assert _output(body)[0] == "None False\n"
 
 
-def test_a_template_that_died_is_no_riddle() -> None:
+def test_a_dead_template_raises_an_error() -> None:
     body = """
         template = WorkerTemplate()
         os.kill(template.process, 9)
@@ -116,21 +116,21 @@ def test_a_template_that_died_is_no_riddle() -> None:
         except EOFError as error:
             print(error)
     """
-    assert _said(body)[0] == "the process that starts workers is gone\n"
+    assert _output(body)[0] == "the process that starts workers is gone\n"
 
 
-def test_a_process_with_threads_is_not_copied() -> None:
+def test_a_process_with_threads_makes_no_template() -> None:
     body = """
         threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
         make_template()
         with taken_template(wanted=True) as template:
             print(template)
     """
-    assert _said(body)[0] == "None\n"
+    assert _output(body)[0] == "None\n"
 
 
 @pytest.mark.parametrize("threads", [0, 1])
-def test_a_run_is_the_same_whichever_way_its_workers_start(threads: int, tmp_path: Path) -> None:
+def test_a_run_succeeds_with_and_without_a_template(threads: int, tmp_path: Path) -> None:
     write_events(tmp_path / "events.jsonl", 1, 500)
     body = """
         from pipeline.cli import main
@@ -139,7 +139,7 @@ def test_a_run_is_the_same_whichever_way_its_workers_start(threads: int, tmp_pat
         print(main(sys.argv[2:]))
     """
     arguments = ("run", "--input", tmp_path / "events.jsonl", "--output", tmp_path / "out")
-    out, err = _said(body, str(threads), *arguments, *TWO_PROCESSES)
+    out, err = _output(body, str(threads), *arguments, *TWO_PROCESSES)
     assert out == "0\n", err
     assert "500" in err
 
