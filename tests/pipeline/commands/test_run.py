@@ -1,4 +1,4 @@
-"""The job from end to end: files in, validated Avro and a true report out, or nothing at all."""
+"""`job-status run` writes validated Avro and an exact report, or commits nothing."""
 
 from __future__ import annotations
 
@@ -40,27 +40,27 @@ BEAM_WORKERS = ("--direct_running_mode=multi_processing", "--direct_num_workers=
 
 
 class Samples(NamedTuple):
-    """Files of every shape, and what a run over them must find."""
+    """Files of every format, and the counts of their events."""
 
     directory: Path
     counts: SampleCounts
 
     @property
     def pattern(self) -> str:
-        """Matches all of them."""
+        """Returns a pattern that matches all files."""
         return f"{self.directory}/*"
 
     def error_codes(self) -> dict[str, int]:
-        """Dead letters by code."""
+        """Returns the expected dead letters by error code."""
         return dict(sum((file.error_codes for file in self.counts.files), Counter[str]()))
 
     def ignored_types(self) -> dict[str, int]:
-        """Events of other types."""
+        """Returns the expected ignored events by type."""
         return dict(sum((file.ignored_types for file in self.counts.files), Counter[str]()))
 
 
 class Ran(NamedTuple):
-    """A run over the samples."""
+    """The result of a run over the samples."""
 
     said: Said
     output: Path
@@ -69,7 +69,7 @@ class Ran(NamedTuple):
 
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory: pytest.TempPathFactory) -> Samples:
-    """420 payloads of every shape, one in twenty bad."""
+    """420 payloads in every format, one in twenty bad."""
     directory = tmp_path_factory.mktemp("samples")
     counts = write_samples(str(directory), events=420, seed=1, bad_fraction=0.05, shapes="all")
     return Samples(directory, counts)
@@ -77,7 +77,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Samples:
 
 @pytest.fixture(scope="module")
 def ran(samples: Samples, tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    """One run over all of them."""
+    """One run over all samples."""
     output = tmp_path_factory.mktemp("ran") / "out"
     report = output.parent / "report.json"
     said = run("--input", samples.pattern, "--output", output, "--report", report, "--run_id", "r1")
@@ -88,7 +88,7 @@ def _manifests(output: Path) -> list[dict[str, Any]]:
     return [json.loads(path.read_bytes()) for path in sorted((output / "_manifest").iterdir())]
 
 
-def test_the_samples_give_exactly_what_they_hold(samples: Samples, ran: Ran) -> None:
+def test_the_report_has_the_counts_of_the_samples(samples: Samples, ran: Ran) -> None:
     assert ran.said.code == 0
     counts = samples.counts
     report = ran.report
@@ -100,7 +100,7 @@ def test_the_samples_give_exactly_what_they_hold(samples: Samples, ran: Ran) -> 
     assert report["conserved"] is True
 
 
-def test_each_file_gives_exactly_what_it_holds(
+def test_each_file_gives_its_events_and_dead_letters(
     samples: Samples, ran: Ran, read_records: ReadRecords
 ) -> None:
     written = Counter(Path(each["source"]).name for each in read_records(ran.output))
@@ -122,9 +122,7 @@ def _counted(records: Records, field: Callable[[dict[str, Any]], str | None]) ->
     return dict(Counter(field(record) or "null" for record in records))
 
 
-def test_the_counts_of_the_report_are_those_of_the_records(
-    ran: Ran, read_records: ReadRecords
-) -> None:
+def test_the_report_has_the_counts_of_the_records(ran: Ran, read_records: ReadRecords) -> None:
     records = read_records(ran.output)
     status = [record["job_status"] for record in records]
     report = ran.report
@@ -143,7 +141,7 @@ def test_the_counts_of_the_report_are_those_of_the_records(
     assert counts == sorted(counts, reverse=True)
 
 
-def test_the_report_has_its_keys_and_the_manifest_the_same(ran: Ran) -> None:
+def test_the_report_and_the_manifest_are_equal_except_for_paths(ran: Ran) -> None:
     (manifest,) = _manifests(ran.output)
     assert list(manifest) == list(ran.report)
     assert {"run_id", "read", "conserved", "by_value", "unmapped", "inputs", "files"} <= set(
@@ -156,7 +154,7 @@ def test_the_report_has_its_keys_and_the_manifest_the_same(ran: Ran) -> None:
             assert manifest[key] == ran.report[key]
 
 
-def test_the_paths_of_the_report_can_be_opened_and_hold_what_it_says(ran: Ran) -> None:
+def test_the_files_of_the_report_have_its_sizes_and_records(ran: Ran) -> None:
     files = ran.report["files"]
     assert {each["output"] for each in files} == {"job_status", "dead_letter"}
     for each in files:
@@ -169,7 +167,7 @@ def test_the_paths_of_the_report_can_be_opened_and_hold_what_it_says(ran: Ran) -
     )
 
 
-def test_the_paths_of_the_manifest_move_with_the_output(ran: Ran) -> None:
+def test_the_paths_of_the_manifest_are_relative_to_the_output(ran: Ran) -> None:
     (manifest,) = _manifests(ran.output)
     assert all((ran.output / each["path"]).is_file() for each in manifest["files"])
     assert not any(each["path"].startswith("/") for each in manifest["files"])
@@ -182,7 +180,7 @@ def test_the_report_lists_each_input_with_its_size(samples: Samples, ran: Ran) -
     ]
 
 
-def test_files_say_the_run_the_schema_and_the_mapping(ran: Ran) -> None:
+def test_the_metadata_of_files_name_the_run_the_schema_and_the_mapping(ran: Ran) -> None:
     for name in ("job_status", "dead_letter"):
         schema = record_schema("job_status_event" if name == "job_status" else "dead_letter")
         for path in (ran.output / name).iterdir():
@@ -195,7 +193,7 @@ def test_files_say_the_run_the_schema_and_the_mapping(ran: Ran) -> None:
 
 
 def _in_utc(value: Any) -> Any:
-    """Values as all readers give them; some know no zone, and all that is stored is UTC."""
+    """Returns datetimes in UTC without a zone, because some readers drop the zone."""
     if isinstance(value, dict):
         return {key: _in_utc(each) for key, each in value.items()}
     if isinstance(value, datetime):
@@ -206,9 +204,7 @@ def _in_utc(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", ["job_status", "dead_letter"])
-def test_apache_avro_reads_every_field_the_same(
-    ran: Ran, read_records: ReadRecords, name: str
-) -> None:
+def test_apache_avro_reads_the_same_values(ran: Ran, read_records: ReadRecords, name: str) -> None:
     records: list[Any] = []
     for path in sorted((ran.output / name).iterdir()):
         with path.open("rb") as file, DataFileReader(file, DatumReader()) as reader:
@@ -218,7 +214,7 @@ def test_apache_avro_reads_every_field_the_same(
 
 @pytest.mark.needs("polars")
 @pytest.mark.parametrize("name", ["job_status", "dead_letter"])
-def test_polars_reads_every_field_the_same(ran: Ran, read_records: ReadRecords, name: str) -> None:
+def test_polars_reads_the_same_values(ran: Ran, read_records: ReadRecords, name: str) -> None:
     import polars
 
     records: list[Any] = []
@@ -233,7 +229,7 @@ def _in_utc_all(records: list[Any]) -> list[Any]:
 
 @pytest.fixture(scope="module")
 def expected(ran: Ran) -> tuple[Counter[str], Counter[str]]:
-    """The records of the run, without an order."""
+    """The records and the dead letters of the run as multisets."""
     return (
         as_counter(records_of(ran.output)),
         as_counter(records_of(ran.output, "dead_letter")),
@@ -241,7 +237,7 @@ def expected(ran: Ran) -> tuple[Counter[str], Counter[str]]:
 
 
 @pytest.mark.parametrize(
-    "engine",
+    "runner",
     [
         pytest.param(lambda: ("--runner=BundleBasedDirectRunner",), id="BundleBasedDirectRunner"),
         pytest.param(lambda: ("--runner=DirectRunner",), id="DirectRunner"),
@@ -249,14 +245,14 @@ def expected(ran: Ran) -> tuple[Counter[str], Counter[str]]:
         pytest.param(on_prism, id="Prism", marks=pytest.mark.needs("prism")),
     ],
 )
-def test_every_local_engine_gives_the_same_records(
+def test_every_local_runner_gives_the_same_records(
     samples: Samples,
     expected: tuple[Counter[str], Counter[str]],
     read_records: ReadRecords,
     tmp_path: Path,
-    engine: Callable[[], tuple[str, ...]],
+    runner: Callable[[], tuple[str, ...]],
 ) -> None:
-    said = run("--input", samples.pattern, "--output", tmp_path, *engine())
+    said = run("--input", samples.pattern, "--output", tmp_path, *runner())
     assert said.code == 0, said.err
     assert as_counter(read_records(tmp_path)) == expected[0]
     assert as_counter(read_records(tmp_path, "dead_letter")) == expected[1]
@@ -264,7 +260,7 @@ def test_every_local_engine_gives_the_same_records(
 
 @pytest.fixture
 def sizes(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], None]:
-    """Sets the size of ranges and of blocks, in bytes."""
+    """Returns a function that sets the sizes of ranges and of blocks, in bytes."""
 
     def set_sizes(range_bytes: int, block_bytes: int) -> None:
         smaller = functools.partial(ReadFiles, range_bytes=range_bytes)
@@ -278,7 +274,7 @@ def sizes(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], None]:
 @pytest.mark.parametrize(
     ("range_bytes", "block_bytes"), [(3_000, 1 << 20), (64 << 20, 500), (7_777, 3_333)]
 )
-def test_the_sizes_of_ranges_and_blocks_change_no_record(
+def test_the_records_do_not_depend_on_the_sizes_of_ranges_and_blocks(
     samples: Samples,
     expected: tuple[Counter[str], Counter[str]],
     read_records: ReadRecords,
@@ -307,7 +303,7 @@ def test_an_input_without_events_is_committed(
     assert _manifests(output)[0]["read"] == 0
 
 
-def test_no_input_at_all_is_committed_where_that_is_allowed(
+def test_no_input_at_all_is_committed_with_allow_no_input(
     tmp_path: Path, read_records: ReadRecords
 ) -> None:
     output = tmp_path / "out"
@@ -323,7 +319,7 @@ def _ids(records: Records) -> list[str]:
 
 @pytest.fixture(scope="module")
 def twice_in(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path, str], Said]:
-    """Runs one file into an output, then another, in a write mode."""
+    """Returns a function that runs one file, then another in a write mode, into one output."""
     directory = tmp_path_factory.mktemp("inputs")
     first = write_events(directory / "first.jsonl", 10, 3, bad=1)
     second = write_events(directory / "second.jsonl", 20, 2, bad=1)
@@ -336,7 +332,7 @@ def twice_in(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path, str], 
     return runs
 
 
-def test_an_output_that_holds_a_run_is_refused_and_left_as_it_is(
+def test_write_mode_error_refuses_an_output_with_a_run_and_does_not_change_it(
     tmp_path: Path, twice_in: Callable[[Path, str], Said], read_records: ReadRecords
 ) -> None:
     said = twice_in(tmp_path, "error")
@@ -359,7 +355,7 @@ def test_append_adds_a_run(
     assert [each["run_id"] for each in _manifests(tmp_path)] == ["first", "second"]
 
 
-def test_overwrite_leaves_the_new_run_alone(
+def test_overwrite_keeps_only_the_new_run(
     tmp_path: Path, twice_in: Callable[[Path, str], Said], read_records: ReadRecords
 ) -> None:
     assert twice_in(tmp_path, "overwrite").code == 0
@@ -371,9 +367,7 @@ def test_overwrite_leaves_the_new_run_alone(
     assert _ids(read_records(tmp_path)) == ["20", "21"]
 
 
-def test_a_run_id_that_was_committed_is_not_done_again(
-    tmp_path: Path, read_records: ReadRecords
-) -> None:
+def test_a_committed_run_id_is_not_repeated(tmp_path: Path, read_records: ReadRecords) -> None:
     path = write_events(tmp_path / "in.jsonl", 0, 3, bad=1)
     output = tmp_path / "out"
     arguments = ("--input", path, "--output", output, "--run_id", "daily")
@@ -387,7 +381,7 @@ def test_a_run_id_that_was_committed_is_not_done_again(
     assert json.loads((tmp_path / "report.json").read_bytes())["written"] == 3
 
 
-def test_a_run_id_that_was_committed_ends_well_whatever_is_left_of_its_input(
+def test_a_committed_run_id_succeeds_without_its_input_and_whatever_its_dead_letters(
     tmp_path: Path,
 ) -> None:
     path = write_events(tmp_path / "in.jsonl", 0, 1, bad=9)
@@ -400,7 +394,7 @@ def test_a_run_id_that_was_committed_ends_well_whatever_is_left_of_its_input(
     assert run(*arguments).code == 0
 
 
-def test_a_commit_that_was_interrupted_is_completed(
+def test_an_interrupted_commit_is_completed_by_the_next_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read_records: ReadRecords
 ) -> None:
     path = write_events(tmp_path / "in.jsonl", 0, 3, bad=1)
@@ -426,7 +420,7 @@ def test_a_commit_that_was_interrupted_is_completed(
     assert [path.name for path in (output / "_manifest").iterdir()] == ["daily.json"]
 
 
-def test_files_have_about_the_size_that_was_asked_for(
+def test_files_have_about_the_target_size(
     tmp_path: Path, samples: Samples, read_records: ReadRecords, sizes: Callable[[int, int], None]
 ) -> None:
     sizes(64 << 20, 4_000)
@@ -439,12 +433,14 @@ def test_files_have_about_the_size_that_was_asked_for(
         f"job_status-r-{number:05d}-of-{len(files):05d}.avro" for number in range(len(files))
     ]
     bytes_of = sorted(path.stat().st_size for path in files)
-    # All but the last that was written.
+    # All files but the last one.
     assert all(20_000 <= size < 40_000 for size in bytes_of[1:])
     assert len(read_records(output)) == samples.counts.events
 
 
-def test_dead_letters_can_go_elsewhere(tmp_path: Path, read_records: ReadRecords) -> None:
+def test_dead_letters_are_written_to_dead_letter_output(
+    tmp_path: Path, read_records: ReadRecords
+) -> None:
     path = write_events(tmp_path / "in.jsonl", 0, 2, bad=3)
     output, letters, report = tmp_path / "out", tmp_path / "letters", tmp_path / "r.json"
     said = run(
@@ -457,7 +453,7 @@ def test_dead_letters_can_go_elsewhere(tmp_path: Path, read_records: ReadRecords
     assert len(read_records(tmp_path, "letters")) == 3
     for each in json.loads(report.read_bytes())["files"]:
         assert Path(each["path"]).stat().st_size == each["bytes"]
-    # A later run that overwrites finds them again.
+    # A later run that overwrites removes them.
     path = write_events(path, 0, 2)
     said = run(
         *("--input", path, "--output", output, "--dead_letter_output", letters),
@@ -467,7 +463,7 @@ def test_dead_letters_can_go_elsewhere(tmp_path: Path, read_records: ReadRecords
     assert visible(letters) == []
 
 
-def test_too_many_dead_letters_are_committed_and_told(
+def test_too_many_dead_letters_are_committed_and_give_exit_code_4(
     tmp_path: Path, read_records: ReadRecords
 ) -> None:
     path = write_events(tmp_path / "in.jsonl", 0, 3, bad=2)
@@ -480,7 +476,7 @@ def test_too_many_dead_letters_are_committed_and_told(
     assert run(*arguments, "0.4", "--write_mode", "overwrite").code == 0
 
 
-def test_a_damaged_input_commits_nothing_unless_it_is_kept(
+def test_a_damaged_input_prevents_the_commit_unless_it_is_kept(
     tmp_path: Path, read_records: ReadRecords
 ) -> None:
     plain = write_events(tmp_path / "in.jsonl", 0, 300)
@@ -502,24 +498,24 @@ def test_a_damaged_input_commits_nothing_unless_it_is_kept(
     assert 300 < len(read_records(output)) < 600
 
 
-# Faults that no input can cause: a step that loses something, or does it twice.
+# Faults that no input can cause: a step that loses or repeats something.
 
 
 def _drop(nth: int) -> Callable[[Iterator[RawBlock]], Iterator[RawBlock]]:
-    def work(blocks: Iterator[RawBlock]) -> Iterator[RawBlock]:
+    def change(blocks: Iterator[RawBlock]) -> Iterator[RawBlock]:
         return (block for number, block in enumerate(blocks) if number != nth)
 
-    return work
+    return change
 
 
 def _repeat(nth: int) -> Callable[[Iterator[RawBlock]], Iterator[RawBlock]]:
-    def work(blocks: Iterator[RawBlock]) -> Iterator[RawBlock]:
+    def change(blocks: Iterator[RawBlock]) -> Iterator[RawBlock]:
         for number, block in enumerate(blocks):
             yield block
             if number == nth:
                 yield block
 
-    return work
+    return change
 
 
 def _broken_reader(
@@ -547,13 +543,13 @@ def three_files(tmp_path: Path) -> list[Path]:
     return files
 
 
-def _assert_stopped(
-    files: list[Path], *, code: int = 1, told: str = "ledger does not balance"
+def _assert_nothing_committed(
+    files: list[Path], *, code: int = 1, message: str = "ledger does not balance"
 ) -> None:
     output = files[0].parent.parent / "out"
     said = run("--input", f"{files[0].parent}/*", "--output", output)
     assert said.code == code, said.err
-    assert told in said.err
+    assert message in said.err
     assert len(said.err.splitlines()) <= 3
     assert visible(output) == []
     assert not (output / "_staging").exists()
@@ -561,9 +557,11 @@ def _assert_stopped(
 
 @pytest.mark.parametrize("number", [0, 2], ids=["plain", "compressed"])
 @pytest.mark.parametrize(
-    "change", [_drop(0), _drop(1), _repeat(0), _repeat(1)], ids=["lost", "lost", "twice", "twice"]
+    "change",
+    [_drop(0), _drop(1), _repeat(0), _repeat(1)],
+    ids=["first lost", "second lost", "first repeated", "second repeated"],
 )
-def test_a_block_lost_or_twice_stops_the_commit(
+def test_a_lost_or_repeated_block_prevents_the_commit(
     three_files: list[Path],
     monkeypatch: pytest.MonkeyPatch,
     sizes: Callable[[int, int], None],
@@ -572,10 +570,10 @@ def test_a_block_lost_or_twice_stops_the_commit(
 ) -> None:
     sizes(64 << 20, 1_000)
     _broken_reader(monkeypatch, three_files[number], change)
-    _assert_stopped(three_files)
+    _assert_nothing_committed(three_files)
 
 
-def test_a_lost_range_stops_the_commit(
+def test_a_lost_range_prevents_the_commit(
     three_files: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(path: str, size: int, input_format: Any, range_bytes: int) -> list[FileRange]:
@@ -583,10 +581,10 @@ def test_a_lost_range_stops_the_commit(
         return ranges[:1] + ranges[2:] if path == str(three_files[0]) else ranges
 
     monkeypatch.setattr(transforms.read.read_files, "split_file", broken)
-    _assert_stopped(three_files)
+    _assert_nothing_committed(three_files)
 
 
-def test_a_range_twice_stops_the_commit(
+def test_a_repeated_range_prevents_the_commit(
     three_files: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(path: str, size: int, input_format: Any, range_bytes: int) -> list[FileRange]:
@@ -594,10 +592,10 @@ def test_a_range_twice_stops_the_commit(
         return ranges + ranges[1:2]
 
     monkeypatch.setattr(transforms.read.read_files, "split_file", broken)
-    _assert_stopped(three_files)
+    _assert_nothing_committed(three_files)
 
 
-def test_a_lost_file_stops_the_commit(
+def test_a_lost_file_prevents_the_commit(
     three_files: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = transforms.read.read_files._split
@@ -606,11 +604,11 @@ def test_a_lost_file_stops_the_commit(
         return iter(()) if file[0] == str(three_files[1]) else real(file, *settings)
 
     monkeypatch.setattr(transforms.read.read_files, "_split", broken)
-    _assert_stopped(three_files)
+    _assert_nothing_committed(three_files)
 
 
 @pytest.mark.parametrize("times", [0, 2])
-def test_records_lost_or_twice_in_the_sink_stop_the_commit(
+def test_records_lost_or_repeated_in_the_sink_prevent_the_commit(
     three_files: list[Path], monkeypatch: pytest.MonkeyPatch, times: int
 ) -> None:
     real = Stager._append
@@ -620,10 +618,10 @@ def test_records_lost_or_twice_in_the_sink_stop_the_commit(
         return counts[0] if counts else getattr(block, "count", 0)
 
     monkeypatch.setattr(Stager, "_append", broken)
-    _assert_stopped(three_files)
+    _assert_nothing_committed(three_files)
 
 
-def test_an_encoded_block_twice_stops_the_commit(
+def test_a_repeated_encoded_block_prevents_the_commit(
     three_files: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = Stager.add
@@ -633,10 +631,10 @@ def test_an_encoded_block_twice_stops_the_commit(
         real(self, block)
 
     monkeypatch.setattr(Stager, "add", broken)
-    _assert_stopped(three_files)
+    _assert_nothing_committed(three_files)
 
 
-def test_a_full_disk_stops_the_commit(
+def test_a_full_disk_prevents_the_commit(
     three_files: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(file: Any, path: str) -> None:
@@ -645,4 +643,4 @@ def test_a_full_disk_stops_the_commit(
         file.close()
 
     monkeypatch.setattr(filesystem, "close_durably", full)
-    _assert_stopped(three_files, code=5, told="No space left on device")
+    _assert_nothing_committed(three_files, code=5, message="No space left on device")
