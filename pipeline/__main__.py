@@ -1,4 +1,4 @@
-"""`python -m pipeline` is `job-status run`: the command that Beam's templates call."""
+"""Runs `job-status run` for `python -m pipeline`, which Beam's templates call."""
 
 import sys
 

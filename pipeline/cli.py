@@ -1,58 +1,59 @@
-"""The command `job-status`: finds the subcommand, and says errors that people can act on."""
+"""The command `job-status`: runs a subcommand and turns errors into messages and exit codes."""
 
 from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Callable, Sequence
+import pkgutil
+import sys
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.markup import escape
 
-from pipeline.options import argv_or
+from pipeline.options import parse_run
 from pipeline.report import log_format_of, set_up_logs
-from pipeline.runners import collect_less_often
+from pipeline.runners import collect_less_often, make_template
 from pipeline.stop_signals import raised_signals
 from schemas.errors import JobStatusError, StoppedBySignal, UsageError
 from schemas.version import PIPELINE_VERSION
 
-_USAGE = """\
-usage: job-status COMMAND [options]
-
-commands:
-  run           read job events, derive their statuses, write validated Avro
-  validate      look whether a run could start, and change nothing
-  replay        run what became dead letters again, once its cause is mended
-  dead-letters  what is wrong with dead letters, grouped and counted
-  inspect       what is in an output or a file, and whether it is what was committed
-  mapping       explain, print, lint or suggest the rules that derive a status
-  sample        make realistic job events to try things on
-  schema        print the schemas of the outputs, or check one against what was released
-
-job-status COMMAND --help says more. job-status --version prints the version.
-"""
+_COMMANDS = {
+    "run": ("pipeline.commands.run:run", "read job events, derive statuses, write validated Avro"),
+    "validate": ("pipeline.setup:validate", "check that a run could start, and change nothing"),
+    "replay": ("pipeline.commands.run:replay", "run dead letters again, once their cause is fixed"),
+    "dead-letters": ("pipeline.commands.dead_letters:dead_letters", "count dead letters by error"),
+    "inspect": ("pipeline.inspect:inspect", "show an output or a file, and check it"),
+    "mapping": (
+        "pipeline.mapping:mapping",
+        "explain, print, lint or suggest the rules of statuses",
+    ),
+    "sample": ("pipeline.sample:sample", "write realistic job events to try things on"),
+    "schema": ("pipeline.commands.schema:schema", "print the schemas of the outputs, or check one"),
+}
+"""Each command's function, whose module is imported when the command runs, and its summary."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command.
-
-    Args:
-        arguments: Without the program's name; those of the process if None.
+    """Runs the command with the arguments of the process, or others.
 
     Returns:
         The exit code: 0 done, 1 unexpected or a check failed, 2 usage, 3 input, 4 too many dead
         letters, 5 output.
     """
     collect_less_often()
-    argv = argv_or(arguments)
+    argv = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in argv
     console = set_up_logs(log_format_of(argv), debug)
     try:
-        return _dispatch(argv, console)
+        _dispatch(argv, console)
+        return 0
+    except SystemExit as done:  # argparse has printed a help text
+        return int(done.code or 0)
     except StoppedBySignal as stop:
         outcome = f"; {stop.outcome}" if stop.outcome else ""
         console.print(f"stopped{outcome}", markup=False, soft_wrap=True)
-        # Threads of the engine may still be alive, and would keep the process from ending.
+        # The runner's threads may still be alive and would keep the process from ending.
         os._exit(128 + stop.number)
     except JobStatusError as error:
         if debug:
@@ -66,109 +67,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if debug:
             raise
-        # What an unforeseen error says may hold a value of the data; its kind does not.
+        # The text of an unexpected error may hold a value of the data. Its type does not.
         console.print(f"[bold red]error:[/] unexpected {type(error).__name__}", soft_wrap=True)
         console.print("  this is a fault of job-status; --debug shows where", soft_wrap=True)
         return 1
 
 
-def _dispatch(argv: list[str], console: Console) -> int:
-    if not argv or argv[0] in ("-h", "--help"):
-        print(_USAGE, end="")
-        return 0 if argv else UsageError.exit_code
-    command, rest = argv[0], argv[1:]
-    if command == "--version":
+def _dispatch(argv: list[str], console: Console) -> None:
+    if not argv:
+        print(_usage(), end="")
+        raise SystemExit(UsageError.exit_code)
+    name, *arguments = argv
+    if name in ("-h", "--help"):
+        print(_usage(), end="")
+    elif name == "--version":
         print(PIPELINE_VERSION)
-        return 0
-    known = _COMMANDS.get(command)
-    if known is None:
-        nearest = difflib.get_close_matches(command, _COMMANDS, 1)
+    elif name in ("run", "validate", "replay"):
+        # Parse before the import: help and usage errors need not wait for Beam to load.
+        options, beam_arguments = parse_run(arguments, name)
+        run = pkgutil.resolve_name(_COMMANDS[name][0])
+        if name != "validate":
+            make_template()
+        # These commands stage files, and remove them when a signal raises an error.
+        with raised_signals():
+            run(options, beam_arguments, console)
+    elif name in _COMMANDS:
+        pkgutil.resolve_name(_COMMANDS[name][0])(arguments, console)
+    else:
+        nearest = difflib.get_close_matches(name, _COMMANDS, 1)
         hint = f"did you mean {nearest[0]}?" if nearest else "job-status --help lists the commands"
-        raise UsageError(f"unknown command {command!r}", hint)
-    known(rest, console)
-    return 0
+        raise UsageError(f"unknown command {name!r}", hint)
 
 
-# Each imports what it needs when it is called, so that help and errors come at once. Those that
-# stage files raise signals as errors, once everything is imported, and remove what they staged.
+def _usage() -> str:
+    commands = "".join(f"  {name:13} {text}\n" for name, (_, text) in _COMMANDS.items())
+    return f"""\
+usage: job-status COMMAND [options]
 
-
-def _helped(command: str, arguments: list[str]) -> bool:
-    """Prints help where that is asked for."""
-    if not {"-h", "--help"} & set(arguments):
-        return False
-    from pipeline.options import run_parser
-
-    run_parser(command).print_help()
-    return True
-
-
-def _run(arguments: list[str], console: Console) -> None:
-    if _helped("run", arguments):
-        return
-    from pipeline.commands.run import run
-    from pipeline.runners import make_template
-
-    make_template()
-    with raised_signals():
-        run(arguments, console)
-
-
-def _validate(arguments: list[str], console: Console) -> None:
-    if _helped("validate", arguments):
-        return
-    from pipeline.setup import validate
-
-    with raised_signals():
-        validate(arguments, Console(highlight=False))
-
-
-def _replay(arguments: list[str], console: Console) -> None:
-    from pipeline.commands.replay import replay
-    from pipeline.runners import make_template
-
-    make_template()
-    with raised_signals():
-        replay(arguments, console)
-
-
-def _dead_letters(arguments: list[str], console: Console) -> None:
-    from pipeline.commands.dead_letters import dead_letters
-
-    dead_letters(arguments, console)
-
-
-def _sample(arguments: list[str], console: Console) -> None:
-    from pipeline.sample import sample
-
-    sample(arguments, console)
-
-
-def _mapping(arguments: list[str], console: Console) -> None:
-    from pipeline.mapping import mapping
-
-    mapping(arguments, console)
-
-
-def _inspect(arguments: list[str], console: Console) -> None:
-    from pipeline.inspect import inspect
-
-    inspect(arguments, console)
-
-
-def _schema(arguments: list[str], console: Console) -> None:
-    from pipeline.commands.schema import schema
-
-    schema(arguments, console)
-
-
-_COMMANDS: dict[str, Callable[[list[str], Console], None]] = {
-    "run": _run,
-    "validate": _validate,
-    "replay": _replay,
-    "dead-letters": _dead_letters,
-    "inspect": _inspect,
-    "mapping": _mapping,
-    "sample": _sample,
-    "schema": _schema,
-}
+commands:
+{commands}
+job-status COMMAND --help shows the options. job-status --version prints the version.
+"""

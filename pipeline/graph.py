@@ -1,9 +1,8 @@
-"""The graph: one for every input and every runner, a line for each step."""
+"""Builds the graph: one for every input and every runner, with one line for each step."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import apache_beam as beam
 
@@ -26,14 +25,14 @@ from transforms.write import CommitSettings, PaneSettings, WriteAvro, WriteAvroP
 
 @dataclass(frozen=True)
 class MessageSettings:
-    """Which messages are read, and how.
+    """Which Pub/Sub messages to read, and how.
 
     Attributes:
-        subscription: Its full name, or None with a topic.
-        topic: Its full name, or None.
-        pull: How to pull, where this project does.
-        drain: Makes the read bounded: one batch of a drain, committed as a whole.
-        panes: What an unbounded read is committed by.
+        subscription: Its full name, or None if there is a topic.
+        topic: Its full name, or None if there is a subscription.
+        pull: How to pull, where Beam does not read Pub/Sub itself.
+        drain: Makes the read bounded: it is one round of a drain, with one commit.
+        panes: How an unbounded read is committed.
     """
 
     subscription: str | None
@@ -45,10 +44,7 @@ class MessageSettings:
 
 @dataclass(frozen=True)
 class GraphSettings:
-    """What the graph is made of.
-
-    Where `dead_letters` or `messages` are given, these are read instead of files.
-    """
+    """The settings of all steps. `dead_letters` or `messages` replace the files as input."""
 
     patterns: list[str]
     input_format: InputFormat
@@ -67,69 +63,63 @@ def build(
 ) -> beam.PCollection:
     """Builds the graph.
 
-    Args:
-        root: The pipeline.
-        settings: What the graph is made of.
-        local_run: Connects the workers with the launcher of a local run.
-
     Returns:
-        A collection of one element: the path of the manifest, once everything is committed. Of
-        messages, an empty one, once they are acknowledged.
+        For files, one element after the commit: the path of the manifest. For messages, an empty
+        collection.
     """
-    messages, commit = settings.messages, settings.commit
-    if messages is None:
-        read = _read(root, settings, local_run)
-        blocks = _encoded(read["blocks"], settings)
-        return (blocks | "WriteAvro" >> WriteAvro(commit, read["inputs"], local_run)).manifest
-    blocks = _encoded(_pull(root, messages, local_run), settings)
-    if messages.drain is not None:
-        pending_acks = (blocks | "WriteAvro" >> WriteAvro(commit, None, local_run)).pending_acks
-    else:
+    commit, messages = settings.commit, settings.messages
+    raw_blocks, inputs = _read(root, settings, local_run)
+    encoded_blocks = (
+        raw_blocks
+        | "ParseEvents"
+        >> ParseEvents(
+            event_types=settings.event_types,
+            max_event_bytes=settings.limits.max_event_bytes,
+            context=settings.context,
+        )
+        | "DeriveJobStatus" >> DeriveJobStatus(settings.mapping)
+        | "EncodeAvro"
+        >> EncodeAvro(
+            codec=commit.codec,
+            payload_policy=settings.payload_policy,
+            max_payload_bytes=settings.limits.max_event_bytes,
+        )
+    )
+    if messages is not None and messages.drain is None:
         panes = replace(messages.panes, by_processing_time=runner_reads_pubsub(root))
-        pending_acks = blocks | "WriteAvro" >> WriteAvroPanes(commit, panes, local_run)
+        pending_acks = encoded_blocks | "WriteAvro" >> WriteAvroPanes(commit, panes, local_run)
+    else:
+        written = encoded_blocks | "WriteAvro" >> WriteAvro(commit, inputs, local_run)
+        if messages is None:
+            return written.manifest
+        pending_acks = written.pending_acks
     return pending_acks | "Acknowledge" >> Acknowledge(
         retry_seconds=messages.pull.lease_seconds, local_run=local_run
     )
 
 
-def _encoded(blocks: beam.PCollection, settings: GraphSettings) -> beam.PCollection:
-    limit = settings.limits.max_event_bytes
-    return (
-        blocks
-        | "ParseEvents"
-        >> ParseEvents(
-            event_types=settings.event_types, max_event_bytes=limit, context=settings.context
-        )
-        | "DeriveJobStatus" >> DeriveJobStatus(settings.mapping)
-        | "EncodeAvro"
-        >> EncodeAvro(
-            codec=settings.commit.codec,
-            payload_policy=settings.payload_policy,
-            max_payload_bytes=limit,
-        )
-    )
-
-
-def _pull(root: beam.Pipeline, messages: MessageSettings, local_run: LocalRun) -> beam.PCollection:
-    return root | "ReadPubSub" >> ReadPubSub(
-        messages.subscription,
-        topic=messages.topic,
-        settings=messages.pull,
-        limits=messages.drain,
-        local_run=local_run,
-    )
-
-
 def _read(
     root: beam.Pipeline, settings: GraphSettings, local_run: LocalRun
-) -> dict[str, beam.PCollection[Any]]:
+) -> tuple[beam.PCollection, beam.PCollection | None]:
+    """Returns the blocks of payloads and, for files, the notes about the inputs."""
+    messages, limits = settings.messages, settings.limits
+    if messages is not None:
+        return root | "ReadPubSub" >> ReadPubSub(
+            messages.subscription,
+            topic=messages.topic,
+            settings=messages.pull,
+            limits=messages.drain,
+            local_run=local_run,
+        ), None
     if settings.dead_letters is not None:
-        return root | "ReadDeadLetters" >> ReadDeadLetters(
-            settings.dead_letters, limits=settings.limits, local_run=local_run
+        read = root | "ReadDeadLetters" >> ReadDeadLetters(
+            settings.dead_letters, limits=limits, local_run=local_run
         )
-    return root | "ReadFiles" >> ReadFiles(
-        settings.patterns,
-        input_format=settings.input_format,
-        limits=settings.limits,
-        local_run=local_run,
-    )
+    else:
+        read = root | "ReadFiles" >> ReadFiles(
+            settings.patterns,
+            input_format=settings.input_format,
+            limits=limits,
+            local_run=local_run,
+        )
+    return read["blocks"], read["inputs"]

@@ -11,7 +11,7 @@ import sys
 from dataclasses import Field, fields
 from typing import Any
 
-from pipeline.options import GROUPS, RunOptions, Use, default_of
+from pipeline.options import GROUPS, NOT_IN_TEMPLATE, RunOptions, Use, choices_of, default_of
 
 _INTRODUCTION = """\
 # Options of `job-status run`
@@ -63,8 +63,8 @@ def _row(option: Field[Any]) -> str:
 
 def _value(option: Field[Any]) -> str:
     metadata = option.metadata
-    if metadata["choices"]:
-        return ", ".join(f"`{choice}`" for choice in metadata["choices"])
+    if choices := choices_of(option):
+        return ", ".join(f"`{choice}`" for choice in choices)
     if str(option.type) == "bool":
         return ""
     low, high = metadata["at_least"], metadata["at_most"]
@@ -82,7 +82,7 @@ def _code(default: Any) -> str:
 
 def template() -> dict[str, Any]:
     """Returns the metadata of a Flex Template: the fields of its form and their patterns."""
-    shown = [each for each in fields(RunOptions) if each.metadata["in_template"]]
+    shown = [each for each in fields(RunOptions) if each.name not in NOT_IN_TEMPLATE]
     return {**_TEMPLATE, "parameters": [_parameter(each) for each in shown]}
 
 
@@ -95,13 +95,13 @@ def _parameter(option: Field[Any]) -> dict[str, Any]:
         "isOptional": not metadata["required"],
         "groupName": metadata["group"],
     }
-    default = default_of(option)
+    default, choices = default_of(option), choices_of(option)
     if default not in (None, [], False) and _fits_every_run(option):
         parameter["defaultValue"] = " ".join(default) if isinstance(default, list) else str(default)
     if str(option.type) == "bool":
         parameter |= {"paramType": "BOOLEAN", "defaultValue": "false"}
-    elif metadata["choices"] and "defaultValue" in parameter:
-        options = [{"value": choice, "label": choice} for choice in metadata["choices"]]
+    elif choices and "defaultValue" in parameter:
+        options = [{"value": choice, "label": choice} for choice in choices]
         parameter |= {"paramType": "ENUM", "enumOptions": options}
     elif option.name == "input_subscription":
         parameter["paramType"] = "PUBSUB_SUBSCRIPTION"
@@ -112,8 +112,8 @@ def _parameter(option: Field[Any]) -> dict[str, Any]:
         pattern = metadata["pattern"]
         if str(option.type).startswith("int"):
             pattern = "[0-9]+"
-        elif metadata["choices"]:
-            pattern = f"({'|'.join(metadata['choices'])})"
+        elif choices:
+            pattern = f"({'|'.join(choices)})"
         if pattern is not None:
             parameter["regexes"] = [f"^{pattern}$"]
     return parameter

@@ -1,4 +1,4 @@
-"""`job-status dead-letters`: what is wrong with dead letters, grouped and counted."""
+"""`job-status dead-letters`: groups dead letters by their error and counts them."""
 
 from __future__ import annotations
 
@@ -13,31 +13,22 @@ from rich.console import Console
 from pipeline.options import CommandParser
 from pipeline.report import printable
 from schemas.errors import InputError
-from transforms.read import (
-    DamagedInputError,
-    DeadLetterFile,
-    Letter,
-    find_dead_letters,
-    letters_of,
-    outputs_of,
-    replayed,
-)
+from transforms import read  # loads Beam when a name is used, so not for --help
 
-_MOST_PAYLOADS = 10
+_MAX_PAYLOADS = 10
 """Payloads shown of a group."""
 
-_MOST_PAYLOAD_BYTES = 2000
+_MAX_PAYLOAD_BYTES = 2000
 
 
 @dataclass
-class Group:
-    """Dead letters that have their error code, path and source in common.
+class _Group:
+    """Dead letters with the same error code, path and source.
 
     Attributes:
-        count: How many there are.
-        replayed: How many of them lie in files that were replayed.
-        message: What is wrong with the first of them.
-        letters: The first few of them, where they are to be shown.
+        replayed: How many of them are in files that were replayed.
+        error_message: That of the first one.
+        letters: The first few, to be shown.
     """
 
     error_code: str
@@ -45,45 +36,38 @@ class Group:
     source: str | None
     count: int = 0
     replayed: int = 0
-    message: str = ""
-    letters: list[Letter] = field(default_factory=list)
+    error_message: str = ""
+    letters: list[read.Letter] = field(default_factory=list)
 
     def as_json(self, show_payload: bool) -> dict[str, Any]:
-        """The group as values of JSON; payloads only where they are asked for."""
-        shown: dict[str, Any] = {
-            "error_code": self.error_code,
-            "error_path": self.error_path,
-            "source": self.source,
-            "count": self.count,
-            "replayed": self.replayed,
-            "error_message": self.message,
-        }
+        """Returns the group as JSON values, with payloads only on request."""
+        values = {name: value for name, value in vars(self).items() if name != "letters"}
         if show_payload:
-            shown["payloads"] = [_shown(letter) for letter in self.letters]
-        return shown
+            names = ("source_offset", "message_id", "payload_size")
+            values["payloads"] = [
+                {**{name: letter[name] for name in names}, "payload": _text(letter["payload"])}
+                for letter in self.letters
+            ]
+        return values
 
 
-def dead_letters(arguments: Sequence[str], console: Console) -> None:
-    """Shows what is wrong with dead letters; results go to stdout.
-
-    Raises:
-        InputError: There are no such files, or one of them is damaged.
-    """
-    options = _parser().parse_args(list(arguments))
-    files = find_dead_letters(options.path)
-    paths = [file.path for file in files]
-    done = set().union(*(replayed(files, each) for each in outputs_of(options.path, paths)))
+def dead_letters(arguments: Sequence[str], _: Console) -> None:
+    """Prints the groups to stdout. Raises InputError if there are no files, or one is damaged."""
+    options = _parser().parse_args(arguments)
+    files = read.find_dead_letters(options.path)
+    outputs = read.outputs_of(options.path, [file.path for file in files])
+    replayed = set().union(*(read.replayed(files, output) for output in outputs))
     damaged: list[tuple[str, str]] = []
-    groups = grouped(files, done, damaged, options.show_payload)
+    groups = _grouped(files, replayed, damaged, options.show_payload)
     if options.json:
-        shown = [group.as_json(options.show_payload) for group in groups]
-        sys.stdout.write(json.dumps(shown, indent=2) + "\n")
+        values = [group.as_json(options.show_payload) for group in groups]
+        sys.stdout.write(json.dumps(values, indent=2) + "\n")
     else:
-        sys.stdout.writelines(line + "\n" for line in text_of(groups))
+        sys.stdout.writelines(line + "\n" for line in _lines(groups))
     if damaged:
-        path, why = damaged[0]
+        path, problem = damaged[0]
         raise InputError(
-            f"{len(damaged)} file(s) of dead letters damaged, the first {path}: {why}",
+            f"{len(damaged)} file(s) of dead letters damaged, the first {path}: {problem}",
             "what could be read of them is counted above",
         )
 
@@ -91,8 +75,7 @@ def dead_letters(arguments: Sequence[str], console: Console) -> None:
 def _parser() -> CommandParser:
     parser = CommandParser(
         prog="job-status dead-letters",
-        description="Shows what is wrong with dead letters, grouped by code, path and source.",
-        allow_abbrev=False,
+        description="Groups dead letters by error code, path and source, and counts them.",
     )
     parser.add_argument(
         "path",
@@ -102,98 +85,78 @@ def _parser() -> CommandParser:
     parser.add_argument(
         "--show_payload",
         action="store_true",
-        help=f"show the first {_MOST_PAYLOADS} payloads of each group; they may hold personal data",
+        help=f"show the first {_MAX_PAYLOADS} payloads of each group; they may hold personal data",
     )
-    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     return parser
 
 
-def grouped(
-    files: Iterable[DeadLetterFile],
-    done: set[DeadLetterFile],
+def _grouped(
+    files: Iterable[read.DeadLetterFile],
+    replayed: set[read.DeadLetterFile],
     damaged: list[tuple[str, str]],
     keep_letters: bool,
-) -> list[Group]:
-    """Groups the letters of files.
+) -> list[_Group]:
+    """Returns the groups, the largest first.
 
-    Args:
-        files: Where they are.
-        done: Those of the files that were replayed.
-        damaged: Takes the path of each damaged file, and what is wrong with it.
-        keep_letters: Whether to keep the first few letters of a group.
-
-    Returns:
-        The groups, the largest first.
+    Appends the path and the problem of each damaged file to `damaged`.
     """
-    groups: dict[tuple[str, str | None, str | None], Group] = {}
+    groups: dict[tuple[str, str | None, str | None], _Group] = {}
     for file in files:
-        for letter in _until_damage(file, damaged):
+        for letter in _readable_letters(file, damaged):
             key = letter["error_code"], letter["error_path"], letter["source"]
             group = groups.get(key)
             if group is None:
-                group = groups[key] = Group(*key, message=letter["error_message"])
+                group = groups[key] = _Group(*key, error_message=letter["error_message"])
             group.count += 1
-            group.replayed += file in done
-            if keep_letters and len(group.letters) < _MOST_PAYLOADS:
-                group.letters.append(_cut(letter))
+            group.replayed += file in replayed
+            if keep_letters and len(group.letters) < _MAX_PAYLOADS:
+                payload = letter["payload"]
+                start = None if payload is None else payload[:_MAX_PAYLOAD_BYTES]
+                group.letters.append({**letter, "payload": start})
     return sorted(
         groups.values(),
         key=lambda each: (-each.count, each.error_code, each.error_path or "", each.source or ""),
     )
 
 
-def _until_damage(file: DeadLetterFile, damaged: list[tuple[str, str]]) -> Iterator[Letter]:
+def _readable_letters(
+    file: read.DeadLetterFile, damaged: list[tuple[str, str]]
+) -> Iterator[read.Letter]:
     try:
-        yield from letters_of(file)
-    except DamagedInputError as error:
+        yield from read.letters_of(file)
+    except read.DamagedInputError as error:
         damaged.append((file.path, str(error)))
     except OSError as error:
         damaged.append((file.path, error.strerror or type(error).__name__))
 
 
-def _cut(letter: Letter) -> Letter:
-    payload = letter["payload"]
-    return {**letter, "payload": payload if payload is None else payload[:_MOST_PAYLOAD_BYTES]}
-
-
-def _shown(letter: Letter) -> dict[str, Any]:
-    payload = letter["payload"]
-    return {
-        "source_offset": letter["source_offset"],
-        "message_id": letter["message_id"],
-        "payload_size": letter["payload_size"],
-        "payload": None if payload is None else payload.decode("utf-8", "backslashreplace"),
-    }
-
-
-def text_of(groups: Sequence[Group]) -> Iterator[str]:
-    """Groups as lines for people: first what all have, then the payloads that are to be shown."""
+def _lines(groups: Sequence[_Group]) -> Iterator[str]:
     if not groups:
         yield "no dead letters"
         return
     width = len(f"{groups[0].count:,}")
     for group in groups:
-        place = f" at {group.error_path}" if group.error_path else ""
-        again = f" ({group.replayed:,} replayed)" if group.replayed else ""
-        yield (
-            f"{group.count:>{width},}  {group.error_code}{place}  {printable(group.source or '-')}"
-            f"{again}"
-        )
-        yield f"{'':{width}}  {group.message}"
+        path = f" at {group.error_path}" if group.error_path else ""
+        source = printable(group.source or "-")
+        replayed = f" ({group.replayed:,} replayed)" if group.replayed else ""
+        yield f"{group.count:>{width},}  {group.error_code}{path}  {source}{replayed}"
+        yield f"{'':{width}}  {group.error_message}"
         for letter in group.letters:
-            yield f"{'':{width}}  {_origin(letter)}: {_payload_text(letter)}"
+            origin = f"offset {letter['source_offset']}"
+            if letter["message_id"] is not None:
+                origin = f"message {printable(letter['message_id'])}"
+            yield f"{'':{width}}  {origin}: {_shown_payload(letter)}"
 
 
-def _origin(letter: Letter) -> str:
-    if letter["message_id"] is not None:
-        return f"message {printable(letter['message_id'])}"
-    return f"offset {letter['source_offset']}"
-
-
-def _payload_text(letter: Letter) -> str:
+def _shown_payload(letter: read.Letter) -> str:
     payload, size = letter["payload"], letter["payload_size"]
     if payload is None:
         return f"({size:,} bytes, not kept)"
-    text = printable(payload.decode("utf-8", "backslashreplace"))
+    text = printable(_text(payload) or "")
     return text if len(payload) == size else f"{text} … ({size:,} bytes)"
+
+
+def _text(payload: bytes | None) -> str | None:
+    return None if payload is None else payload.decode("utf-8", "backslashreplace")

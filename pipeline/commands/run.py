@@ -1,8 +1,7 @@
-"""`job-status run`: reads files, derives, writes, commits, and says what became of every event."""
+"""`job-status run` and `replay`: check, run the graph to its commit, and report the result."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -10,103 +9,111 @@ from rich.console import Console
 
 from pipeline.commands.run_pubsub import read_messages
 from pipeline.graph import GraphSettings
-from pipeline.options import RunOptions, parse_run
+from pipeline.options import RunOptions
 from pipeline.report import ProgressBar, print_summary, report_of, set_run, write_report
-from pipeline.runners import ends_with_command, is_detached, print_detached
-from pipeline.runners.launch import launch
+from pipeline.runners import is_bound_to_command, is_detached, run_supervised, runner_name
 from pipeline.setup import Preflight, check_output, is_committed, removed_where_unused
 from schemas.errors import InputError, JobStatusError, StoppedBySignal, TooManyDeadLettersError
 from schemas.manifest import Manifest
-from transforms.storage import filesystem, manifest_path, pending_path
+from transforms.storage import filesystem, manifest_directory, manifest_path, pending_path
 from transforms.write import CommitSettings, clear_staging, interrupted_same, recover
 
 
-def run(arguments: Sequence[str], console: Console) -> None:
-    """Runs the job.
-
-    Args:
-        arguments: The command line behind `run`.
-        console: For messages.
+def run(options: RunOptions, beam_arguments: list[str], console: Console) -> None:
+    """Runs the job on files or Pub/Sub.
 
     Raises:
-        JobStatusError: The run could not be done, or has something to tell by its exit code.
+        JobStatusError: The run failed, or its exit code reports a problem with the data.
     """
-    ready = Preflight(*parse_run(arguments))
-    options, settings = ready.options, ready.settings
-    set_run(settings.commit.run_id)
+    preflight = Preflight(options, beam_arguments)
+    set_run(preflight.settings.commit.run_id)
     if options.reads_messages:
-        _run_messages(ready, console)
-        return
-    commit = settings.commit
-    if options.run_id is not None:
-        complete_interrupted(commit, console)
+        _run_messages(preflight, console)
+    else:
+        _run_files(preflight, console)
+
+
+def replay(options: RunOptions, beam_arguments: list[str], console: Console) -> None:
+    """Runs the job on dead letters. Raises the same errors as `run`."""
+    preflight = Preflight(options, beam_arguments, is_replay=True)
+    set_run(preflight.settings.commit.run_id)
+    _run_files(preflight, console)
+
+
+def _run_files(preflight: Preflight, console: Console) -> None:
+    options, commit = preflight.options, preflight.settings.commit
+    # An interrupted replay decides which dead letters are left, so complete it before the checks.
+    is_completed_first = options.run_id is not None or preflight.is_replay
+    if is_completed_first:
+        _complete_interrupted(commit, console)
         if is_committed(commit):
             console.print(f"the run {commit.run_id} was committed already; nothing to do")
-            tell(options, commit, console)
+            print_report(options, load_report(commit), console)
             return
-    ready.look_before_output()
-    for directory in ready.inputs.skipped_directories:
-        console.print(f"skipped {directory}: a directory", soft_wrap=True, markup=False)
-    same = None
-    if options.run_id is None and options.write_mode != "overwrite":
-        same = interrupted_same(commit, ready.inputs.files)
-    complete_interrupted(commit, console)
+    preflight.check_before_output()
+    inputs = preflight.inputs
+    for note in inputs.notes:
+        console.print(note, soft_wrap=True, markup=False)
+    if preflight.is_replay and not inputs.files:
+        console.print("there are no dead letters to replay; nothing was changed")
+        if options.report is not None:
+            write_report(options.report, Manifest(run_id=commit.run_id))
+        return
+    same: str | None = None
+    if not is_completed_first:
+        if options.write_mode != "overwrite":
+            same = interrupted_same(commit, inputs.files)
+        _complete_interrupted(commit, console)
     if same is not None:
-        commit = replace(commit, run_id=same)
         console.print("it read the same input in the same way; nothing more to do")
+        commit = replace(commit, run_id=same)
     else:
-        display = ProgressBar(console, ready.inputs.bytes)
-        launch_or_clear(settings, ready.engine, display, options.debug)
-        if is_detached(ready.engine):
-            print_detached(ready.engine, commit, console)
+        settings = replace(preflight.settings, dead_letters=inputs.dead_letters)
+        progress = ProgressBar(console, inputs.bytes)
+        _launch_or_clear(settings, preflight.beam, progress, options.debug)
+        if is_detached(preflight.beam):
+            _print_detached(preflight, console)
             return
-    judge(tell(options, commit, console), options.max_dead_letter_fraction)
+    report = load_report(commit)
+    print_report(options, report, console)
+    raise_for_outcome(report, options.max_dead_letter_fraction)
 
 
-def _run_messages(ready: Preflight, console: Console) -> None:
-    options, commit = ready.options, ready.settings.commit
-    ready.look_before_output()
-    complete_interrupted(commit, console)
-    report, stopped = read_messages(options, ready.settings, ready.engine, console)
+def _run_messages(preflight: Preflight, console: Console) -> None:
+    options, commit = preflight.options, preflight.settings.commit
+    preflight.check_before_output()
+    _complete_interrupted(commit, console)
+    report, stopped = read_messages(options, preflight.settings, preflight.beam, console)
     if report is not None:
-        say(options, report_of(commit.output, report), console)
+        report = report_of(commit.output, report)
+        print_report(options, report, console)
     if stopped is not None:
         raise stopped
     if report is None:
-        print_detached(ready.engine, commit, console)
+        _print_detached(preflight, console)
     else:
-        judge(report, options.max_dead_letter_fraction)
+        raise_for_outcome(report, options.max_dead_letter_fraction)
 
 
-def complete_interrupted(commit: CommitSettings, console: Console) -> None:
-    """Completes or removes what dead runs left, and says so."""
+def _complete_interrupted(commit: CommitSettings, console: Console) -> None:
+    """Completes the commits of runs that died, and removes what else they left."""
     for run_id in recover(commit):
         console.print(f"completed the run {run_id}, which was interrupted while committing")
 
 
-def launch_or_clear(
-    settings: GraphSettings, engine: PipelineOptions, display: ProgressBar, debug: bool
+def _launch_or_clear(
+    settings: GraphSettings, beam: PipelineOptions, progress: ProgressBar, debug: bool
 ) -> None:
-    """Runs the graph to its commit, or leaves nothing behind.
+    """Runs the graph to its commit. Removes the staged files after an error.
 
-    The next run removes what a job on other machines has staged: a command that does not wait for
-    its end cannot know whether the job is alive.
-
-    Args:
-        settings: What the graph is made of.
-        engine: Beam's options.
-        display: Shows how far it is.
-        debug: Whether to show what the engine says.
-
-    Raises:
-        JobStatusError: The run could not be done.
+    If the job goes on without this command, the staged files stay: the next run removes them.
     """
     with removed_where_unused(settings.commit):
         try:
             check_output(settings.commit)
-            launch(settings, engine, debug, display)
+            run_supervised(lambda run: run(settings), beam, debug, progress)
         except BaseException as error:
-            if ends_with_command(engine):
+            if is_bound_to_command(beam):
                 clear_staging(settings.commit)
                 if isinstance(error, StoppedBySignal):
                     error.outcome = _outcome(settings.commit)
@@ -114,7 +121,7 @@ def launch_or_clear(
 
 
 def _outcome(commit: CommitSettings) -> str:
-    """Describes how far the commit of a run came that is stopped now."""
+    """Describes how far the commit of a stopped run is."""
     if filesystem.exists(pending_path(commit.output, commit.run_id)):
         return "the next run into this output completes the commit"
     if is_committed(commit):
@@ -122,41 +129,50 @@ def _outcome(commit: CommitSettings) -> str:
     return "nothing was committed"
 
 
-def tell(options: RunOptions, commit: CommitSettings, console: Console) -> Manifest:
-    """Says what a committed run did, and returns its report."""
+def _print_detached(preflight: Preflight, console: Console) -> None:
+    name, output = runner_name(preflight.beam), preflight.settings.commit.output
+    console.print(
+        f"handed over to {name}, nothing is committed yet; what will be is listed in "
+        f"{manifest_directory(output)}",
+        soft_wrap=True,
+        markup=False,
+    )
+
+
+def load_report(commit: CommitSettings) -> Manifest:
+    """Returns the report of a committed run."""
     manifest = Manifest.from_json(filesystem.read(manifest_path(commit.output, commit.run_id)))
-    report = report_of(commit.output, manifest)
-    say(options, report, console)
-    return report
+    return report_of(commit.output, manifest)
 
 
-def say(options: RunOptions, report: Manifest, console: Console) -> None:
-    """Writes the report file, if one is wanted, and prints the summary."""
+def print_report(options: RunOptions, report: Manifest, console: Console) -> None:
+    """Prints the summary. Writes the report file first if `--report` is given."""
     if options.report is not None:
         write_report(options.report, report)
     print_summary(report, options, console)
 
 
-def judge(report: Manifest, max_dead_letter_fraction: float) -> None:
-    """Looks at what a run that was just committed has to tell by its exit code.
+def raise_for_outcome(report: Manifest, max_dead_letter_fraction: float) -> None:
+    """Raises the error for a problem with the data of a committed run.
 
     Raises:
         InputError: An input was damaged.
-        TooManyDeadLettersError: There were too many.
+        TooManyDeadLettersError: The share of dead letters is larger than accepted.
+        JobStatusError: The ledger does not balance.
     """
     if not report.conserved:
-        raise JobStatusError("the books of the run do not close")
+        raise JobStatusError("the ledger of the run does not balance")
     damaged = [each.path for each in report.inputs if each.damaged]
     if damaged:
         raise InputError(
             f"{len(damaged)} input(s) damaged, the first {damaged[0]}; what could be read of "
             "them was committed",
-            "mend them and run them again; the report lists them",
+            "repair them and run them again; the report lists them",
         )
     outcomes = report.written + report.dead_lettered
     if outcomes and report.dead_lettered / outcomes > max_dead_letter_fraction:
         raise TooManyDeadLettersError(
             f"{report.dead_lettered:,} of {outcomes:,} events became dead letters, more than "
             f"--max_dead_letter_fraction {max_dead_letter_fraction:g}; everything was committed",
-            "the dead letters say what is wrong with each",
+            "each dead letter names its error: job-status dead-letters OUTPUT",
         )

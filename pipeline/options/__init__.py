@@ -1,4 +1,4 @@
-"""The options of `run`, their parser and their help."""
+"""The options of `run`, `validate` and `replay`, their parser and their help."""
 
 import lazy_loader
 

@@ -1,13 +1,10 @@
 from .parser import CommandParser as CommandParser
-from .parser import HelpFormatter as HelpFormatter
 from .parser import add_command as add_command
-from .parser import add_options as add_options
-from .parser import argv_or as argv_or
 from .parser import beam_parser as beam_parser
 from .parser import parse_run as parse_run
-from .parser import parse_with as parse_with
-from .parser import run_parser as run_parser
 from .run_options import GROUPS as GROUPS
+from .run_options import NOT_IN_TEMPLATE as NOT_IN_TEMPLATE
 from .run_options import RunOptions as RunOptions
 from .run_options import Use as Use
+from .run_options import choices_of as choices_of
 from .run_options import default_of as default_of

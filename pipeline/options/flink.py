@@ -1,7 +1,7 @@
-"""Options of Flink's engine that Beam's Python side does not know.
+"""Options of Flink's runner that Beam's Python SDK does not define.
 
-Beam learns them from the job server once that runs, and passes on those that were given. They are
-named here so that a command line can be checked before anything starts.
+Beam learns them from the running job server and passes on those that were given. They are defined
+here so that a command line is checked before anything starts.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ import argparse
 from apache_beam.options.pipeline_options import PipelineOptions
 
 
-class FlinkEngineOptions(PipelineOptions):
-    """What a job has to say of its checkpoints and bundles; what is not given is left to Flink."""
+class FlinkJobOptions(PipelineOptions):
+    """Checkpoints and bundles of a Flink job. Flink's defaults apply to options not given."""
 
     @classmethod
     def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
-        for name, text in (
-            ("checkpointing_interval", "Milliseconds between two checkpoints. Flink only."),
-            ("savepoint_path", "Savepoint or checkpoint to start from. Flink only."),
-            ("number_of_execution_retries", "How often a failed job is restored. Flink only."),
-            ("max_bundle_size", "Elements of a bundle at most. Flink only."),
-            ("max_bundle_time_mills", "Milliseconds of a bundle at most. Flink only."),
-        ):
-            parser.add_argument(f"--{name}", default=None, help=text)
-        for name, text in (
-            ("externalized_checkpoints_enabled", "Keep checkpoints where a job fails. Flink only."),
+        for name, action, text in (
+            ("checkpointing_interval", "store", "Milliseconds between two checkpoints."),
+            ("savepoint_path", "store", "Savepoint or checkpoint to start from."),
+            ("number_of_execution_retries", "store", "How often a failed job is restarted."),
+            ("max_bundle_size", "store", "Maximum number of elements in a bundle."),
+            ("max_bundle_time_mills", "store", "Maximum duration of a bundle in milliseconds."),
+            ("externalized_checkpoints_enabled", "store_true", "Keep checkpoints after a failure."),
             (
                 "retain_externalized_checkpoints_on_cancellation",
-                "Keep them where it is cancelled as well. Flink only.",
+                "store_true",
+                "Keep checkpoints after a cancellation.",
             ),
-            ("allow_non_restored_state", "Start without the state of removed steps. Flink only."),
+            ("allow_non_restored_state", "store_true", "Ignore the state of removed steps."),
         ):
-            parser.add_argument(f"--{name}", action="store_true", default=None, help=text)
+            parser.add_argument(
+                f"--{name}", action=action, default=None, help=f"{text} Flink only."
+            )

@@ -1,10 +1,9 @@
-"""The options of `run`, each defined once: the parser and the help are made from these fields."""
+"""Defines the options of `run` once; the parser, the help and the docs are made from the fields."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import MISSING, Field, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 GROUPS: dict[str, str | None] = {
     "Input": None,
@@ -15,54 +14,45 @@ GROUPS: dict[str, str | None] = {
     "Runner": "Beam's own: --runner NAME, --direct_num_workers N, --project P, and many more.",
     "Messages": None,
 }
-"""Groups of options, with what is said of each."""
+"""The groups of options, each with a line for the help."""
 
 Use = Literal["files", "messages", "drain", "streaming"]
-"""What an option is for alone: files, Pub/Sub, or one of the two ways to read that."""
+"""The only kind of input for an option: files, Pub/Sub, or one of the two ways to read Pub/Sub."""
+
+NOT_IN_TEMPLATE = (
+    *("max_dead_letter_fraction", "report", "drain", "idle_seconds", "max_seconds"),
+    *("lease_seconds", "pullers", "log_format", "debug"),
+)
+"""Options that a Flex Template does not have. The first five need a command that waits for the job.
+Dataflow replaces the others."""
+
+_METADATA: dict[str, Any] = {
+    "metavar": "N",
+    "required": False,
+    "at_least": None,
+    "at_most": None,
+    "only_for": None,  # a Use
+    "pattern": None,  # a regular expression for the form of a template
+}
 
 
-def _option(
-    group: str,
-    text: str,
-    *,
-    default: Any = None,
-    metavar: str | None = None,
-    choices: Sequence[str] | None = None,
-    repeatable: bool = False,
-    required: bool = False,
-    at_least: float | None = None,
-    at_most: float | None = None,
-    only_for: Use | None = None,
-    pattern: str | None = None,
-    in_template: bool = True,
-) -> Any:
-    metadata = {
-        "group": group,
-        "help": text,
-        "metavar": metavar,
-        "choices": choices,
-        "repeatable": repeatable,
-        "required": required,
-        "at_least": at_least,
-        "at_most": at_most,
-        "only_for": only_for,
-        "pattern": pattern,
-        "in_template": in_template,
-    }
-    if repeatable:
-        return field(default_factory=lambda: list(default or []), metadata=metadata)
+def _option(group: str, text: str, *, default: Any = None, **metadata: Any) -> Any:
+    """Defines an option by its group, help and default; `metadata` replaces values of _METADATA."""
+    metadata = {**_METADATA, **metadata, "group": group, "help": text}
+    if isinstance(default, list):
+        return field(default_factory=default.copy, metadata=metadata)
     return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """The options of `run`; sizes are in bytes."""
+    """The options of `run`. Sizes are in bytes."""
 
     input: list[str] = _option(
         "Input",
-        "files to read, on any filesystem that Beam knows; repeatable",
+        "files to read, on any filesystem that Beam supports; repeatable",
+        default=[],
         metavar="PATTERN",
-        repeatable=True,
     )
     input_subscription: str | None = _option(
         "Input",
@@ -78,37 +68,35 @@ class RunOptions:
     )
     input_format: Literal["auto", "lines", "document"] = _option(
         "Input",
-        "a payload a line, a document a file, or as the content looks",
+        "a payload per line, a document per file, or detected from the content",
         default="auto",
-        choices=("auto", "lines", "document"),
         only_for="files",
     )
     event_types: list[str] = _option(
         "Input",
-        "events that are wanted, others are ignored; repeatable",
+        "types of events to process, others are ignored; repeatable",
         default=["ats_jobs.*"],
         metavar="GLOB",
-        repeatable=True,
     )
     provider: str | None = _option(
-        "Input", "provider of the events that do not name theirs", metavar="NAME"
+        "Input", "provider of events that do not name theirs", metavar="NAME"
     )
     account_id: str | None = _option(
-        "Input", "account of the events that do not name theirs", metavar="ID"
+        "Input", "account of events that do not name theirs", metavar="ID"
     )
     allow_no_input: bool = _option(
-        "Input", "a pattern that matches nothing is no error", default=False, only_for="files"
+        "Input", "accept a pattern that matches nothing", default=False, only_for="files"
     )
     max_event_bytes: int = _option(
         "Input",
-        "longest line, or job of a page",
+        "maximum size of a line, or of a job in a page",
         default=10_000_000,
         metavar="BYTES",
         at_least=1,
     )
     max_document_bytes: int = _option(
         "Input",
-        "longest document",
+        "maximum size of a document",
         default=256_000_000,
         metavar="BYTES",
         at_least=1,
@@ -119,24 +107,21 @@ class RunOptions:
         "Output", "directory for dead letters, if not DIR/dead_letter", metavar="DIR"
     )
     write_mode: Literal["error", "append", "overwrite"] = _option(
-        "Output",
-        "where the output holds a run already",
-        default="error",
-        choices=("error", "append", "overwrite"),
+        "Output", "if the output already holds a run", default="error"
     )
     run_id: str | None = _option(
         "Output",
-        "name of this run; one that is committed is not done again",
+        "name of this run; a run that is committed is not repeated",
         metavar="ID",
         only_for="files",
         pattern="[A-Za-z0-9_-]{1,100}",
     )
     codec: Literal["deflate", "null"] = _option(
-        "Output", "codec of the Avro files", default="deflate", choices=("deflate", "null")
+        "Output", "codec of the Avro files", default="deflate"
     )
     target_file_bytes: int = _option(
         "Output",
-        "size from which on another file is started",
+        "size at which another file is started",
         default=256_000_000,
         metavar="BYTES",
         at_least=1,
@@ -146,118 +131,86 @@ class RunOptions:
     )
     max_dead_letter_fraction: float = _option(
         "Bad records",
-        "more dead letters than this make the exit code 4",
+        "exit with code 4 if the share of dead letters is larger",
         default=1.0,
         metavar="SHARE",
         at_least=0,
         at_most=1,
-        in_template=False,
     )
     dead_letter_payload: Literal["full", "hash", "none"] = _option(
-        "Bad records",
-        "what dead letters keep of their payload",
-        default="full",
-        choices=("full", "hash", "none"),
+        "Bad records", "what dead letters keep of their payload", default="full"
     )
     on_damaged_input: Literal["fail", "keep"] = _option(
         "Bad records",
-        "of a corrupt file: commit nothing, or keep what can be read",
+        "for a corrupt file: commit nothing, or keep what is readable",
         default="fail",
-        choices=("fail", "keep"),
         only_for="files",
     )
     drain: bool = _option(
         "Streaming",
-        "read what there is, commit it, acknowledge it, and end",
+        "read, commit and acknowledge the waiting messages, then end",
         default=False,
         only_for="messages",
-        in_template=False,
     )
     streaming: bool = _option(
-        "Streaming",
-        "read without an end, commit window by window",
-        default=False,
-        only_for="messages",
+        "Streaming", "read without end, commit each window", default=False, only_for="messages"
     )
     window_seconds: int = _option(
         "Streaming",
-        "how often to commit",
+        "seconds of a window, the unit of a commit",
         default=60,
-        metavar="N",
         at_least=1,
         only_for="streaming",
     )
     shards: int = _option(
-        "Streaming",
-        "commits side by side for each window",
-        default=1,
-        metavar="N",
-        at_least=1,
-        only_for="streaming",
+        "Streaming", "parallel commits for each window", default=1, at_least=1, only_for="streaming"
     )
     idle_seconds: float = _option(
         "Streaming",
-        "end when nothing has come for so long",
+        "end after this time without a message",
         default=10.0,
-        metavar="N",
         at_least=0,
         only_for="drain",
-        in_template=False,
     )
     max_seconds: float | None = _option(
-        "Streaming",
-        "begin no new round after so long",
-        metavar="N",
-        at_least=0,
-        only_for="drain",
-        in_template=False,
+        "Streaming", "start no new round after this time", at_least=0, only_for="drain"
     )
     lease_seconds: int = _option(
         "Streaming",
-        "how long messages are kept from coming again",
+        "time until an unacknowledged message is delivered again",
         default=600,
-        metavar="N",
         at_least=10,
         at_most=600,
         only_for="messages",
-        in_template=False,
     )
     pullers: int = _option(
-        "Streaming",
-        "pulls under way at the same time",
-        default=2,
-        metavar="N",
-        at_least=1,
-        at_most=64,
-        only_for="messages",
-        in_template=False,
+        "Streaming", "concurrent pulls", default=2, at_least=1, at_most=64, only_for="messages"
     )
     report: str | None = _option(
-        "Messages",
-        "what the run did, as JSON or as a page",
-        metavar="FILE.json|.html",
-        in_template=False,
+        "Messages", "report of the run, as JSON or as a page", metavar="FILE.json|.html"
     )
-    log_format: Literal["text", "json"] = _option(
-        "Messages", "how messages look", default="text", choices=("text", "json"), in_template=False
-    )
-    debug: bool = _option(
-        "Messages", "show tracebacks and the engine's log", default=False, in_template=False
-    )
+    log_format: Literal["text", "json"] = _option("Messages", "format of messages", default="text")
+    debug: bool = _option("Messages", "show tracebacks and the runner's log", default=False)
 
     @property
     def reads_messages(self) -> bool:
-        """Whether the input is Pub/Sub."""
+        """Returns whether the input is Pub/Sub."""
         return self.input_subscription is not None or self.input_topic is not None
 
     @property
     def uses(self) -> set[Use]:
-        """What its options are for."""
+        """Returns the uses that apply to this run."""
         if not self.reads_messages:
             return {"files"}
         return {"messages", "drain" if self.drain else "streaming"}
 
 
 def default_of(option: Field[Any]) -> Any:
-    """What an option is where it is not given."""
+    """Returns the value of an option that is not given."""
     return option.default if option.default_factory is MISSING else option.default_factory()
+
+
+def choices_of(option: Field[Any]) -> tuple[str, ...]:
+    """Returns the values that an option can have, or nothing if it can have any."""
+    hint = get_type_hints(RunOptions)[option.name]
+    return get_args(hint) if get_origin(hint) is Literal else ()

@@ -1,4 +1,4 @@
-"""Chooses, starts and supervises the Beam runner of a run."""
+"""Chooses the Beam runner of a run, starts it and runs graphs on it."""
 
 import lazy_loader
 

@@ -1,23 +1,29 @@
-"""Runs a graph on a Beam runner and turns whatever comes back into an error for people."""
+"""Runs graphs on a Beam runner in a thread. The main thread handles signals and shows progress."""
 
 from __future__ import annotations
 
 import logging
 import os
 import re
-import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
-from apache_beam.runners.runner import PipelineResult, PipelineState
+from apache_beam.runners.runner import PipelineState
 
 from pipeline.graph import GraphSettings, build
 from pipeline.report import ProgressBar
-from pipeline.runners.choose import ends_with_command, engine, has_jobs, is_detached, is_local
+from pipeline.runners.choose import (
+    has_jobs,
+    is_bound_to_command,
+    is_detached,
+    is_local,
+    started_runner,
+)
 from pipeline.runners.gc_tuning import freeze_loaded_objects
 from pipeline.runners.submitted_jobs import SubmittedJobs
 from pipeline.stop_signals import collected_signals
@@ -25,51 +31,35 @@ from schemas.errors import JobStatusError, StoppedBySignal
 from transforms.local import REMOTE_RUN, LocalRun, preserved_error
 
 _STOP_SECONDS = 2.0
-"""How long a stopped run may take to come to its end before it is left where it is."""
+"""Grace period before a stopped run is abandoned."""
 
-_STOPPED_ON_PURPOSE = (PipelineState.DRAINED, PipelineState.UPDATED)
-"""Ends of a job that somebody asked its engine for; what it had read is committed, or handed on."""
+_PLANNED_ENDS = (PipelineState.DRAINED, PipelineState.UPDATED)
+"""States of a job that a user ended through its runner. What it has read is committed, or passed to
+the job that replaces it."""
 
-Run = Callable[[GraphSettings], None]
-"""Runs a graph to its end on the engine of this run, or gives it the graph and leaves it alone."""
-
-
-def launch(
-    settings: GraphSettings, options: PipelineOptions, debug: bool, display: ProgressBar
-) -> None:
-    """Runs one graph to its end, unless the engine is left alone with it.
-
-    Raises:
-        StoppedBySignal: SIGINT or SIGTERM ended it.
-        JobStatusError: What a worker refused, or what the engine said last.
-    """
-    supervise(lambda run: run(settings), options, debug, display)
+RunGraph = Callable[[GraphSettings], None]
+"""Runs a graph to its end. If the job is detached, only submits it."""
 
 
-def supervise(
-    work: Callable[[Run], None],
+def run_supervised(
+    work: Callable[[RunGraph], None],
     options: PipelineOptions,
     debug: bool,
-    display: ProgressBar,
+    progress: ProgressBar,
     stop: Callable[[], None] | None = None,
 ) -> None:
-    """Does the work in a thread on one engine: the main thread keeps the signals.
+    """Does the work in a thread. The work may run several graphs, all on one runner.
 
-    Args:
-        work: Runs graphs, one after the other.
-        options: Beam's.
-        debug: Whether to show what the engine says.
-        display: Shows how far it is.
-        stop: Is called at the first signal, for the work to come to a good end by itself. The
-            second signal ends it at once, as the first one does where this is missing. A job on
-            other machines is not ended: only this command is.
+    The first signal aborts the work. If there is a function `stop`, the first signal calls it, so
+    that the work ends normally, and the second signal aborts the work. A signal never ends a job
+    that does not need this command.
 
     Raises:
-        StoppedBySignal: SIGINT or SIGTERM ended it.
-        JobStatusError: What a worker refused, or what the engine said last.
+        StoppedBySignal: SIGINT or SIGTERM arrived.
+        JobStatusError: A worker raised it, or the runner failed.
     """
-    jobs = SubmittedJobs(display)
-    with _local_run(options) as local_run, engine(options, debug) as runner:
+    jobs = SubmittedJobs(progress)
+    with _local_run(options) as local_run, started_runner(options, debug) as runner:
 
         def run(settings: GraphSettings) -> None:
             pipeline = beam.Pipeline(runner=runner, options=options)
@@ -79,48 +69,38 @@ def supervise(
                 return
             if has_jobs(options):
                 jobs.show(result)
-            _wait(result)
+            try:
+                result.wait_until_finish()
+            except Exception:
+                # Dataflow's result raises for every final state but DONE.
+                if result.state not in _PLANNED_ENDS:
+                    raise
 
-        def guarded() -> None:
-            freeze_loaded_objects()
-            work(run)
-
-        failure = _in_thread(guarded, local_run, debug, display, stop)
+        failure = _in_thread(lambda: work(run), local_run, debug, progress, stop)
         if isinstance(failure, StoppedBySignal) and has_jobs(options):
-            if ends_with_command(options):
+            if is_bound_to_command(options):
                 jobs.cancel()
             else:
-                failure.outcome = "a job that its engine has taken goes on; the engine can end it"
+                failure.outcome = "the job goes on without this command; its runner can end it"
     if failure is None:
         return
     if isinstance(failure, JobStatusError | StoppedBySignal):
         raise failure
     if debug:
-        logging.getLogger(__name__).error("the engine failed", exc_info=failure)
-    told = preserved_error(str(failure))
-    if told is not None:
-        raise told from failure
-    raise JobStatusError(
-        f"the engine failed: {_kind_of_failure(failure)}", "run again with --debug to see more"
-    ) from failure
+        logging.getLogger(__name__).error("the runner failed", exc_info=failure)
+    reported = preserved_error(str(failure)) or JobStatusError(
+        f"the runner failed: {_summary(failure)}", "run again with --debug to see more"
+    )
+    raise reported from failure
 
 
-def _wait(result: PipelineResult) -> None:
-    try:
-        result.wait_until_finish()
-    except Exception:
-        # Dataflow's result takes every end but one for a failure.
-        if result.state not in _STOPPED_ON_PURPOSE:
-            raise
-
-
-def _kind_of_failure(failure: BaseException) -> str:
-    """What failed and where; never the text of the error, which may hold a value of the data."""
+def _summary(failure: BaseException) -> str:
+    """Returns the error's type and step, never its text, which may hold a value of the data."""
     text = str(failure)
-    kinds = re.findall(r"^(?:[\w.]+\.)?(\w+(?:Error|Exception))\b", text, re.MULTILINE)
+    types = re.findall(r"^(?:[\w.]+\.)?(\w+(?:Error|Exception))\b", text, re.MULTILINE)
     steps = re.findall(r"\[while running '([^']+)'\]", text)
-    kind = kinds[-1] if kinds else type(failure).__name__
-    return f"{kind} in {steps[-1]}" if steps else kind
+    name = types[-1] if types else type(failure).__name__
+    return f"{name} in {steps[-1]}" if steps else name
 
 
 @contextmanager
@@ -129,41 +109,39 @@ def _local_run(options: PipelineOptions) -> Iterator[LocalRun]:
     if not is_local(options):
         yield REMOTE_RUN
         return
-    directory = tempfile.mkdtemp(prefix="job-status-")
-    try:
+    with tempfile.TemporaryDirectory(prefix="job-status-", ignore_cleanup_errors=True) as directory:
         yield LocalRun(os.path.join(directory, "stop"), os.getpid())
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _in_thread(
     work: Callable[[], None],
     local_run: LocalRun,
     debug: bool,
-    display: ProgressBar,
+    progress: ProgressBar,
     stop: Callable[[], None] | None,
 ) -> BaseException | None:
-    """Does the work and returns what it raised, or that it was stopped."""
+    """Does the work and returns the error that ended it, or StoppedBySignal."""
     failures: list[BaseException] = []
 
-    def guarded() -> None:
+    def catch() -> None:
         try:
+            freeze_loaded_objects()
             work()
         except BaseException as error:
             failures.append(error)
 
-    thread = threading.Thread(target=guarded, name="pipeline", daemon=True)
+    thread = threading.Thread(target=catch, name="pipeline", daemon=True)
     if not debug:
-        # Threads of the engine print what they raise when their run ends early.
-        threading.excepthook = _silent
+        # The runner's threads print their errors when their run is aborted.
+        threading.excepthook = lambda _: None
 
     def wait(signals: int) -> None:
-        """Waits for the end of the work, or until so many signals came."""
+        """Waits until the work ends or this number of signals has arrived."""
         while thread.is_alive() and len(caught) < signals:
             thread.join(0.1)
-            display.show(local_run.progress())
+            progress.show(local_run.progress())
 
-    with collected_signals() as caught, display:
+    with collected_signals() as caught, progress:
         thread.start()
         wait(1)
         if caught and local_run is REMOTE_RUN:
@@ -175,19 +153,9 @@ def _in_thread(
                 outcome = "what was pulled is committed and acknowledged"
                 return failures[0] if failures else StoppedBySignal(caught[0], outcome)
         if caught:
-            make_empty(local_run.stop_file)
+            Path(local_run.stop_file).touch()
             thread.join(_STOP_SECONDS)
             if stop is not None:
-                return StoppedBySignal(caught[-1], "what was not committed will come again")
+                return StoppedBySignal(caught[-1], "uncommitted messages will be delivered again")
             return StoppedBySignal(caught[0])
     return failures[0] if failures else None
-
-
-def make_empty(path: str) -> None:
-    """Makes a file of nothing, for others to see that it is there."""
-    with open(path, "wb"):
-        pass
-
-
-def _silent(_: threading.ExceptHookArgs) -> None:
-    pass

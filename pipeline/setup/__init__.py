@@ -1,4 +1,4 @@
-"""Checks and settles everything before a run starts."""
+"""Prepares a run and checks everything that it needs before it starts."""
 
 import lazy_loader
 

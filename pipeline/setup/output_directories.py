@@ -1,4 +1,4 @@
-"""Removes the empty directories of an output that a run has made and not used."""
+"""Removes the empty directories of an output that a run has created and not used."""
 
 from __future__ import annotations
 
@@ -12,21 +12,10 @@ from transforms.write import CommitSettings
 
 @contextmanager
 def removed_where_unused(settings: CommitSettings) -> Iterator[None]:
-    """Removes local directories that are new and empty when the block ends, however it ends.
+    """Removes local directories of the run that are new and empty, also after an error.
 
-    Args:
-        settings: Where a run writes. Directories that were there before stay, empty or not.
+    Directories that exist when the block begins stay.
     """
-    new = _missing(settings)
-    try:
-        yield
-    finally:
-        for directory in new:
-            filesystem.remove_if_empty(directory)
-
-
-def _missing(settings: CommitSettings) -> list[str]:
-    """Those local directories of an output that are not there, each before its parent."""
     used = [manifest_directory(settings.output)]
     for place in settings.places():
         used += [place.staging(settings.run_id), place.files]
@@ -35,4 +24,9 @@ def _missing(settings: CommitSettings) -> list[str]:
         while not os.path.lexists(directory):
             missing.add(directory)
             directory = os.path.dirname(directory)
-    return sorted(missing, key=len, reverse=True)
+    try:
+        yield
+    finally:
+        # Each directory before its parent.
+        for directory in sorted(missing, key=len, reverse=True):
+            filesystem.remove_if_empty(directory)

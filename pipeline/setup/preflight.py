@@ -1,10 +1,9 @@
-"""What a run looks at before it starts; `job-status validate` looks, and does nothing else."""
+"""Checks everything that a run needs before it starts. `job-status validate` prints the checks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cached_property
-from typing import NamedTuple
 
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -12,117 +11,96 @@ from rich.console import Console
 from rich.markup import escape
 
 from pipeline.graph import GraphSettings
-from pipeline.options import RunOptions, parse_run
-from pipeline.runners import beam_options, check_detached, look_at_engine
+from pipeline.options import RunOptions
+from pipeline.report import counted
+from pipeline.runners import beam_options, check_detached, check_runner
 from pipeline.setup.output_directories import removed_where_unused
 from pipeline.setup.prepare import (
     Inputs,
     check_output,
     find_inputs,
+    find_inputs_of_replay,
     is_committed,
     prepare,
-    read_mapping,
 )
-from schemas.avro import RecordName, record_schema
+from pipeline.setup.text_files import read_mapping
+from schemas.avro import record_schema
+from schemas.compatibility import RECORD_NAMES
 from schemas.errors import JobStatusError
 from schemas.mapping import Mapping
 
-_RECORDS: tuple[RecordName, ...] = ("job_status_event", "dead_letter")
-_MEGABYTE = 1_000_000
-
-
-class Check(NamedTuple):
-    """Something to look at.
-
-    Attributes:
-        name: What it is.
-        look: Looks at it and says in a few words what is there; raises JobStatusError if that will
-            not do.
-    """
-
-    name: str
-    look: Callable[[], str]
-
 
 class Preflight:
-    """A run that may start if everything it needs is there; each look is made once.
+    """The settings of a run or a replay, and its checks. Each is made once."""
 
-    Args:
-        options: Of the run.
-        beam_arguments: Beam's own, from the command line.
-    """
-
-    def __init__(self, options: RunOptions, beam_arguments: list[str]) -> None:
+    def __init__(
+        self, options: RunOptions, beam_arguments: list[str], *, is_replay: bool = False
+    ) -> None:
         self.options = options
+        self.is_replay = is_replay
         self._beam_arguments = beam_arguments
-        # Options may say where a filesystem is, an endpoint for instance.
+        # They may configure a filesystem, its endpoint for example.
         FileSystems.set_options(PipelineOptions(beam_arguments))
 
     @cached_property
     def mapping(self) -> Mapping:
-        """The tables in force."""
+        """Returns the tables of the run."""
         return read_mapping(self.options.mapping)
 
     @cached_property
     def settings(self) -> GraphSettings:
-        """What the run will do."""
-        return prepare(self.options, self.mapping)
+        """Returns the settings of the graph, without the dead letters of a replay."""
+        return prepare(self.options, self.mapping, is_replay=self.is_replay)
 
     @cached_property
     def inputs(self) -> Inputs:
-        """The files to read."""
-        return find_inputs(self.options)
+        """Returns the files to read."""
+        return (find_inputs_of_replay if self.is_replay else find_inputs)(self.options)
 
     @cached_property
-    def engine(self) -> PipelineOptions:
-        """Beam's options, with the engine settled."""
-        engine = beam_options(
+    def beam(self) -> PipelineOptions:
+        """Returns Beam's options, with the runner chosen."""
+        beam = beam_options(
             self._beam_arguments,
             streaming=self.options.streaming,
             input_bytes=0 if self.options.reads_messages else self.inputs.bytes,
             debug=self.options.debug,
         )
-        check_detached(self.options, engine)
-        return engine
+        check_detached(self.options, beam)
+        return beam
 
     @property
-    def before_output(self) -> list[Check]:
-        """What is looked at before the output is touched, in this order."""
-        source = Check("input", self._input)
-        engine = Check("engine", lambda: look_at_engine(self.engine))
-        # The size of files decides about the engine; a subscription is asked for over the network.
-        last = [engine, source] if self.options.reads_messages else [source, engine]
-        return [Check("mapping", self._mapping), Check("schemas", self._schemas), *last]
+    def checks(self) -> dict[str, Callable[[], str]]:
+        """Returns all checks by name. Only the last one touches the output.
 
-    @property
-    def checks(self) -> list[Check]:
-        """All there is to look at."""
-        return [*self.before_output, Check("output", self._output)]
-
-    def look_before_output(self) -> None:
-        """Looks at all that is looked at before the output.
-
-        Raises:
-            JobStatusError: The first that will not do.
+        A check returns a short description, or raises JobStatusError if the run cannot start.
         """
-        for check in self.before_output:
-            check.look()
+        tables = self.options.mapping or "built-in"
+        source = {"input": self._describe_input}
+        runner = {"runner": lambda: check_runner(self.beam)}
+        return {
+            "mapping": lambda: f"{tables}, fingerprint {self.mapping.fingerprint}",
+            "schemas": self._describe_schemas,
+            # The size of files decides the runner. A subscription is asked for over the network.
+            **(runner | source if self.options.reads_messages else source | runner),
+            "output": self._describe_output,
+        }
 
-    def _mapping(self) -> str:
-        of = self.options.mapping or "built-in"
-        return f"{of}, fingerprint {self.mapping.fingerprint}"
+    def check_before_output(self) -> None:
+        """Makes all checks but that of the output. Raises JobStatusError if one fails."""
+        for check in [*self.checks.values()][:-1]:
+            check()
 
-    def _schemas(self) -> str:
-        return ", ".join(f"{name} v{record_schema(name).version}" for name in _RECORDS)
+    def _describe_schemas(self) -> str:
+        return ", ".join(f"{name} v{record_schema(name).version}" for name in RECORD_NAMES)
 
-    def _input(self) -> str:
+    def _describe_input(self) -> str:
         if self.options.reads_messages:
-            return self._subscription()
-        files = len(self.inputs.files)
-        size = self.inputs.bytes / _MEGABYTE
-        return f"{files:,} file{'' if files == 1 else 's'}, {size:,.1f} MB"
+            return self._describe_subscription()
+        megabytes = self.inputs.bytes / 1_000_000
+        return f"{counted(len(self.inputs.files), 'file')}, {megabytes:,.1f} MB"
 
-    def _subscription(self) -> str:
+    def _describe_subscription(self) -> str:
         from transforms.pubsub import PubSubUnavailableError, Subscription
 
         assert self.settings.messages is not None
@@ -133,12 +111,12 @@ class Preflight:
         try:
             return f"{name}, {subscription.describe()}"
         except PubSubUnavailableError as error:
-            # It may be back by the time it is pulled from, which waits for it.
+            # The run itself waits until the service is back.
             return f"{name}, but Pub/Sub cannot answer now ({error})"
         finally:
             subscription.close()
 
-    def _output(self) -> str:
+    def _describe_output(self) -> str:
         commit = self.settings.commit
         if self.options.run_id is not None and is_committed(commit):
             return f"{commit.output}, which holds the run {commit.run_id} already: nothing to do"
@@ -147,26 +125,19 @@ class Preflight:
         return commit.output
 
 
-def validate(arguments: Sequence[str], console: Console) -> None:
-    """Looks at all that a run needs, and prints a line for each.
-
-    Args:
-        arguments: The command line behind `validate`, as that of `run`.
-        console: Where to print.
-
-    Raises:
-        JobStatusError: The first that will not do.
-    """
+def validate(options: RunOptions, beam_arguments: list[str], _: Console) -> None:
+    """Prints all checks to stdout. Raises the JobStatusError of the first one that fails."""
+    console = Console(highlight=False)
     failures: list[JobStatusError] = []
-    for check in Preflight(*parse_run(arguments)).checks:
+    for name, check in Preflight(options, beam_arguments).checks.items():
         try:
-            found = f"[green]✓[/] {check.name}: {escape(check.look())}"
+            line = f"[green]✓[/] {name}: {escape(check())}"
         except JobStatusError as error:
-            # What cannot be had for one check is missing for those that need it too.
+            # A cause that several checks share is reported once.
             is_known = any(error.message == each.message for each in failures)
             reason = "needs what failed above" if is_known else error.message
-            found = f"[red]✗[/] {check.name}: {escape(reason)}"
+            line = f"[red]✗[/] {name}: {escape(reason)}"
             failures.append(error)
-        console.print(found, soft_wrap=True)
+        console.print(line, soft_wrap=True)
     if failures:
         raise failures[0]

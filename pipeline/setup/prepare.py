@@ -1,23 +1,22 @@
-"""Settles all there is before a run starts: what it reads, where it writes, by which rules."""
+"""Turns the options of a run into the settings of its graph, and checks its input and output."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 import secrets
-import string
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from pipeline.graph import GraphSettings, MessageSettings
 from pipeline.options import RunOptions
-from pipeline.report import check_report
-from pipeline.setup.text_file import read_text
+from pipeline.report import check_report, counted
 from schemas.errors import InputError, OutputError, UsageError
-from schemas.mapping import Mapping, load_mapping
+from schemas.mapping import Mapping
 from transforms.blocks import Context
 from transforms.pubsub import DrainLimits, PullSettings, check_installed, checked_name
-from transforms.read import ReadLimits, match_files
+from transforms.read import DeadLetterFile, ReadLimits, find_dead_letters, match_files, replayed
 from transforms.storage import (
     file_paths,
     filesystem,
@@ -27,35 +26,35 @@ from transforms.storage import (
 )
 from transforms.write import CommitSettings, PaneSettings, check_links
 
-_RUN_ID_CHARACTERS = frozenset(string.ascii_letters + string.digits + "-_")
-_MAX_RUN_ID = 100
-
-_ROUND_OF_LEASE = 1 / 3
-"""How much of the lease a round may pull for: the rest is for its commit."""
+_DRAIN_SHARE_OF_LEASE = 1 / 3
+"""The part of the lease in which one round of a drain pulls. The rest is for its commit."""
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the patterns matched when the run was started."""
+    """The files to read, as they are when the run starts.
+
+    Attributes:
+        files: All of them.
+        notes: Lines for the user about what is skipped.
+        dead_letters: The same files if this is a replay.
+    """
 
     files: list[filesystem.FileInfo]
-    skipped_directories: list[str]
+    notes: list[str] = field(default_factory=list)
+    dead_letters: list[DeadLetterFile] | None = None
 
     @property
     def bytes(self) -> int:
-        """Their size together."""
+        """Returns their total size."""
         return sum(file.size for file in self.files)
 
 
-def prepare(options: RunOptions, mapping: Mapping) -> GraphSettings:
-    """Settles what a run will do, without touching its input or output.
-
-    Args:
-        options: Of the run.
-        mapping: The tables in force.
+def prepare(options: RunOptions, mapping: Mapping, *, is_replay: bool = False) -> GraphSettings:
+    """Makes the settings of a graph. Does not touch the input or the output.
 
     Raises:
-        UsageError: The run id, the report, the output or the name of a subscription cannot be used.
+        UsageError: The run id, the report, the output or the name of a subscription is not valid.
     """
     if options.report is not None:
         check_report(options.report)
@@ -65,7 +64,7 @@ def prepare(options: RunOptions, mapping: Mapping) -> GraphSettings:
     dead_letter_output = options.dead_letter_output
     return GraphSettings(
         patterns=[file_paths.normal(pattern) for pattern in options.input],
-        messages=_messages(options) if options.reads_messages else None,
+        messages=_message_settings(options) if options.reads_messages else None,
         input_format=options.input_format,
         limits=ReadLimits(options.max_event_bytes, options.max_document_bytes),
         event_types=tuple(options.event_types),
@@ -82,22 +81,20 @@ def prepare(options: RunOptions, mapping: Mapping) -> GraphSettings:
             target_file_bytes=options.target_file_bytes,
             keep_damaged=options.on_damaged_input == "keep",
             started_at=time.time(),
-            request=_request(options, mapping),
+            request=_request_digest(options, mapping),
+            is_replay=is_replay,
             from_messages=options.reads_messages,
         ),
     )
 
 
-def _messages(options: RunOptions) -> MessageSettings:
+def _message_settings(options: RunOptions) -> MessageSettings:
     check_installed()
     if options.input_topic is not None:
         checked_name(options.input_topic, "topic")
     if options.input_subscription is not None:
         checked_name(options.input_subscription, "subscription")
-    rounds = None
-    if options.drain:
-        seconds = options.lease_seconds * _ROUND_OF_LEASE
-        rounds = DrainLimits(seconds=seconds, idle_seconds=options.idle_seconds)
+    seconds = options.lease_seconds * _DRAIN_SHARE_OF_LEASE
     return MessageSettings(
         options.input_subscription,
         options.input_topic,
@@ -106,55 +103,46 @@ def _messages(options: RunOptions) -> MessageSettings:
             pullers=options.pullers,
             max_event_bytes=options.max_event_bytes,
         ),
-        rounds,
+        DrainLimits(seconds=seconds, idle_seconds=options.idle_seconds) if options.drain else None,
         PaneSettings(options.window_seconds, options.shards),
     )
 
 
-def _request(options: RunOptions, mapping: Mapping) -> str:
-    """A digest of what decides which records a run writes, apart from the content of its input."""
-    asked = asdict(options)
+def _request_digest(options: RunOptions, mapping: Mapping) -> str:
+    """Returns a digest of the options that decide which records the same input gives."""
+    request = asdict(options)
     for name in ("output", "run_id", "write_mode", "mapping", "report", "log_format", "debug"):
-        del asked[name]
-    asked["input"] = [file_paths.normal(pattern) for pattern in options.input]
-    asked["mapping_fingerprint"] = mapping.fingerprint
-    text = json.dumps(asked, sort_keys=True)
+        del request[name]
+    request["input"] = [file_paths.normal(pattern) for pattern in options.input]
+    request["mapping_fingerprint"] = mapping.fingerprint
+    text = json.dumps(request, sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-def read_mapping(path: str | None) -> Mapping:
-    """Loads the tables in force.
-
-    Raises:
-        UsageError: The user's file cannot be read or is wrong.
-    """
-    return load_mapping() if path is None else load_mapping(read_text(path, "the mapping"), path)
-
-
 def new_run_id() -> str:
-    """A run id that sorts by time and meets no other."""
+    """Returns a unique run id. Run ids sort by time."""
     return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(4)}"
 
 
 def checked_run_id(run_id: str) -> str:
-    """A run id becomes part of file names, so it must be plain.
+    """Returns a run id that can be part of a file name.
 
     Raises:
-        UsageError: It is not.
+        UsageError: It cannot.
     """
-    if not _RUN_ID_CHARACTERS.issuperset(run_id) or not 0 < len(run_id) <= _MAX_RUN_ID:
+    if re.fullmatch("[A-Za-z0-9_-]{1,100}", run_id) is None:
         raise UsageError(
-            f"--run_id must be 1 to {_MAX_RUN_ID} letters, digits, - or _",
+            "--run_id must be 1 to 100 letters, digits, - or _",
             "for example --run_id backfill-2025-05-01",
         )
     return run_id
 
 
 def find_inputs(options: RunOptions) -> Inputs:
-    """Looks whether there is something to read.
+    """Finds the files to read, and opens all local ones and one other to check access.
 
     Raises:
-        InputError: A pattern matches no file, or a file that was tried cannot be read.
+        InputError: A pattern matches no file, or a file that was opened cannot be read.
         UsageError: No filesystem is installed for a path's scheme.
     """
     for pattern in options.input:
@@ -172,33 +160,47 @@ def find_inputs(options: RunOptions) -> Inputs:
             "check the path, or allow it with --allow_no_input",
         )
     matched = match_files([file_paths.normal(pattern) for pattern in options.input])
-    for file in _to_try(matched.files):
+    # Opening an object takes a request, so opening a million takes hours. An unreadable file that
+    # is found later still prevents the commit.
+    local = [file for file in matched.files if file_paths.is_local(file.path)]
+    remote = [file for file in matched.files if not file_paths.is_local(file.path)]
+    for file in local + remote[:1]:
         filesystem.open_for_reading(file.path).close()
-    return Inputs(matched.files, matched.directories)
+    return Inputs(matched.files, [f"skipped {path}: a directory" for path in matched.directories])
 
 
-def _to_try(files: list[filesystem.FileInfo]) -> list[filesystem.FileInfo]:
-    """All local files, and of others one: it takes a request, and a million of them hours.
+def find_inputs_of_replay(options: RunOptions) -> Inputs:
+    """Finds the files of dead letters that no replay into the output has read yet.
 
-    One that cannot be read later keeps the run from committing all the same.
+    Raises:
+        InputError: There are no dead letters, or a manifest lists a missing file of them.
+        OutputError: A manifest cannot be read.
+        UsageError: No filesystem is installed for the path's scheme.
     """
-    local = [file for file in files if file_paths.is_local(file.path)]
-    return local + [file for file in files if not file_paths.is_local(file.path)][:1]
+    (path,), output = options.input, file_paths.normal(options.output)
+    file_paths.check_scheme(path)
+    found = find_dead_letters(path, [output])
+    done = replayed(found, output)
+    left = [file for file in found if file not in done]
+    note = f"skipped {counted(len(done), 'file')} of dead letters that were replayed before"
+    return Inputs(
+        [filesystem.FileInfo(file.path, file.size) for file in left], [note] if done else [], left
+    )
 
 
 def check_output(settings: CommitSettings) -> None:
     """Checks that the output can be written, and may be.
 
     Raises:
-        ForeignPathError: A link or a manifest in it leads to what is not its own.
-        OutputError: It cannot, or it holds a run already and `--write_mode` is `error`.
+        ForeignPathError: A link or a manifest in it leads out of the output.
+        OutputError: It cannot be written, or it holds a run and `--write_mode` is `error`.
     """
     check_links(settings)
     if settings.write_mode == "overwrite":
         manifests_to_replace(settings.output, settings.roots)
     for place in settings.places():
         probe = file_paths.join(place.staging(settings.run_id), "probe")
-        # Not an empty one: Beam cannot write an empty object to S3.
+        # Not empty: Beam cannot write an empty object to S3.
         filesystem.write(probe, b"probe")
         filesystem.delete([probe])
     if settings.write_mode == "error":
@@ -211,5 +213,5 @@ def check_output(settings: CommitSettings) -> None:
 
 
 def is_committed(settings: CommitSettings) -> bool:
-    """Whether the run was committed before."""
+    """Returns whether the run is already committed."""
     return filesystem.exists(manifest_path(settings.output, settings.run_id))

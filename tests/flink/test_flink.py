@@ -149,7 +149,7 @@ def test_a_job_server_that_cannot_be_fetched_is_named(events: Path, tmp_path: Pa
     arguments = ("--input", events / "*.jsonl.gz", "--output", tmp_path / "out", nowhere)
     said = run(*arguments, "--runner=FlinkRunner", f"--jar_cache_dir={tmp_path / 'cache'}")
     assert said.code == 2
-    assert "the job server for Flink is not there and cannot be fetched" in said.err
+    assert "the job server for Flink is missing and cannot be downloaded" in said.err
     assert "give it with --flink_job_server_jar FILE" in said.err
     assert not (tmp_path / "out").exists()
 

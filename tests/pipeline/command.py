@@ -1,4 +1,4 @@
-"""Runs the command in this process, as a shell would, and looks at all that it says."""
+"""Runs the command in this process and captures its output."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipeline.cli import main
 
 @dataclass(frozen=True)
 class Said:
-    """What a command came to, and what it said."""
+    """The exit code and the output of a command."""
 
     code: int
     out: str
@@ -50,17 +50,17 @@ def assert_clear_error(said: Said, code: int, *parts: str) -> None:
 
 
 def as_counter(records: list[dict[str, Any]]) -> Counter[str]:
-    """Records as a set that knows how often each came."""
+    """Returns how often each record occurs."""
     return Counter(json.dumps(each, sort_keys=True, default=repr) for each in records)
 
 
 def visible(output: Path) -> list[str]:
-    """The files of an output, whatever they are."""
+    """Returns the paths of all files in an output."""
     return sorted(str(path.relative_to(output)) for path in output.rglob("*") if not path.is_dir())
 
 
 def write_events(path: Path, first: int, count: int, bad: int = 0) -> Path:
-    """Writes a small file of envelopes with job ids from `first` on, and bad lines."""
+    """Writes a small file of envelopes with ascending job ids, followed by bad lines."""
     lines = [
         json.dumps(
             {

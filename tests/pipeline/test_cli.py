@@ -1,4 +1,4 @@
-"""What the command says to the mistakes people make, and what it never says."""
+"""The command reports mistakes in at most three lines, and never prints a value of the data."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CANARY = "canary-4711"
 
 
 class Place(NamedTuple):
-    """Paths for mistakes."""
+    """Paths of files, some of which cannot be used."""
 
     events: Path
     output: Path
@@ -35,13 +35,13 @@ class Place(NamedTuple):
 
     @property
     def usual(self) -> tuple[str, ...]:
-        """Arguments of a run that would be done."""
+        """Returns arguments of a run that succeeds."""
         return "--input", str(self.events), "--output", str(self.output)
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    """A file of events and things that are not what they should be."""
+    """A file of events, and paths that cannot be used."""
     directory = tmp_path / "directory"
     directory.mkdir()
     plain = tmp_path / "plain"
@@ -54,22 +54,22 @@ def place(tmp_path: Path) -> Place:
     return Place(events, tmp_path / "out", directory, plain, loop, mapping)
 
 
-def _assert_clear(said: Said, code: int, *told: str) -> None:
-    """At most three lines: what, which file, what to do."""
+def _assert_clear(said: Said, code: int, *parts: str) -> None:
+    """Asserts an error message of at most three lines with these parts."""
     assert said.code == code, said.err
     assert said.out == ""
-    # On a busy machine a run may take long enough to say how far it is.
+    # On a busy machine a run may take long enough to print its progress.
     lines = [line for line in said.err.splitlines() if " MB · " not in line]
     assert lines[0].startswith("error: ")
     assert len(lines) <= 3
     assert "Traceback" not in said.err
     assert "unexpected" not in said.err.replace("unexpected argument", "")
-    for each in told:
-        assert each in said.err
+    for part in parts:
+        assert part in said.err
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "parts"),
     [
         (["--outptu", "x"], ["--outptu", "did you mean --output?"]),
         (["--ouput=x"], ["did you mean --output?"]),
@@ -99,39 +99,39 @@ def _assert_clear(said: Said, code: int, *told: str) -> None:
         (["stray.jsonl"], ["stray.jsonl"]),
     ],
 )
-def test_a_mistake_in_the_arguments_is_told(
-    place: Place, arguments: list[str], told: list[str]
+def test_a_mistake_in_the_arguments_is_reported(
+    place: Place, arguments: list[str], parts: list[str]
 ) -> None:
-    _assert_clear(run(*place.usual, *arguments), 2, *told)
+    _assert_clear(run(*place.usual, *arguments), 2, *parts)
     assert not place.output.exists() or visible(place.output) == []
 
 
-def test_what_is_missing_is_named(place: Place) -> None:
+def test_a_missing_option_is_named(place: Place) -> None:
     _assert_clear(run(), 2, "--input is missing")
     _assert_clear(run("--input", place.events), 2, "--output is missing")
     _assert_clear(run("--input", place.events, "--output"), 2, "--output")
 
 
-def test_an_unknown_command_is_told_with_the_nearest() -> None:
+def test_an_unknown_command_is_reported_with_the_nearest_one() -> None:
     _assert_clear(job_status("rnu"), 2, "'rnu'", "did you mean run?")
     _assert_clear(job_status("frobnicate"), 2, "--help")
 
 
-def test_input_that_is_not_there_is_named(place: Place) -> None:
+def test_a_pattern_that_matches_nothing_is_named(place: Place) -> None:
     missing = place.directory / "none*.jsonl"
     said = run("--input", missing, "--output", place.output)
     _assert_clear(said, 3, str(missing), "--allow_no_input")
-    # One that matches does not hide another that does not.
+    # A pattern that matches does not hide one that does not.
     said = run("--input", place.events, "--input", missing, "--output", place.output)
     _assert_clear(said, 3, str(missing))
 
 
-def test_a_directory_as_input_is_told(place: Place) -> None:
+def test_a_directory_as_input_is_reported_with_a_hint(place: Place) -> None:
     said = run("--input", place.directory, "--output", place.output)
     _assert_clear(said, 3, str(place.directory), "directory", "/*'")
 
 
-def test_a_directory_that_a_pattern_matches_is_skipped_and_said_so(
+def test_a_directory_that_a_pattern_matches_is_skipped_with_a_message(
     place: Place, read_records: ReadRecords
 ) -> None:
     (place.events.parent / "more").mkdir()
@@ -141,25 +141,25 @@ def test_a_directory_that_a_pattern_matches_is_skipped_and_said_so(
     assert len(read_records(place.output)) == 2
 
 
-def test_a_glob_that_the_shell_expanded_is_read(place: Place, read_records: ReadRecords) -> None:
+def test_a_pattern_that_the_shell_expanded_is_read(place: Place, read_records: ReadRecords) -> None:
     more = write_events(place.events.parent / "more.jsonl", 5, 2)
     assert run("--input", place.events, more, "--output", place.output).code == 0
     assert len(read_records(place.output)) == 4
 
 
-def test_a_pattern_on_its_own_needs_quotation_marks(place: Place) -> None:
+def test_a_stray_argument_gives_a_hint_about_quotation_marks(place: Place) -> None:
     said = run("--output", place.output, "--input", place.events, "--codec", "null", "b.jsonl")
     _assert_clear(said, 2, "b.jsonl", "quotation marks")
 
 
-def test_an_input_that_cannot_be_read_is_named(place: Place) -> None:
+def test_an_unreadable_input_is_named(place: Place) -> None:
     said = run("--input", place.loop, "--output", place.output)
     _assert_clear(said, 3, str(place.loop), "symbolic links")
 
 
 @pytest.mark.parametrize("option", ["--output", "--dead_letter_output"])
 @pytest.mark.parametrize("where", ["plain", "loop"])
-def test_an_output_that_cannot_be_written_is_told_before_anything_is_done(
+def test_an_unwritable_output_is_reported_before_anything_is_written(
     place: Place, option: str, where: str
 ) -> None:
     path = f"{getattr(place, where)}/below"
@@ -169,21 +169,21 @@ def test_an_output_that_cannot_be_written_is_told_before_anything_is_done(
 
 
 @pytest.mark.parametrize("option", ["--output", "--dead_letter_output"])
-def test_an_output_that_is_a_loop_of_links_is_told(place: Place, option: str) -> None:
+def test_an_output_that_is_a_loop_of_links_is_reported(place: Place, option: str) -> None:
     _assert_clear(run(*place.usual, option, place.loop), 5, str(place.loop), "symbolic links")
 
 
 @pytest.mark.parametrize(
-    ("mapping", "told"), [("bad_mapping", "mapping.yaml:1"), ("directory", "directory")]
+    ("mapping", "part"), [("bad_mapping", "mapping.yaml:1"), ("directory", "directory")]
 )
-def test_a_mapping_that_cannot_be_used_is_told(place: Place, mapping: str, told: str) -> None:
+def test_an_unusable_mapping_is_reported(place: Place, mapping: str, part: str) -> None:
     said = run(*place.usual, "--mapping", getattr(place, mapping))
-    _assert_clear(said, 2, told)
+    _assert_clear(said, 2, part)
     _assert_clear(run(*place.usual, "--mapping", place.plain / "x"), 2, "mapping", "plain/x")
 
 
 @pytest.mark.parametrize("option", ["--input", "--output", "--dead_letter_output", "--mapping"])
-def test_an_unknown_scheme_is_told(place: Place, option: str) -> None:
+def test_an_unknown_scheme_is_reported(place: Place, option: str) -> None:
     _assert_clear(run(*place.usual, option, "ftp://host/x"), 2, "ftp://")
 
 
@@ -192,7 +192,7 @@ def test_an_unknown_scheme_is_told(place: Place, option: str) -> None:
     [("gs", "gcp", "google.cloud.storage"), ("s3", "aws", "boto3")],
 )
 @pytest.mark.parametrize("option", ["--input", "--output"])
-def test_a_scheme_that_needs_an_extra_says_which(
+def test_a_scheme_without_its_library_is_reported_with_the_extra_to_install(
     place: Place, scheme: str, extra: str, module: str, option: str
 ) -> None:
     try:
@@ -200,19 +200,19 @@ def test_a_scheme_that_needs_an_extra_says_which(
     except ModuleNotFoundError:
         is_installed = False
     if is_installed:
-        pytest.skip(f"{module} is installed: there is nothing to say")
+        pytest.skip(f"{module} is installed")
     said = run(*place.usual, option, f"{scheme}://bucket/x")
     _assert_clear(said, said.code, f"{scheme}://", install_beam_extra(extra))
     assert said.code in (2, 3, 5)
 
 
-def test_a_report_goes_into_a_directory_that_is_made(place: Place) -> None:
+def test_the_directory_of_a_report_is_created(place: Place) -> None:
     report = place.directory / "new" / "report.json"
     assert run(*place.usual, "--report", report).code == 0
     assert json.loads(report.read_bytes())["written"] == 2
 
 
-def test_a_report_that_cannot_be_written_is_told(place: Place) -> None:
+def test_an_unwritable_report_is_reported(place: Place) -> None:
     said = run(*place.usual, "--report", place.plain / "report.json")
     assert said.code == 5
     assert "report" in said.err
@@ -220,7 +220,7 @@ def test_a_report_that_cannot_be_written_is_told(place: Place) -> None:
     assert "Traceback" not in said.err
 
 
-def test_help_names_every_option_and_the_version_is_the_package_s() -> None:
+def test_the_help_and_the_version_are_printed() -> None:
     said = job_status("run", "--help")
     assert said.code == 0
     for option in ("--input", "--write_mode", "--target_file_bytes", "--on_damaged_input"):
@@ -231,7 +231,7 @@ def test_help_names_every_option_and_the_version_is_the_package_s() -> None:
     assert job_status().code == 2
 
 
-# Data that must stay in files: in values, in what cannot be parsed, and in names of types.
+# The canary is in values, in lines that are not JSON, and in types of events.
 
 
 def _write_canaries(path: Path) -> Path:
@@ -257,7 +257,7 @@ def _write_canaries(path: Path) -> Path:
         ("--dead_letter_payload", "hash"),
     ],
 )
-def test_no_value_of_the_data_is_said(
+def test_no_value_of_the_data_is_printed(
     tmp_path: Path, read_records: ReadRecords, arguments: tuple[str, ...]
 ) -> None:
     path = _write_canaries(tmp_path / "in.jsonl")
@@ -271,7 +271,7 @@ def test_no_value_of_the_data_is_said(
     assert CANARY in manifest
 
 
-def test_no_value_of_the_data_is_said_of_a_bug(
+def test_no_value_of_the_data_is_printed_after_an_unexpected_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from transforms.write.stager import Stager
@@ -288,7 +288,29 @@ def test_no_value_of_the_data_is_said_of_a_bug(
     assert visible(tmp_path / "out") == []
 
 
-# The real command, as a process of its own.
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["run", "--help"],
+        ["validate", "--help"],
+        ["replay", "--help"],
+        ["dead-letters", "--help"],
+        ["sample", "--help"],
+        ["run", "--output", "out", "--codec", "snappy"],
+    ],
+    ids=" ".join,
+)
+def test_help_and_usage_errors_do_not_load_beam(arguments: list[str]) -> None:
+    script = "import sys; from pipeline.entry import main; code = main(sys.argv[1:]); "
+    script += "print(code, {'apache_beam', 'pyarrow'} & sys.modules.keys())"
+    command = [sys.executable, "-c", script, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    code = 0 if "--help" in arguments else 2
+    assert done.stdout.splitlines()[-1] == f"{code} set()", done.stderr
+
+
+# The installed command in its own process.
 
 
 def _process(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -297,7 +319,7 @@ def _process(*arguments: str | Path, **options: Any) -> subprocess.CompletedProc
     return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
 
 
-def test_the_installed_command_runs_and_says_the_summary_on_stderr(
+def test_the_installed_command_prints_only_the_summary_on_stderr(
     place: Place, read_records: ReadRecords
 ) -> None:
     done = _process("run", *place.usual)
@@ -308,19 +330,19 @@ def test_the_installed_command_runs_and_says_the_summary_on_stderr(
         ["read", "2"],
         ["written", "2"],
     ]
-    # Nothing else is said: no warnings of the engine's, no colours where there is no terminal.
+    # Nothing else is printed: no warnings of the runner, and no colours outside a terminal.
     words = ("read", "written", "dead-lettered", "ignored", "unmapped", "job_status")
-    # A path that is folded goes on behind spaces.
+    # A folded path continues after spaces.
     assert all(line.startswith((*words, " ")) for line in done.stderr.splitlines())
     assert "\x1b" not in done.stderr
 
 
-def test_the_installed_command_ends_with_the_code_of_its_error(place: Place) -> None:
+def test_the_installed_command_exits_with_the_code_of_its_error(place: Place) -> None:
     done = _process("run", *place.usual, "--outptu", "x")
     _assert_clear(Said(done.returncode, done.stdout, done.stderr), 2, "did you mean --output?")
 
 
-def test_the_module_is_the_command_run(place: Place, read_records: ReadRecords) -> None:
+def test_python_m_pipeline_is_the_command_run(place: Place, read_records: ReadRecords) -> None:
     command = [sys.executable, "-m", "pipeline", *place.usual]
     root = Path(__file__).parents[2]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=root)
@@ -333,17 +355,15 @@ def _limit_files() -> None:
 
 
 @pytest.mark.parametrize(
-    "engine",
+    "runner",
     [(), ("--direct_running_mode=multi_processing", "--direct_num_workers=2")],
     ids=["one process", "worker processes"],
 )
-def test_an_output_that_is_full_is_told_and_nothing_partial_stays(
-    tmp_path: Path, engine: tuple[str, ...]
-) -> None:
+def test_a_full_output_is_reported_and_left_empty(tmp_path: Path, runner: tuple[str, ...]) -> None:
     path = write_events(tmp_path / "in.jsonl", 0, 3000)
     output = tmp_path / "out"
     done = _process(
-        *("run", "--codec", "null", *engine),
+        *("run", "--codec", "null", *runner),
         *("--input", path, "--output", output),
         preexec_fn=_limit_files,
         env=os.environ | {"TMPDIR": str(tmp_path)},

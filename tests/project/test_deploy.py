@@ -16,8 +16,7 @@ from typing import NamedTuple
 import pytest
 
 from pipeline.options.parser import beam_parser, parse_run
-from pipeline.runners.choose import beam_options, is_detached
-from pipeline.runners.detached import check_detached
+from pipeline.runners.choose import beam_options, check_detached, is_detached
 from scripts.option_docs import template
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -25,7 +25,7 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.prism_runner import PrismRunner
 
-from pipeline.runners.prism import PrismEngine
+from pipeline.runners.job_server import SupervisedPrismRunner
 from tests.components import component_path
 
 ROOT = Path(__file__).parents[2]
@@ -157,7 +157,7 @@ def test_ten_rows_of_a_batch_travel_with_all_of_it() -> None:
     assert len(pickle.dumps(batch.slice(0, 10))) > 100_000
 
 
-class _StockFollower(PrismEngine):
+class _StockFollower(SupervisedPrismRunner):
     """Starts Prism as we do, and follows its jobs as Beam does."""
 
     create_job_service_handle = PrismRunner.create_job_service_handle

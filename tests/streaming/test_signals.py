@@ -73,5 +73,5 @@ def test_a_second_sigterm_ends_at_once_and_uncommitted_messages_are_delivered_ag
     # The gate holds the command: without a signal it does not end.
     job.process.send_signal(signal.SIGTERM)
     assert_ended(job, place)
-    assert "what was not committed will come again" in place.log()
+    assert "uncommitted messages will be delivered again" in place.log()
     place.pull_the_rest(sent, TIMEOUT_SECONDS)

@@ -32,8 +32,8 @@ def refused(tmp_path: Path, *arguments: str) -> Said:
 @pytest.mark.parametrize(
     ("arguments", "error", "hint"),
     [
-        ([*SUBSCRIPTION], "needs either --drain or --streaming", "--drain reads what is there"),
-        ([*DRAIN, "--streaming"], "needs either --drain or --streaming", "--streaming goes on"),
+        ([*SUBSCRIPTION], "needs either --drain or --streaming", "--drain reads the waiting"),
+        ([*DRAIN, "--streaming"], "needs either --drain or --streaming", "--streaming runs"),
         ([*DRAIN, "--input", "x"], "--input and --input_subscription cannot go", "once for each"),
         ([*DRAIN, "--input_topic", TOPIC], "and --input_topic cannot go together", "once for each"),
         ([*DRAIN, "--window_seconds", "5"], "--window_seconds is not for", "and --streaming"),
@@ -42,12 +42,12 @@ def refused(tmp_path: Path, *arguments: str) -> Said:
         ([*STREAMING, "--max_seconds", "5"], "--max_seconds is not for", "and --drain"),
         ([*DRAIN, "--run_id", "a"], "--run_id is not for Pub/Sub", "goes with --input"),
         ([*DRAIN, "--input_format", "lines"], "--input_format is not for", "goes with --input"),
-        ([*DRAIN, "--write_mode", "error"], "--write_mode error is not for", "is always added"),
-        ([*DRAIN, "--write_mode", "overwrite"], "overwrite is not for Pub/Sub", "is always added"),
+        ([*DRAIN, "--write_mode", "error"], "--write_mode error is not for", "are always added"),
+        ([*DRAIN, "--write_mode", "overwrite"], "overwrite is not for Pub/Sub", "are always added"),
         (["--input", "x", "--drain"], "--drain is not for files", "--input_subscription"),
         (["--input", "x", "--pullers", "3"], "--pullers is not for files", "--input_subscription"),
         (["--drain"], "--input is missing", "or --input_subscription"),
-        ([*STREAMING, "--lease_seconds", "10"], "must be at most half of", "would come again"),
+        ([*STREAMING, "--lease_seconds", "10"], "must be at most half of", "messages again"),
         ([*DRAIN, "--lease_seconds", "601"], "must be at most 600", ""),
         ([*DRAIN, "--pullers", "0"], "must be at least 1", ""),
     ],
@@ -85,7 +85,7 @@ def test_a_missing_client_library_is_an_error_with_the_install_command(
 @pytest.mark.parametrize("runner", ["DirectRunner", "FnApiRunner", "BundleBasedDirectRunner"])
 def test_a_runner_that_cannot_stream_is_refused(runner: str, tmp_path: Path) -> None:
     said = refused(tmp_path, *STREAMING, f"--runner={runner}")
-    assert f"--runner {runner} cannot read without an end" in said.err
+    assert f"--runner {runner} does not support --streaming" in said.err
     assert "--drain in place of --streaming" in said.err
 
 

@@ -1,4 +1,4 @@
-"""What the command says of dead letters, and what it keeps to itself."""
+"""`job-status dead-letters` groups dead letters and hides payloads by default."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def dead_letters(*arguments: str | Path) -> Said:
 
 @pytest.fixture(scope="module")
 def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An output with dead letters of two sources."""
+    """An output with dead letters from two sources."""
     directory = tmp_path_factory.mktemp("letters")
     write_events(directory / "in" / "a.jsonl", 0, 2, bad=12)
     other = directory / "in" / "b.jsonl"
@@ -33,7 +33,7 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory / "out"
 
 
-def test_groups_are_counted_the_largest_first(output: Path) -> None:
+def test_groups_are_sorted_by_count(output: Path) -> None:
     said = dead_letters(output, "--json")
     assert (said.code, said.err) == (0, "")
     groups = json.loads(said.out)
@@ -45,7 +45,7 @@ def test_groups_are_counted_the_largest_first(output: Path) -> None:
     assert codes == {"INVALID_JSON": 13, "WRONG_TYPE": 2}
 
 
-def test_lines_say_count_code_path_and_source(output: Path) -> None:
+def test_a_line_has_count_code_path_and_source(output: Path) -> None:
     lines = dead_letters(output).out.splitlines()
     assert len(lines) == 6
     assert lines[2].split()[:4] == ["2", "WRONG_TYPE", "at", "$.id"]
@@ -53,15 +53,13 @@ def test_lines_say_count_code_path_and_source(output: Path) -> None:
 
 
 @pytest.mark.parametrize("form", [(), ("--json",)])
-def test_payloads_are_shown_only_where_they_are_asked_for(
-    output: Path, form: tuple[str, ...]
-) -> None:
+def test_payloads_are_shown_only_on_request(output: Path, form: tuple[str, ...]) -> None:
     said = dead_letters(output, *form)
     assert CANARY not in said.out + said.err
     assert CANARY in dead_letters(output, *form, "--show_payload").out
 
 
-def test_of_many_payloads_the_first_are_shown(output: Path) -> None:
+def test_the_first_ten_payloads_of_a_group_are_shown(output: Path) -> None:
     groups = json.loads(dead_letters(output, "--json", "--show_payload").out)
     assert [each["payload"] for each in groups[0]["payloads"]] == [
         f"bad {number}" for number in range(10)
@@ -69,12 +67,12 @@ def test_of_many_payloads_the_first_are_shown(output: Path) -> None:
     assert groups[0]["payloads"][1]["source_offset"] > groups[0]["payloads"][0]["source_offset"]
 
 
-def test_no_payload_does_anything_to_a_terminal(output: Path) -> None:
+def test_control_characters_of_payloads_are_not_printed(output: Path) -> None:
     said = dead_letters(output, "--show_payload")
     assert all(character.isprintable() or character == "\n" for character in said.out)
 
 
-def test_letters_that_were_replayed_are_marked(tmp_path: Path) -> None:
+def test_replayed_letters_are_marked(tmp_path: Path) -> None:
     path = write_events(tmp_path / "in.jsonl", 0, 2, bad=1)
     output = tmp_path / "out"
     assert run("--input", path, "--output", output).code == 0
@@ -83,19 +81,19 @@ def test_letters_that_were_replayed_are_marked(tmp_path: Path) -> None:
     assert (group["count"], group["replayed"]) == (2, 1)
 
 
-def test_an_output_without_dead_letters_says_so(tmp_path: Path) -> None:
+def test_an_output_without_dead_letters_gives_a_message(tmp_path: Path) -> None:
     path = write_events(tmp_path / "in.jsonl", 0, 2)
     assert run("--input", path, "--output", tmp_path / "out").code == 0
     assert dead_letters(tmp_path / "out").out == "no dead letters\n"
 
 
-def test_what_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_path_is_reported(tmp_path: Path) -> None:
     said = dead_letters(tmp_path / "none")
     assert said.code == 3
     assert str(tmp_path / "none") in said.err
 
 
-def test_a_damaged_file_is_told_after_what_could_be_read(tmp_path: Path) -> None:
+def test_a_damaged_file_is_reported_after_the_readable_letters(tmp_path: Path) -> None:
     path = write_events(tmp_path / "in.jsonl", 0, 0, bad=3)
     output = tmp_path / "out"
     assert run("--input", path, "--output", output).code == 0

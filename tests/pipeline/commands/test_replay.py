@@ -1,4 +1,4 @@
-"""Replay from end to end: what was mended is written, once, as if it had never gone wrong."""
+"""`job-status replay` writes each repaired event once, as if it had never been a dead letter."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-import pipeline.commands.replay
+import pipeline.commands.run
 import transforms.derive.derive_job_status
-from pipeline.commands.replay import replay_parser
-from pipeline.commands.run import launch_or_clear
+from pipeline.commands.run import _launch_or_clear
+from pipeline.options.parser import run_parser
 from pipeline.sample.write import write_samples
 from schemas.errors import OutputError
 from tests.conftest import ReadRecords, records_of
@@ -30,19 +30,19 @@ def replay(*arguments: str | Path) -> Said:
 
 
 def ids(output: Path) -> Counter[str]:
-    """The identities of the events in an output."""
+    """Returns the event ids in an output."""
     return Counter(record["event_id"] for record in records_of(output))
 
 
 def manifests(output: Path) -> list[dict[str, Any]]:
-    """The manifests of an output, the oldest first."""
+    """Returns the manifests of an output, the oldest first."""
     found = [json.loads(path.read_bytes()) for path in (output / "_manifest").iterdir()]
     return sorted(found, key=lambda manifest: len(manifest["consumed"]))
 
 
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Files of every shape, plain and compressed, one payload in ten bad."""
+    """Files of every format, plain and compressed, with one bad payload in ten."""
     directory = tmp_path_factory.mktemp("samples")
     write_samples(str(directory), events=300, seed=4, bad_fraction=0.1, shapes="all")
     return directory
@@ -50,7 +50,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def whole(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The output of one run without a narrow limit."""
+    """The output of a run with the default limit."""
     output = tmp_path_factory.mktemp("whole")
     assert run("--input", f"{samples}/*", "--output", output, "--provider", "lever").code == 0
     return output
@@ -58,7 +58,7 @@ def whole(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def narrow(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The output of a run whose limit was too narrow."""
+    """The output of a run whose limit was too low."""
     output = tmp_path_factory.mktemp("narrow") / "out"
     arguments = ("--input", f"{samples}/*", "--output", output, "--provider", "lever")
     assert run(*arguments, "--max_event_bytes", "600").code == 0
@@ -67,23 +67,23 @@ def narrow(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def output(narrow: Path, tmp_path: Path) -> Path:
-    """A copy of it."""
+    """A copy of the output `narrow`."""
     return Path(shutil.copytree(narrow, tmp_path / "out"))
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_good_before_and_good_of_the_replay_are_the_good_of_one_run(
+def test_run_and_replay_together_write_the_events_of_one_good_run(
     output: Path, whole: Path, workers: int
 ) -> None:
     before = ids(output)
     assert 0 < sum(before.values()) < sum(ids(whole).values())
-    engine = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
-    said = replay(output, "--output", output, *(engine if workers == 2 else ()))
+    processes = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
+    said = replay(output, "--output", output, *(processes if workers == 2 else ()))
     assert said.code == 0, said.err
     assert ids(output) == ids(whole)
 
 
-def test_records_and_dead_letters_of_a_replay_point_at_the_first_source(
+def test_records_and_dead_letters_of_a_replay_keep_the_original_source(
     output: Path, whole: Path
 ) -> None:
     assert replay(output, "--output", output).code == 0
@@ -102,7 +102,7 @@ def test_records_and_dead_letters_of_a_replay_point_at_the_first_source(
     )
 
 
-def test_replaying_again_adds_no_event_and_takes_the_letters_of_the_last_replay(
+def test_a_second_replay_adds_no_event_and_reads_the_letters_of_the_first(
     output: Path, whole: Path
 ) -> None:
     for attempt in (1, 2, 3):
@@ -115,7 +115,7 @@ def test_replaying_again_adds_no_event_and_takes_the_letters_of_the_last_replay(
         assert ("skipped" in said.err) == (attempt > 1)
 
 
-def test_with_nothing_left_to_do_nothing_changes(tmp_path: Path) -> None:
+def test_a_replay_with_no_letters_left_changes_nothing(tmp_path: Path) -> None:
     path = write_events(tmp_path / "in.jsonl", 0, 3)
     output = tmp_path / "out"
     arguments = ("--input", path, "--output", output, "--max_event_bytes", "20")
@@ -131,14 +131,14 @@ def test_with_nothing_left_to_do_nothing_changes(tmp_path: Path) -> None:
     assert json.loads(report.read_bytes())["read"] == 0
 
 
-def test_an_output_without_dead_letters_is_nothing_to_do(tmp_path: Path) -> None:
+def test_an_output_without_dead_letters_succeeds_and_commits_nothing(tmp_path: Path) -> None:
     path = write_events(tmp_path / "in.jsonl", 0, 3)
     assert run("--input", path, "--output", tmp_path / "out").code == 0
     assert replay(tmp_path / "out", "--output", tmp_path / "out").code == 0
     assert len(manifests(tmp_path / "out")) == 1
 
 
-def test_consumed_files_are_known_after_the_output_was_moved(tmp_path: Path) -> None:
+def test_replayed_files_are_recognised_after_the_output_is_moved(tmp_path: Path) -> None:
     path = write_events(tmp_path / "in.jsonl", 0, 3)
     output = tmp_path / "out"
     assert run("--input", path, "--output", output, "--max_event_bytes", "20").code == 0
@@ -151,7 +151,7 @@ def test_consumed_files_are_known_after_the_output_was_moved(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("given", ["output", "directory", "file", "pattern"])
-def test_dead_letters_are_named_in_any_way_and_replayed_into_any_output(
+def test_letters_are_found_by_output_directory_file_or_pattern(
     output: Path, whole: Path, tmp_path: Path, given: str
 ) -> None:
     letters = output / "dead_letter"
@@ -172,7 +172,7 @@ def test_dead_letters_are_named_in_any_way_and_replayed_into_any_output(
     assert ids(output) == ids(whole)
 
 
-def test_dead_letters_beside_their_output_are_found_through_its_manifest(tmp_path: Path) -> None:
+def test_letters_outside_the_output_are_found_by_its_manifest(tmp_path: Path) -> None:
     path = write_events(tmp_path / "in.jsonl", 0, 3)
     output, letters = tmp_path / "out", tmp_path / "letters"
     places = ("--output", output, "--dead_letter_output", letters)
@@ -182,7 +182,7 @@ def test_dead_letters_beside_their_output_are_found_through_its_manifest(tmp_pat
     assert "nothing was changed" in replay(letters, *places).err
 
 
-def test_payloads_that_were_not_kept_are_read_again(tmp_path: Path) -> None:
+def test_payloads_that_the_letters_do_not_hold_are_read_from_the_source(tmp_path: Path) -> None:
     path = write_events(tmp_path / "in" / "a.jsonl", 0, 20)
     packed = tmp_path / "in" / "b.jsonl.gz"
     packed.write_bytes(gzip.compress(write_events(tmp_path / "b.jsonl", 20, 20).read_bytes()))
@@ -199,7 +199,7 @@ def test_payloads_that_were_not_kept_are_read_again(tmp_path: Path) -> None:
     assert "nothing was changed" in replay(output, "--output", output).err
 
 
-def test_what_a_bug_took_is_given_back_once_it_is_mended(
+def test_events_lost_to_a_bug_are_written_once_the_bug_is_fixed(
     samples: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = transforms.derive.derive_job_status.derive_batch
@@ -220,7 +220,7 @@ def test_what_a_bug_took_is_given_back_once_it_is_mended(
     assert ids(output) == ids(whole)
 
 
-def test_envelopes_without_a_job_are_replayed_as_they_would_have_been_read(
+def test_envelopes_without_a_job_give_the_same_records_as_a_good_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     envelope = '{"event":"ats_jobs.deleted","provider":"lever","record_id":"%d","event_data":%s}'
@@ -247,7 +247,7 @@ def test_envelopes_without_a_job_are_replayed_as_they_would_have_been_read(
     assert sum(ids(output).values()) == 5
 
 
-def test_the_payload_begins_at_its_offset_in_the_source(output: Path) -> None:
+def test_a_payload_starts_at_its_offset_in_the_source(output: Path) -> None:
     letters = [each for each in records_of(output, "dead_letter") if each["payload"] is not None]
     contents: dict[str, bytes] = {}
     for letter in letters:
@@ -264,14 +264,16 @@ def test_the_payload_begins_at_its_offset_in_the_source(output: Path) -> None:
 
 
 def _cut_between_blocks(path: Path) -> None:
-    """Cuts off the last block of a file that has several."""
+    """Removes the last block of a file with several blocks."""
     data = path.read_bytes()
     sync = data[-16:]
     path.write_bytes(data[: data.rindex(sync, 0, len(data) - 16) + 16])
 
 
 @pytest.mark.parametrize("as_directory", [False, True])
-def test_a_file_cut_between_two_blocks_commits_nothing(output: Path, as_directory: bool) -> None:
+def test_a_file_truncated_between_two_blocks_commits_nothing(
+    output: Path, as_directory: bool
+) -> None:
     (path,) = (output / "dead_letter").iterdir()
     _cut_between_blocks(path)
     before = visible(output)
@@ -282,7 +284,7 @@ def test_a_file_cut_between_two_blocks_commits_nothing(output: Path, as_director
     assert visible(output) == before
 
 
-def test_a_damaged_file_that_is_kept_is_not_consumed(output: Path) -> None:
+def test_a_damaged_file_is_not_recorded_as_replayed(output: Path) -> None:
     (path,) = (output / "dead_letter").iterdir()
     path.write_bytes(path.read_bytes()[:-5])
     said = replay(output, "--output", output, "--on_damaged_input", "keep")
@@ -293,7 +295,7 @@ def test_a_damaged_file_that_is_kept_is_not_consumed(output: Path) -> None:
     assert all(not each["consumed"] for each in manifests(output))
 
 
-def test_a_file_that_its_manifest_lists_and_that_is_gone_is_told(output: Path) -> None:
+def test_a_missing_file_that_a_manifest_lists_is_reported(output: Path) -> None:
     (path,) = (output / "dead_letter").iterdir()
     path.unlink()
     said = replay(output, "--output", output)
@@ -301,7 +303,7 @@ def test_a_file_that_its_manifest_lists_and_that_is_gone_is_told(output: Path) -
     assert str(path) in said.err
 
 
-def test_a_replay_interrupted_while_committing_is_completed_and_not_done_again(
+def test_a_replay_interrupted_while_committing_is_completed_and_not_repeated(
     output: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(_: Any) -> None:
@@ -319,24 +321,24 @@ def test_a_replay_interrupted_while_committing_is_completed_and_not_done_again(
     assert ids(output) == ids(whole)
 
 
-def test_two_replays_at_once_do_not_write_an_event_twice(
+def test_two_concurrent_replays_do_not_write_an_event_twice(
     output: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
 
     def overtaken(*given: Any) -> None:
         with monkeypatch.context() as patch:
-            patch.setattr(pipeline.commands.replay, "launch_or_clear", launch_or_clear)
+            patch.setattr(pipeline.commands.run, "_launch_or_clear", _launch_or_clear)
             assert replay(output, "--output", output).code == 0
-        launch_or_clear(*given)
+        _launch_or_clear(*given)
 
-    monkeypatch.setattr(pipeline.commands.replay, "launch_or_clear", overtaken)
+    monkeypatch.setattr(pipeline.commands.run, "_launch_or_clear", overtaken)
     said = replay(output, "--output", output)
     assert said.code == 5
     assert "meanwhile" in said.err
     assert ids(output) == ids(whole)
 
 
-def test_what_was_replayed_may_be_deleted(output: Path) -> None:
+def test_replayed_files_may_be_deleted(output: Path) -> None:
     (path,) = (output / "dead_letter").iterdir()
     assert replay(output, "--output", output).code == 0
     path.unlink()
@@ -345,7 +347,7 @@ def test_what_was_replayed_may_be_deleted(output: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "message"),
     [
         (("nowhere", "--output", "out"), 3, "no dead letters at"),
         (("--output", "out"), 2, "DEAD_LETTERS"),
@@ -356,33 +358,39 @@ def test_what_was_replayed_may_be_deleted(output: Path) -> None:
         (("x", "--output", "out", "--max_event_bytes", "0"), 2, "at least 1"),
     ],
 )
-def test_what_is_wrong_with_the_command_line_is_told(
+def test_a_wrong_command_line_is_reported(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     arguments: tuple[str, ...],
     code: int,
-    told: str,
+    message: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     said = replay(*arguments)
-    assert (said.code, told in said.err) == (code, True), said.err
+    assert (said.code, message in said.err) == (code, True), said.err
     assert len(said.err.splitlines()) <= 3
 
 
-def test_another_write_mode_is_obeyed(output: Path) -> None:
+def test_write_mode_error_refuses_an_output_with_a_run(output: Path) -> None:
     said = replay(output, "--output", output, "--write_mode", "error")
     assert said.code == 5
 
 
-def test_a_run_id_that_was_committed_is_not_done_again(
-    output: Path, read_records: ReadRecords
-) -> None:
+def test_a_committed_run_id_is_not_repeated(output: Path, read_records: ReadRecords) -> None:
     for _ in range(2):
         assert replay(output, "--output", output, "--run_id", "again").code == 0
     assert max(each["attempt"] for each in read_records(output, "dead_letter")) == 1
 
 
-def test_help_lists_only_the_options_of_a_replay() -> None:
-    text = replay_parser().format_help()
+def test_the_help_lists_only_the_options_of_a_replay() -> None:
+    text = run_parser("replay").format_help()
     assert "--max_event_bytes" in text
     assert "--account_id" not in text and "overwrite" not in text
+
+
+def test_a_replay_checks_the_runner_before_it_touches_the_output(output: Path) -> None:
+    before = visible(output)
+    said = replay(output, "--output", output, "--runner=PrismRunner", "--prism_location=nowhere")
+    assert said.code == 2
+    assert "--prism_location FILE" in said.err
+    assert visible(output) == before

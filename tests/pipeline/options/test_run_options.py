@@ -1,4 +1,4 @@
-"""The options are defined once, and everything that lists them says the same."""
+"""The options are defined once; the parser, the help, the docs and the template agree."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from apache_beam.portability.api import beam_job_api_pb2
 from apache_beam.runners.portability.portable_runner import JobServiceHandle
 
 from pipeline.options.parser import parse_run, run_parser
-from pipeline.options.run_options import GROUPS, RunOptions
+from pipeline.options.run_options import GROUPS, NOT_IN_TEMPLATE, RunOptions
 from pipeline.setup.prepare import checked_run_id
 from schemas.errors import UsageError
 from scripts.option_docs import markdown, template
@@ -28,46 +28,53 @@ USUAL = ["--input", "x", "--output", "y"]
 PUBSUB = ["--input_subscription", "projects/p/subscriptions/s", "--output", "y"]
 
 
-def test_the_page_of_options_is_made_of_the_definitions() -> None:
+def test_the_page_of_options_is_up_to_date() -> None:
     assert (ROOT / "docs" / "options.md").read_text() == markdown()
 
 
-def test_every_option_is_in_the_help_the_page_and_the_parser() -> None:
-    said = job_status("run", "--help").out
+def test_the_help_the_page_and_the_parser_have_every_option() -> None:
+    text = job_status("run", "--help").out
     page = markdown()
     known = {action.dest for action in run_parser()._actions}
     for name in NAMES:
-        assert re.search(rf"^  --{name}\b", said, re.MULTILINE), name
+        assert re.search(rf"^  --{name}\b", text, re.MULTILINE), name
         assert page.count(f"| `--{name}` |") == 1
         assert name in known
 
 
-def test_help_is_grouped_and_fits_two_screens(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_help_is_grouped_and_at_most_80_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    said = job_status("run", "--help").out
-    lines = said.splitlines()
+    text = job_status("run", "--help").out
+    lines = text.splitlines()
     assert len(lines) <= 80
-    # The usage and the examples can be copied as they are.
+    # The usage and the examples are not wrapped, so that they can be copied.
     assert all(len(line) <= 80 or "job-status" in line for line in lines)
     assert [line[:-1] for line in lines if line[:-1] in GROUPS] == list(GROUPS)
-    assert said.count("\n  job-status run --input") >= 2
+    assert text.count("\n  job-status run --input") >= 2
 
 
-def test_beams_own_options_are_listed_on_demand() -> None:
-    said = job_status("run", "--help").out
-    assert "--help_beam" in said
-    assert "--worker_machine_type" not in said
+def test_the_help_does_not_list_the_options_of_beam() -> None:
+    text = job_status("run", "--help").out
+    assert "--help_beam" in text
+    assert "--worker_machine_type" not in text
 
 
-def test_the_metadata_of_the_template_are_made_of_the_definitions() -> None:
+@pytest.mark.parametrize("command", ["run", "validate", "replay"])
+def test_help_beam_lists_the_options_of_beam(command: str) -> None:
+    said = job_status(command, "--help_beam")
+    assert said.code == 0
+    assert "--worker_machine_type" in said.out and "--checkpointing_interval" in said.out
+
+
+def test_the_metadata_of_the_template_are_up_to_date() -> None:
     assert json.loads((ROOT / "deploy" / "metadata.json").read_text()) == template()
 
 
-def test_a_template_asks_for_what_makes_sense_there() -> None:
+def test_a_template_has_the_options_that_work_there() -> None:
     parameters = {each["name"]: each for each in template()["parameters"]}
-    hidden = {each.name for each in fields(RunOptions) if not each.metadata["in_template"]}
+    hidden = set(NOT_IN_TEMPLATE)
     assert parameters.keys() == set(NAMES) - hidden
-    # Nobody waits for the end of the job there, and Dataflow pulls and acknowledges by itself.
+    # No command waits for the end of the job there, and Dataflow pulls and acknowledges.
     at_the_end = {"report", "max_dead_letter_fraction", "drain", "idle_seconds", "max_seconds"}
     assert hidden == {"log_format", "debug", "lease_seconds", "pullers"} | at_the_end
     assert not parameters["output"]["isOptional"]
@@ -82,7 +89,7 @@ def test_a_template_asks_for_what_makes_sense_there() -> None:
 
 
 @pytest.mark.parametrize("read", [USUAL, [*PUBSUB, "--streaming=true"]])
-def test_a_form_that_sends_along_all_that_it_shows_is_understood(read: list[str]) -> None:
+def test_a_form_may_send_the_default_of_every_parameter(read: list[str]) -> None:
     shown = [
         f"--{each['name']}={each['defaultValue']}"
         for each in template()["parameters"]
@@ -101,25 +108,25 @@ def test_a_form_that_sends_along_all_that_it_shows_is_understood(read: list[str]
         ("--enable_streaming_engine=false", []),
     ],
 )
-def test_a_flag_may_have_true_or_false(given: str, meant: list[str]) -> None:
+def test_a_flag_may_have_the_value_true_or_false(given: str, meant: list[str]) -> None:
     assert parse_run([*USUAL, given]) == parse_run([*USUAL, *meant])
 
 
-def test_an_option_whose_value_is_true_keeps_it() -> None:
+def test_an_option_that_is_not_a_flag_keeps_the_value_true() -> None:
     options, beams = parse_run([*USUAL, "--provider=true", "--job_name=true"])
     assert options.provider == "true"
     assert beams == ["--job_name=true"]
 
 
-def test_a_flag_with_another_value_is_refused() -> None:
+def test_a_flag_with_any_other_value_is_refused() -> None:
     with pytest.raises(UsageError, match="debug"):
         parse_run([*USUAL, "--debug=maybe"])
 
 
 @pytest.mark.parametrize("run_id", ["a", "a-b_9", "x" * 100, "", "a b", "a/b", "x" * 101, "é"])
-def test_the_form_of_a_run_id_is_what_is_accepted(run_id: str) -> None:
-    is_of_form = re.fullmatch(PATTERNS["run_id"], run_id) is not None
-    if is_of_form:
+def test_the_pattern_of_a_run_id_matches_the_accepted_ids(run_id: str) -> None:
+    matches = re.fullmatch(PATTERNS["run_id"], run_id) is not None
+    if matches:
         assert checked_run_id(run_id) == run_id
     else:
         with pytest.raises(UsageError):
@@ -128,10 +135,10 @@ def test_the_form_of_a_run_id_is_what_is_accepted(run_id: str) -> None:
 
 @pytest.mark.parametrize("kind", ["subscription", "topic"])
 @pytest.mark.parametrize("name", ["projects/p/{}s/n", "n", "projects/p/{}s/", "projects/p/{}s/a/b"])
-def test_the_form_of_a_name_is_what_is_accepted(kind: str, name: str) -> None:
+def test_the_pattern_of_a_name_matches_the_accepted_names(kind: str, name: str) -> None:
     name = name.format(kind)
-    is_of_form = re.fullmatch(PATTERNS[f"input_{kind}"], name) is not None
-    if is_of_form:
+    matches = re.fullmatch(PATTERNS[f"input_{kind}"], name) is not None
+    if matches:
         assert checked_name(name, kind) == name
     else:
         with pytest.raises(UsageError):
@@ -139,7 +146,7 @@ def test_the_form_of_a_name_is_what_is_accepted(kind: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ([*USUAL, "--drain"], "--drain is not for files"),
         ([*USUAL, "--window_seconds", "5"], "--window_seconds is not for files"),
@@ -155,21 +162,23 @@ def test_the_form_of_a_name_is_what_is_accepted(kind: str, name: str) -> None:
         (["--output", "y"], "--input is missing"),
     ],
 )
-def test_options_that_would_do_nothing_are_refused(arguments: list[str], told: str) -> None:
+def test_contradictory_or_ineffective_options_are_refused(
+    arguments: list[str], message: str
+) -> None:
     with pytest.raises(UsageError) as caught:
         parse_run(arguments)
-    assert told in caught.value.message
+    assert message in caught.value.message
 
 
-def test_what_is_read_from_pubsub_is_added_to_the_output() -> None:
+def test_pubsub_always_appends_to_the_output() -> None:
     assert parse_run([*PUBSUB, "--drain"])[0].write_mode == "append"
     assert parse_run([*PUBSUB, "--drain", "--write_mode", "append"])[0].write_mode == "append"
     assert parse_run(USUAL)[0].write_mode == "error"
 
 
-def test_what_flink_is_told_of_checkpoints_reaches_its_job_server() -> None:
+def test_options_for_checkpoints_reach_the_job_server_of_flink() -> None:
     class JobServer:
-        """Describes options as the real one does."""
+        """Describes options as the real job server does."""
 
         def DescribePipelineOptions(self, *_: Any, timeout: float) -> Any:
             kinds = beam_job_api_pb2.PipelineOptionType
@@ -187,7 +196,7 @@ def test_what_flink_is_told_of_checkpoints_reaches_its_job_server() -> None:
     given = ["--checkpointing_interval=60000", "--externalized_checkpoints_enabled=true"]
     _, beams = parse_run([*USUAL, *given])
     handle = JobServiceHandle(JobServer(), PipelineOptions(beams))
-    told = {name.split(":")[2]: value for name, value in handle.get_pipeline_options().items()}
-    assert told["checkpointing_interval"] == "60000"
-    assert told["externalized_checkpoints_enabled"] is True
-    assert not {"savepoint_path", "max_bundle_size"} & told.keys()
+    sent = {name.split(":")[2]: value for name, value in handle.get_pipeline_options().items()}
+    assert sent["checkpointing_interval"] == "60000"
+    assert sent["externalized_checkpoints_enabled"] is True
+    assert not {"savepoint_path", "max_bundle_size"} & sent.keys()

@@ -1,6 +1,6 @@
-"""A job on Dataflow is waited for or left alone; the launcher claims no more than it saw.
+"""The command waits for a job on Dataflow or detaches, and reports only what it knows.
 
-The runner is Beam's own, up to the call to its service, so that the graphs are those it accepts.
+The runner is Beam's own up to the call to its service, so the graphs are those that it accepts.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from apache_beam.runners.runner import PipelineState
 from rich.console import Console
 
 from pipeline.commands.run import run as run_job
+from pipeline.options.parser import parse_run
 from pipeline.runners.choose import beam_options, is_detached
 from schemas.errors import StoppedBySignal, UsageError
 from tests.pipeline.command import Said, job_status, run, visible, write_events
@@ -38,7 +39,7 @@ STREAMING = ("--input_subscription", "projects/my-project/subscriptions/jobs", "
 
 
 class Service:
-    """What Dataflow was asked for, and what it answers."""
+    """Records the requests to Dataflow and defines its answers."""
 
     def __init__(self) -> None:
         self.graphs: list[Any] = []
@@ -46,14 +47,14 @@ class Service:
         self.state = PipelineState.RUNNING
 
     def wait(self) -> None:
-        """As Dataflow's result: whatever is not done has failed."""
+        """Raises for every state but DONE, as Dataflow's result does."""
         if self.state != PipelineState.DONE:
             raise RuntimeError(f"Dataflow pipeline failed. State: {self.state}")
 
 
 @pytest.fixture
 def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
-    """Dataflow's service as far as a launcher sees it: a job made of a graph, or a file of it."""
+    """Replaces Dataflow's service: it accepts a graph as a job, or writes it to a file."""
     from apache_beam.runners.dataflow import dataflow_runner
     from apache_beam.runners.dataflow.internal import apiclient
 
@@ -80,14 +81,14 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
             service.is_waited_for = True
             service.wait()
 
-    def say_nothing(*_: Any) -> str:
+    def return_nothing(*_: Any) -> str:
         return ""
 
     monkeypatch.setattr(apiclient, "DataflowApplicationClient", Client)
     monkeypatch.setattr(dataflow_runner, "DataflowPipelineResult", Result)
-    # Both would ask a server.
-    monkeypatch.setattr(GoogleCloudOptions, "_warn_if_soft_delete_policy_enabled", say_nothing)
-    monkeypatch.setattr(pubsub_client.Subscription, "describe", say_nothing)
+    # Both would send a request.
+    monkeypatch.setattr(GoogleCloudOptions, "_warn_if_soft_delete_policy_enabled", return_nothing)
+    monkeypatch.setattr(pubsub_client.Subscription, "describe", return_nothing)
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", "127.0.0.1:1")
     yield service
 
@@ -97,7 +98,7 @@ def events(tmp_path: Path) -> Path:
     return write_events(tmp_path / "events.jsonl", 0, 3)
 
 
-def nothing_claimed(said: Said, output: Path) -> None:
+def _assert_nothing_claimed(said: Said, output: Path) -> None:
     assert said.code == 0, said.err
     assert said.err.splitlines() == [
         "handed over to DataflowRunner, nothing is committed yet; what will be is listed in "
@@ -108,36 +109,34 @@ def nothing_claimed(said: Said, output: Path) -> None:
 
 
 @pytest.mark.parametrize("source", ["files", "messages"])
-def test_in_a_template_the_job_is_written_down_and_not_waited_for(
+def test_in_a_template_the_job_is_written_to_a_file_and_not_waited_for(
     source: str, service: Service, events: Path, tmp_path: Path
 ) -> None:
     output, place = tmp_path / "out", tmp_path / "job_object"
     read = ("--input", str(events)) if source == "files" else STREAMING
     said = run(*read, "--output", output, *DATAFLOW, f"--template_location={place}")
-    nothing_claimed(said, output)
+    _assert_nothing_claimed(said, output)
     assert place.exists()
     assert not service.is_waited_for
 
 
-def test_a_template_gives_flags_with_true_and_false(service: Service, tmp_path: Path) -> None:
+def test_a_template_passes_flags_as_true_or_false(service: Service, tmp_path: Path) -> None:
     output, place = tmp_path / "out", tmp_path / "job_object"
     subscription, name, _ = STREAMING
     given = [f"{subscription}={name}", "--streaming=true", "--allow_no_input=false"]
     beams = [f"--template_location={place}", "--enable_streaming_engine=true"]
-    nothing_claimed(run(*given, f"--output={output}", *DATAFLOW, *beams), output)
+    _assert_nothing_claimed(run(*given, f"--output={output}", *DATAFLOW, *beams), output)
 
 
-def test_a_launcher_that_shall_not_wait_does_not(
-    service: Service, events: Path, tmp_path: Path
-) -> None:
+def test_no_wait_until_finish_detaches(service: Service, events: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
     said = run("--input", events, "--output", output, *DATAFLOW, "--no_wait_until_finish")
-    nothing_claimed(said, output)
+    _assert_nothing_claimed(said, output)
     assert len(service.graphs) == 1
     assert not service.is_waited_for
 
 
-def test_a_replay_is_handed_over_too(service: Service, tmp_path: Path) -> None:
+def test_a_replay_can_be_detached(service: Service, tmp_path: Path) -> None:
     output = tmp_path / "out"
     events = write_events(tmp_path / "events.jsonl", 0, 1, bad=1)
     assert run("--input", events, "--output", output).code == 0
@@ -152,7 +151,7 @@ def test_a_replay_is_handed_over_too(service: Service, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "option", [("--report", "report.json"), ("--max_dead_letter_fraction", "0.1")]
 )
-def test_what_needs_the_end_of_a_job_is_refused(
+def test_options_that_need_the_end_of_a_job_are_refused(
     option: tuple[str, str], service: Service, events: Path, tmp_path: Path
 ) -> None:
     place = f"--template_location={tmp_path / 'job_object'}"
@@ -162,7 +161,7 @@ def test_what_needs_the_end_of_a_job_is_refused(
     assert service.graphs == []
 
 
-def test_a_drain_is_not_left_alone(service: Service, tmp_path: Path) -> None:
+def test_a_drain_cannot_be_detached(service: Service, tmp_path: Path) -> None:
     drain = (*STREAMING[:2], "--drain")
     said = run(*drain, "--output", tmp_path / "out", *DATAFLOW, "--no_wait_until_finish")
     assert said.code == 2
@@ -170,25 +169,25 @@ def test_a_drain_is_not_left_alone(service: Service, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "engine",
+    "runner",
     [
         ["--runner=FnApiRunner"],
         ["--runner=DirectRunner"],
         ["--runner=FlinkRunner"],
         ["--runner=FlinkRunner", "--flink_master=flink:8081"],
-        # Without another environment, Beam runs the workers in the command's own process.
+        # By default, Beam runs the workers in the command's own process.
         ["--runner=FlinkRunner", "--job_endpoint=flink:8099"],
         ["--runner=PortableRunner", "--job_endpoint=flink:8099", "--environment_type=LOOPBACK"],
     ],
 )
-def test_an_engine_that_ends_with_the_command_is_waited_for(engine: list[str]) -> None:
-    runner = engine[0].partition("=")[2]
-    with pytest.raises(UsageError, match=f"--no_wait_until_finish is not for {runner}"):
-        beam_options([*engine, "--no_wait_until_finish"])
+def test_a_runner_that_ends_with_the_command_cannot_be_detached(runner: list[str]) -> None:
+    name = runner[0].partition("=")[2]
+    with pytest.raises(UsageError, match=f"--no_wait_until_finish is not for {name}"):
+        beam_options([*runner, "--no_wait_until_finish"])
 
 
 @pytest.mark.parametrize(
-    "engine",
+    "runner",
     [
         ["--runner=DataflowRunner"],
         ["--runner=PortableRunner", "--job_endpoint=flink:8099"],
@@ -196,13 +195,13 @@ def test_an_engine_that_ends_with_the_command_is_waited_for(engine: list[str]) -
         ["--runner=FlinkRunner", "--flink_master=flink:8081", "--flink_submit_uber_jar"],
     ],
 )
-def test_an_engine_that_goes_on_by_itself_may_be_left_alone(engine: list[str]) -> None:
-    assert not is_detached(beam_options(engine))
-    assert is_detached(beam_options([*engine, "--no_wait_until_finish"]))
+def test_a_runner_that_does_not_need_the_command_can_be_detached(runner: list[str]) -> None:
+    assert not is_detached(beam_options(runner))
+    assert is_detached(beam_options([*runner, "--no_wait_until_finish"]))
 
 
 @pytest.mark.parametrize("state", [PipelineState.DRAINED, PipelineState.UPDATED])
-def test_a_stream_that_was_drained_or_updated_has_not_failed(
+def test_a_drained_or_updated_stream_has_succeeded(
     state: str, service: Service, tmp_path: Path
 ) -> None:
     service.state = state
@@ -211,15 +210,15 @@ def test_a_stream_that_was_drained_or_updated_has_not_failed(
     assert service.is_waited_for
 
 
-def test_a_stream_that_was_cancelled_has_failed(service: Service, tmp_path: Path) -> None:
+def test_a_cancelled_stream_has_failed(service: Service, tmp_path: Path) -> None:
     service.state = PipelineState.CANCELLED
     said = run(*STREAMING, "--output", tmp_path / "out", *DATAFLOW)
     assert said.code == 1
-    assert "the engine failed: RuntimeError" in said.err
+    assert "the runner failed: RuntimeError" in said.err
 
 
 @pytest.mark.parametrize("source", ["files", "messages"])
-def test_a_signal_ends_the_waiting_and_not_the_job(
+def test_a_signal_ends_the_command_and_not_the_job(
     source: str, service: Service, events: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     output, over = tmp_path / "out", threading.Event()
@@ -236,7 +235,8 @@ def test_a_signal_ends_the_waiting_and_not_the_job(
 
     monkeypatch.setattr(service, "wait", wait)
     with pytest.raises(StoppedBySignal) as caught:
-        run_job([*read, "--output", str(output), *DATAFLOW], Console(quiet=True))
+        arguments = parse_run([*read, "--output", str(output), *DATAFLOW])
+        run_job(*arguments, Console(quiet=True))
     over.set()
     assert "goes on" in caught.value.outcome
     assert staged.exists()

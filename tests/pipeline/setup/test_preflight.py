@@ -1,4 +1,4 @@
-"""`validate` looks at everything that a run needs, a line each, and changes nothing."""
+"""`validate` checks everything that a run needs, prints a line each, and changes nothing."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ pytestmark = pytest.mark.usefixtures("no_sync")
 
 @pytest.fixture
 def events(tmp_path: Path) -> Path:
-    """A file that can be read."""
+    """A readable file of events."""
     return write_events(tmp_path / "events.jsonl", 0, 3)
 
 
 def marks(said: str) -> dict[str, str]:
-    """The mark of each line by what the line is about."""
+    """Returns the mark of each check."""
     return {line[2:].partition(":")[0]: line[0] for line in said.splitlines()}
 
 
-def test_all_that_is_there_is_ticked_off(events: Path, tmp_path: Path) -> None:
+def test_each_check_that_passes_is_ticked(events: Path, tmp_path: Path) -> None:
     before = visible(tmp_path)
     said = job_status("validate", "--input", events, "--output", tmp_path / "out")
     assert said.code == 0, said.err
     assert said.err == ""
     assert marks(said.out) == dict.fromkeys(
-        ("mapping", "schemas", "input", "engine", "output"), "✓"
+        ("mapping", "schemas", "input", "runner", "output"), "✓"
     )
     assert visible(tmp_path) == before
 
@@ -45,22 +45,22 @@ def test_all_that_is_there_is_ticked_off(events: Path, tmp_path: Path) -> None:
         (["--input_subscription", "not-a-name", "--drain"], {"input"}, 2),
         (["--input", "{tmp}/events.jsonl", "--run_id", "a b"], {"output"}, 2),
         (["--input", "{tmp}/events.jsonl", "--report", "nosuch://bucket/r.json"], {"output"}, 2),
-        (["--input", "{tmp}/events.jsonl", "--runner", "NoRunner"], {"engine"}, 2),
+        (["--input", "{tmp}/events.jsonl", "--runner", "NoRunner"], {"runner"}, 2),
         (
             ["--input", "{tmp}/events.jsonl", "--runner=FlinkRunner",
              "--flink_job_server_jar={tmp}/none.jar"],
-            {"engine"},
+            {"runner"},
             2,
         ),
         (
             ["--input", "{tmp}/events.jsonl", "--runner=PrismRunner",
              "--prism_location={tmp}/none"],
-            {"engine"},
+            {"runner"},
             2,
         ),
     ],
 )  # fmt: skip
-def test_what_will_not_do_is_crossed_out(
+def test_each_check_that_fails_is_crossed_out(
     events: Path, tmp_path: Path, arguments: list[str], failed: set[str], code: int
 ) -> None:
     given = [each.format(tmp=tmp_path) for each in arguments]
@@ -68,12 +68,14 @@ def test_what_will_not_do_is_crossed_out(
     assert said.code == code
     crossed = {name for name, mark in marks(said.out).items() if mark == "✗"}
     assert failed <= crossed
-    # What needs the same is crossed out as well, and nothing else.
+    # Checks that need the same are crossed out too, and no others.
     assert all("needs what failed above" in said.out for _ in crossed - failed)
     assert said.err.startswith("error: ")
 
 
-def test_an_output_that_holds_a_run_is_crossed_out(events: Path, tmp_path: Path) -> None:
+def test_an_output_that_holds_a_run_fails_unless_append_or_the_same_run(
+    events: Path, tmp_path: Path
+) -> None:
     usual = ("--input", events, "--output", tmp_path / "out")
     assert run(*usual, "--run_id", "first").code == 0
     assert job_status("validate", *usual).code == 5
@@ -83,7 +85,7 @@ def test_an_output_that_holds_a_run_is_crossed_out(events: Path, tmp_path: Path)
     assert "nothing to do" in said.out
 
 
-def test_an_unknown_option_is_no_check(events: Path, tmp_path: Path) -> None:
+def test_an_unknown_option_is_a_usage_error_before_any_check(events: Path, tmp_path: Path) -> None:
     said = job_status("validate", "--input", events, "--output", tmp_path / "out", "--mappin", "x")
     assert (said.code, said.out) == (2, "")
     assert "did you mean --mapping?" in said.err
@@ -98,23 +100,25 @@ def test_a_run_makes_the_same_checks_before_it_touches_the_output(
     assert not (tmp_path / "out").exists()
 
 
-def test_its_help_is_that_of_run() -> None:
+def test_the_help_lists_the_options_of_run() -> None:
     said = job_status("validate", "--help").out
     assert said.startswith("usage: job-status validate ")
     assert "--mapping FILE" in said
 
 
-def test_of_many_objects_one_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_one_of_many_objects_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     objects = {f"mem://bucket/in/{n}.jsonl": b"{}" for n in range(50)}
     monkeypatch.setattr(MemoryFileSystem, "objects", objects)
     opened: list[str] = []
     open_object = MemoryFileSystem.open
 
-    def look(filesystem: MemoryFileSystem, path: str, *given: Any, **named: Any) -> Any:
+    def record(filesystem: MemoryFileSystem, path: str, *given: Any, **named: Any) -> Any:
         opened.append(path)
         return open_object(filesystem, path, *given, **named)
 
-    monkeypatch.setattr(MemoryFileSystem, "open", look)
+    monkeypatch.setattr(MemoryFileSystem, "open", record)
     said = job_status("validate", "--input", "mem://bucket/in/*", "--output", tmp_path / "out")
     assert said.code == 0, said.out
     assert "50 files" in said.out

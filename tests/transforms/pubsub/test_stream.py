@@ -13,7 +13,7 @@ from apache_beam.transforms import trigger
 from apache_beam.transforms.window import FixedWindows
 from apache_beam.utils.windowed_value import PaneInfoTiming
 
-from pipeline.runners.prism import PrismEngine
+from pipeline.runners.job_server import SupervisedPrismRunner
 from tests.components import component_path
 from tests.pubsub import Proxy, Published, Server, wait_for
 from tests.transforms.pubsub.pipelines import (
@@ -69,7 +69,7 @@ class RunningStream:
             ["--streaming", f"--prism_location={component_path('prism')}"],
             prism_log_level="warn",
         )
-        runner = PrismEngine(options)
+        runner = SupervisedPrismRunner(options)
         try:
             pipeline = beam.Pipeline(runner, options=options)
             (
