@@ -131,7 +131,7 @@ def test_a_module_has_at_most_400_lines_and_a_folder_14_modules() -> None:
         ["run", "--help"],
         ["mapping", "--help"],
         ["mapping", "explain", '"open"'],
-        ["mapping", "lint"],
+        ["mapping", "lint", "schemas/mapping/job_status.yaml"],
         ["schema", "print"],
         ["inspect", "--help"],
         ["dead-letters", "--help"],
