@@ -1,14 +1,16 @@
 """The expected status of each source value, written by hand and independent of the mapping file.
 
 A line is `JSON => value` or `JSON => value by derivation`. The default derivation is a rule of the
-provider; without a provider, a rule for all providers.
+provider; without a provider, a rule for all providers. The cases of tests/mapping_cases follow.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple, TypedDict
 
+from schemas.mapping.file import UNMAPPED
 from schemas.mapping.tables import Mapping
+from tests.mapping_cases import load_cases
 from transforms.derive.lookup import Step
 from transforms.derive.rules import Deriver, derive
 from transforms.json.text import kind_of
@@ -36,7 +38,7 @@ _BY_PROVIDER: dict[str | None, str] = {
         "on_hold" => on_hold by global_rule
         1 => unmapped_value by unmapped
         "1" => unmapped_value by unmapped
-        true => unmapped_value by unmapped
+        true => published
         false => unmapped_value by unmapped
         null => null by absent
         "" => null by absent
@@ -352,7 +354,7 @@ _BY_PROVIDER: dict[str | None, str] = {
         "DRAFT" => draft
         "WAITING_FOR_APPROVAL" => pending
         "APPROVED" => pending
-        "NOT_APPROVED" => pending
+        "NOT_APPROVED" => closed
         "OPEN" => open
         "CLOSED" => closed
         "ARCHIVED" => archived
@@ -440,8 +442,8 @@ _BY_PROVIDER: dict[str | None, str] = {
         "currently interviewing" => open
         "interviewing" => open
         "sourcing" => open
-        "in progress" => open
-        "inProgress" => open
+        "in progress" => unmapped_value by unmapped
+        "inProgress" => unmapped_value by unmapped
         "recruiting" => open
         "hiring" => open
         "online" => open
@@ -587,11 +589,24 @@ def _parse(provider: str | None, line: str) -> Case:
     return Case(provider, json.strip(), None if value == "null" else value, derivation or by_table)
 
 
+def _add_mapping_cases(cases: list[Case]) -> None:
+    """Adds the cases of the files whose cases have a known derivation, without repetitions."""
+    known = {(case.provider, case.json) for case in cases}
+    for case in load_cases():
+        if (case.provider, case.json) in known:
+            continue
+        if case.file.startswith(("providers_", "global")):
+            rule = "global_rule" if case.provider is None else "provider_rule"
+            derivation = "unmapped" if case.value == UNMAPPED else rule
+            cases.append(Case(case.provider, case.json, case.value, derivation))
+
+
 CASES = [
     _parse(provider, line)
     for provider, lines in _BY_PROVIDER.items()
     for line in lines.strip().splitlines()
 ]
+_add_mapping_cases(CASES)
 
 
 WORKDAY = (

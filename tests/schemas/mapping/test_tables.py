@@ -81,7 +81,10 @@ def test_providers_are_found_by_any_of_their_names() -> None:
         assert value(mapping, name, "go") == "open"
         assert value(mapping, name, "OnHold") == "on_hold"
     assert mapping.provider("SAP SuccessFactors") == "successfactors"
-    assert mapping.other_names("successfactors") == ["SAP SuccessFactors"]
+    assert mapping.other_names("successfactors") == [
+        "SAP SuccessFactors",
+        "SuccessFactors Recruiting",
+    ]
     assert mapping.other_names("bamboohr") == ["Bamboo"]
 
 
