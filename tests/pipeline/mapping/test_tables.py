@@ -69,7 +69,8 @@ def test_the_docs_show_the_built_in_tables() -> None:
         assert _rows(value, labels) in DOCS.splitlines()
     for provider in MAPPING.providers:
         (table,) = MAPPING.provider_tables(provider)
-        names = "".join(f" ({name})" for name in MAPPING.other_names(provider))
+        others = ", ".join(MAPPING.other_names(provider))
+        names = f" ({others})" if others else ""
         labels = _cell(list(table.labels.values()))
-        others = _cell([*table.codes.values(), *table.booleans.values()])
-        assert _rows(provider + names, labels, others) in DOCS.splitlines()
+        codes = _cell([*table.codes.values(), *table.booleans.values()])
+        assert _rows(provider + names, labels, codes) in DOCS.splitlines()

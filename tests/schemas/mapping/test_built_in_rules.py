@@ -67,7 +67,9 @@ def test_a_file_has_cases_with_known_keys_and_values(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_text_that_yaml_would_convert_has_quotes(path: Path) -> None:
-    for node in _nodes(yaml.compose(path.read_text("utf-8"), Loader=yaml.SafeLoader)):
+    root = yaml.compose(path.read_text("utf-8"), Loader=yaml.SafeLoader)
+    assert root is not None
+    for node in _nodes(root):
         line = node.start_mark.line + 1
         if isinstance(node, yaml.ScalarNode) and node.style is None:
             if node.tag.endswith((":int", ":float")):
