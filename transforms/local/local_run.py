@@ -53,7 +53,8 @@ class LocalRun:
 
     def report(self, more: Progress) -> None:
         """Reports progress to the launcher."""
-        report_progress(os.path.dirname(self.stop_file), more)
+        if self.stop_file:
+            report_progress(os.path.dirname(self.stop_file), more)
 
     def progress(self) -> Progress:
         """Returns the progress of all workers so far."""
@@ -61,7 +62,7 @@ class LocalRun:
 
     def watch(self) -> None:
         """Ends this process when the run is over. Does nothing in the launcher's own process."""
-        if os.getpid() != self.launcher and self not in _watched:
+        if self.launcher not in (0, os.getpid()) and self not in _watched:
             _watched.add(self)
             threading.Thread(target=self._exit_with_run, name="local-run", daemon=True).start()
 
@@ -72,27 +73,8 @@ class LocalRun:
         os._exit(1)
 
 
-class _RemoteRun(LocalRun):
-    """A run whose workers cannot reach the launcher, so no method does anything."""
-
-    __slots__ = ()
-
-    def check(self) -> None:
-        """Does nothing."""
-
-    def report(self, more: Progress) -> None:
-        """Does nothing."""
-
-    def progress(self) -> Progress:
-        """Returns no progress."""
-        return Progress()
-
-    def watch(self) -> None:
-        """Does nothing."""
-
-
-REMOTE_RUN: LocalRun = _RemoteRun("", 0)
-"""The run on other machines. With it, no step needs to know where it runs."""
+REMOTE_RUN = LocalRun("", 0)
+"""A run on other machines, whose workers cannot reach the launcher: no method does anything."""
 
 _watched: set[LocalRun] = set()
 """At first a worker watches only its launcher. Its first block brings the stop file."""
