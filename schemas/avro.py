@@ -13,6 +13,7 @@ VERSION = 1
 """The version of the records that are written. A released version never changes."""
 
 RecordName = Literal["job_status_event", "dead_letter"]
+RECORD_NAMES: tuple[RecordName, ...] = ("job_status_event", "dead_letter")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,10 @@ from typing import Any, Final, NamedTuple
 import fastavro
 import fastavro.utils
 
-from schemas.avro import RecordName, listed_values, record_schema
+from schemas.avro import RECORD_NAMES, RecordName, listed_values, record_schema
 
 NAMESPACE: Final = "job_status"
 """The namespace of every record. It never changes; the names of the schema files have versions."""
-
-RECORD_NAMES: tuple[RecordName, ...] = ("job_status_event", "dead_letter")
 
 _BIGQUERY_NAME = re.compile("(?!_TABLE_|_FILE_|_PARTITION_)[a-z_][a-z0-9_]{0,299}", re.I | re.A)
 _RULED_OUT = {

@@ -11,14 +11,10 @@ from typing import Any
 from rich.console import Console
 
 from pipeline.options import CommandParser, add_command
+from pipeline.report import counted
 from pipeline.setup import read_text
-from schemas.avro import RecordName, listed_values, record_schema
-from schemas.compatibility import (
-    RECORD_NAMES,
-    incompatibilities,
-    record_name_of,
-    released_versions,
-)
+from schemas.avro import RECORD_NAMES, RecordName, listed_values, record_schema
+from schemas.compatibility import incompatibilities, record_name_of, released_versions
 from schemas.errors import JobStatusError, UsageError
 
 
@@ -32,7 +28,6 @@ def _parser() -> CommandParser:
     parser = CommandParser(
         prog="job-status schema",
         description="Prints the Avro schemas of the outputs, or checks a new one.",
-        allow_abbrev=False,
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
@@ -57,9 +52,8 @@ def _print(options: Any) -> None:
     if options.markdown:
         sys.stdout.write(markdown(names))
         return
-    shown: Any = {name: record_schema(name).parsed for name in names}
-    if options.record:
-        shown = shown[options.record]
+    schemas: Any = {name: record_schema(name).parsed for name in names}
+    shown = schemas.get(options.record, schemas)
     sys.stdout.write(json.dumps(shown, indent=2, ensure_ascii=False) + "\n")
 
 
@@ -93,9 +87,8 @@ def _check_candidate(candidate: dict[str, Any], path: str) -> None:
         return
     for affected, problem in found:
         print(f"{path}: {affected}: {problem}")
-    plural = "s" if len(found) > 1 else ""
     raise JobStatusError(
-        f"{path} would break: {len(found)} finding{plural}",
+        f"{path} would break: {counted(len(found), 'finding')}",
         "add fields that may be null, with default null; never rename, remove or retype one",
     )
 

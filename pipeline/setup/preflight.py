@@ -24,8 +24,7 @@ from pipeline.setup.prepare import (
     prepare,
 )
 from pipeline.setup.text_files import read_mapping
-from schemas.avro import record_schema
-from schemas.compatibility import RECORD_NAMES
+from schemas.avro import RECORD_NAMES, record_schema
 from schemas.errors import JobStatusError
 from schemas.mapping import Mapping
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from schemas.avro import RECORD_NAMES
 from schemas.errors import InputError, JobStatusError, OutputError
 from schemas.manifest import Manifest, OutputFile
 from transforms.blocks import Ledger, StagedFile
@@ -37,7 +38,7 @@ from transforms.storage import (
 )
 from transforms.write.avro_file import AvroFile
 from transforms.write.manifest_of import manifest_of
-from transforms.write.settings import RECORDS, CommitSettings
+from transforms.write.settings import CommitSettings
 
 _MAX_NAMED = 3
 """How many inputs or discrepancies an error names."""
@@ -150,7 +151,7 @@ def _intent(settings: CommitSettings, ledger: Ledger) -> Intent:
     output = settings.output
     renames: list[tuple[str, str]] = []
     files: list[OutputFile] = []
-    for record in RECORDS:
+    for record in RECORD_NAMES:
         place = settings.place(record)
         staged = sorted((f for f in ledger.files if f.output == record), key=lambda f: f.path)
         for number, file in enumerate(staged):

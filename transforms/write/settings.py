@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from schemas.avro import Codec, RecordName
+from schemas.avro import RECORD_NAMES, Codec, RecordName
 from transforms.storage import file_paths, staging_directory
 
 WriteMode = Literal["error", "append", "overwrite"]
-
-RECORDS: tuple[RecordName, ...] = ("job_status_event", "dead_letter")
 
 
 class Place(NamedTuple):
@@ -72,7 +70,7 @@ class CommitSettings:
 
     def places(self) -> list[Place]:
         """Returns the directories of both outputs."""
-        return [self.place(name) for name in RECORDS]
+        return [self.place(name) for name in RECORD_NAMES]
 
     @property
     def roots(self) -> list[str]:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from pipeline.commands.schema import markdown
-from schemas.avro import RecordName, record_schema
-from schemas.compatibility import RECORD_NAMES, released_versions
+from schemas.avro import RECORD_NAMES, RecordName, record_schema
+from schemas.compatibility import released_versions
 from tests.pipeline.command import job_status
 
 DOCS = Path(__file__).parents[3] / "docs"
