@@ -84,15 +84,13 @@ def _statuses(raw: pa.StructArray, results: Collection[tuple[int, Derived]]) -> 
     )
 
 
-class _DeriveJobStatus(beam.DoFn):
-    def __init__(self, mapping: Mapping) -> None:
-        self._deriver = Deriver(mapping)
+def derive_block(block: EventBlock, deriver: Deriver) -> Iterator[EventBlock]:
+    """Derives the statuses of a block; a row that triggers a bug becomes a dead letter."""
 
-    def derive(self, block: EventBlock) -> EventBlock:
-        return replace(block, events=derive_batch(block.events, self._deriver))
+    def derive(each: EventBlock) -> EventBlock:
+        return replace(each, events=derive_batch(each.events, deriver))
 
-    def process(self, block: EventBlock) -> Iterator[EventBlock]:
-        return isolating(STEP, self.derive, block)
+    return isolating(STEP, derive, block)
 
 
 class DeriveJobStatus(beam.PTransform):
@@ -103,7 +101,7 @@ class DeriveJobStatus(beam.PTransform):
 
     def __init__(self, mapping: Mapping) -> None:
         super().__init__()
-        self._do_fn = _DeriveJobStatus(mapping)
+        self._derive = beam.FlatMap(derive_block, Deriver(mapping))
 
     def expand(self, blocks: beam.PCollection) -> beam.PCollection:
-        return blocks | beam.ParDo(self._do_fn).with_output_types(EventBlock)
+        return blocks | self._derive.with_output_types(EventBlock)

@@ -114,12 +114,9 @@ def _rows_where(condition: pa.BooleanArray, indices: pa.Array | None) -> list[in
     return np.flatnonzero(rows.to_numpy(zero_copy_only=False)).tolist()
 
 
-class _EncodeAvro(beam.DoFn):
-    def __init__(self, encoder: BlockEncoder) -> None:
-        self._encoder = encoder
-
-    def process(self, block: EventBlock) -> Iterator[EncodedBlock]:
-        return isolating(STEP, self._encoder.encode, block)
+def encode_block(block: EventBlock, encoder: BlockEncoder) -> Iterator[EncodedBlock]:
+    """Encodes a block; a row that triggers a bug becomes a dead letter."""
+    return isolating(STEP, encoder.encode, block)
 
 
 class EncodeAvro(beam.PTransform):
@@ -142,7 +139,8 @@ class EncodeAvro(beam.PTransform):
         max_payload_bytes: int = 10_000_000,
     ) -> None:
         super().__init__()
-        self._encoder = BlockEncoder(codec, payload_policy, max_payload_bytes)
+        encoder = BlockEncoder(codec, payload_policy, max_payload_bytes)
+        self._encode = beam.FlatMap(encode_block, encoder)
 
     def expand(self, blocks: beam.PCollection) -> beam.PCollection:
-        return blocks | beam.ParDo(_EncodeAvro(self._encoder)).with_output_types(EncodedBlock)
+        return blocks | self._encode.with_output_types(EncodedBlock)

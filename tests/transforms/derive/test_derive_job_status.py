@@ -16,7 +16,7 @@ from tests.transforms.runs import deriver
 from transforms.blocks.block import EventBlock
 from transforms.blocks.columns import PARSED, STATUS_TEXT
 from transforms.blocks.context import NO_CONTEXT
-from transforms.derive.derive_job_status import JOB_STATUS, DeriveJobStatus, derive_batch
+from transforms.derive.derive_job_status import JOB_STATUS, derive_batch, derive_block
 from transforms.derive.rules import Derived, Deriver, derive
 from transforms.json.text import kind_of
 
@@ -162,10 +162,8 @@ def _block(providers: list[str]) -> EventBlock:
 
 
 def _process(block: EventBlock) -> list[EventBlock]:
-    transform = DeriveJobStatus(deriver().mapping)
     # A worker unpickles it.
-    do_fn = pickle.loads(pickle.dumps(transform._do_fn))
-    return list(do_fn.process(block))
+    return list(derive_block(block, pickle.loads(pickle.dumps(Deriver(deriver().mapping)))))
 
 
 def test_a_block_stays_one_block() -> None:

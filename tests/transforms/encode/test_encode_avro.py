@@ -29,7 +29,7 @@ from transforms.blocks.rejection import Rejection
 from transforms.encode import encode_avro
 from transforms.encode.avro_columns import Encoded, encode_records
 from transforms.encode.dead_letters import PayloadPolicy
-from transforms.encode.encode_avro import BlockEncoder, EncodeAvro, find_violation
+from transforms.encode.encode_avro import BlockEncoder, EncodeAvro, encode_block, find_violation
 from transforms.parse.parse_events import ParseEvents
 
 
@@ -41,8 +41,7 @@ def _encode(
 
 def _isolated(block: EventBlock) -> list[EncodedBlock]:
     """Returns the outputs of the step for a block, also if it has a bug."""
-    do_fn: Any = encode_avro._EncodeAvro(BlockEncoder("null", "full", 10_000_000))
-    return list(do_fn.process(block))
+    return list(encode_block(block, BlockEncoder("null", "full", 10_000_000)))
 
 
 def _file(name: RecordName, block: AvroBlock, codec: Codec) -> io.BytesIO:
