@@ -51,7 +51,6 @@ def _parse(arguments: Sequence[str]) -> tuple[Any, list[str]]:
         description="Shows the content of an output, a manifest or an Avro file, and checks it "
         "against what was committed. Exit code 1 where they differ. The output includes values "
         "of the data. Options of Beam's filesystems are accepted too.",
-        allow_abbrev=False,
     )
     parser.add_argument("path", metavar="PATH", help="output directory, manifest or Avro file")
     parser.add_argument("--json", action="store_true", help="everything as JSON, rows in full")

@@ -28,7 +28,6 @@ def _parser() -> CommandParser:
     parser = CommandParser(
         prog="job-status mapping",
         description="The rules that derive a status: see them, check them, add to them.",
-        allow_abbrev=False,
     )
     command = partial(add_command, parser.add_subparsers(metavar="COMMAND", required=True))
     explain = command("explain", "the status of a source value, and its rule", _explain)

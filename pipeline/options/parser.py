@@ -68,7 +68,7 @@ class CommandParser(argparse.ArgumentParser):
     """Raises UsageError where argparse would end the process. Accepts no abbreviated options."""
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(**{"allow_abbrev": False, **settings})
+        super().__init__(allow_abbrev=False, **settings)
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(message, f"{self.prog} --help shows all options")

@@ -15,7 +15,6 @@ def sample(arguments: Sequence[str], console: Console) -> None:
     parser = CommandParser(
         prog="job-status sample",
         description="Writes realistic events of every provider, the same ones for the same seed.",
-        allow_abbrev=False,
     )
     parser.add_argument("directory", metavar="DIR", help="directory of the files")
     parser.add_argument("--events", type=int, default=1000, help="number of events (default: 1000)")
