@@ -76,15 +76,10 @@ class Tallies(Struct, kw_only=True):
 
     def add_tallies(self, other: Tallies) -> None:
         """Adds the counts of other events."""
-        self.read += other.read
-        self.written += other.written
-        self.dead_lettered += other.dead_lettered
-        self.ignored += other.ignored
-        self.unreadable_timestamps += other.unreadable_timestamps
-        add_counts(self.by_value, other.by_value)
-        add_counts(self.by_source_value_type, other.by_source_value_type)
-        add_counts(self.by_derivation, other.by_derivation)
-        add_counts(self.by_error_code, other.by_error_code)
+        for name in ("read", "written", "dead_lettered", "ignored", "unreadable_timestamps"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for name in ("by_value", "by_source_value_type", "by_derivation", "by_error_code"):
+            add_counts(getattr(self, name), getattr(other, name))
         add_tables(self.by_provider, other.by_provider, MAX_PROVIDERS)
         add_counts(self.by_day, other.by_day, MAX_DAYS)
         add_counts(self.ignored_by_type, other.ignored_by_type, MAX_IGNORED_TYPES)
