@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import date
 from itertools import accumulate
@@ -23,13 +24,9 @@ class Bin(NamedTuple):
 
 
 class DayBins(NamedTuple):
-    """Events over time.
+    """Events in each step of a range, empty ones included, and those before and after the range.
 
-    Attributes:
-        step: Length of a step, such as `a day` or `5 years`.
-        bins: All steps of the range, empty ones included.
-        before: Events before the range.
-        after: Events after the range.
+    `step` is the length of a step, such as `a day` or `5 years`.
     """
 
     step: str
@@ -70,16 +67,10 @@ _UNITS: Final = (
 
 
 def day_bins(by_day: dict[str, int]) -> DayBins | None:
-    """Groups days into the shortest steps that need at most 60 bins.
+    """Groups counts by day (YYYY-MM-DD) into the shortest steps that need at most 60 bins.
 
     A few events far from all others, such as those with a wrong year, are counted outside the
-    range. Otherwise all others would be in one bin.
-
-    Args:
-        by_day: Counts by day, as YYYY-MM-DD; other names are ignored.
-
-    Returns:
-        The bins, or None if there is no day.
+    range. Otherwise all others would be in one bin. Returns None if no name is a day.
     """
     days = sorted((day, count) for name, count in by_day.items() if (day := _day(name)))
     if not days:
@@ -90,17 +81,12 @@ def day_bins(by_day: dict[str, int]) -> DayBins | None:
         unit for unit in _UNITS if unit.number_of(near[-1]) - unit.number_of(near[0]) < MAX_BINS
     )
     first, last = number_of(near[0]), number_of(near[-1])
-    counts = dict.fromkeys(range(first, last + 1), 0)
-    before = after = 0
+    counts: Counter[int] = Counter()
     for day, count in days:
-        number = number_of(day)
-        if number < first:
-            before += count
-        elif number > last:
-            after += count
-        else:
-            counts[number] += count
-    bins = [Bin(label_of(number), count) for number, count in counts.items()]
+        counts[number_of(day)] += count
+    bins = [Bin(label_of(number), counts[number]) for number in range(first, last + 1)]
+    before = sum(count for number, count in counts.items() if number < first)
+    after = sum(count for number, count in counts.items() if number > last)
     return DayBins(step, bins, before, after)
 
 
