@@ -7,7 +7,7 @@ the file is read. A compressed file is one range, and so is a document.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import chain
 from typing import Any, BinaryIO
 
@@ -25,17 +25,12 @@ from transforms.storage import filesystem
 
 
 def read_range(
-    file_range: FileRange, limits: ReadLimits, on_read: Callable[[int], None] | None = None
+    file_range: FileRange, limits: ReadLimits, local_run: LocalRun = REMOTE_RUN
 ) -> Iterator[RawBlock]:
     """Reads a range as blocks with adjacent spans: each line and document exactly once.
 
     Damage is reported in the note of the last block. Everything before it is read, and the commit
-    decides what to do with it.
-
-    Args:
-        file_range: The range.
-        limits: Limits of reading.
-        on_read: Called at every block with the count of bytes read from the file since the last.
+    decides what to do with it. Each block is progress of the run.
     """
     path = file_range.path
     # The length of a plain file is known, even if a range of it is damaged.
@@ -46,9 +41,8 @@ def read_range(
             with filesystem.open_for_reading(path) as file:
                 position = file_range.start
                 for block in _blocks(file, file_range, limits):
-                    if on_read is not None:
-                        on_read(file.tell() - position)
-                        position = file.tell()
+                    local_run.report(Progress(bytes=file.tell() - position))
+                    position = file.tell()
                     if file_range.has_unknown_end and block.span is not None:
                         end = block.span.end
                     yield block
@@ -155,11 +149,8 @@ def _split(file: tuple[str, int], input_format: InputFormat, range_bytes: int) -
 
 
 def _read(file_range: FileRange, limits: ReadLimits, local_run: LocalRun) -> Iterator[RawBlock]:
-    def on_read(count: int) -> None:
-        local_run.report(Progress(bytes=count))
-
     # Beam's coders turn it into a plain tuple.
-    return read_range(FileRange(*file_range), limits, on_read)
+    return read_range(FileRange(*file_range), limits, local_run)
 
 
 class ReadFiles(beam.PTransform):

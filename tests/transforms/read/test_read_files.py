@@ -22,7 +22,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.transforms.read.compressed import COMPRESS, COMPRESS_OR_PLAIN
-from transforms.blocks.block import BLOCK_BYTES, RawBlock
+from transforms.blocks.block import RawBlock
+from transforms.blocks.block_size import BLOCK_BYTES
 from transforms.blocks.ledger import Ledger
 from transforms.blocks.origin import InputNote
 from transforms.blocks.rejection import PAYLOAD_HEAD_BYTES, Rejection
@@ -418,6 +419,9 @@ def test_a_disk_error_is_damage_after_what_was_read(tmp_path: Path) -> None:
             if self._file.tell() >= 10:
                 raise OSError(5, "Input/output error")
             return self._file.read(10)
+
+        def tell(self) -> int:
+            return self._file.tell()
 
         def __enter__(self) -> Failing:
             return self
