@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from schemas.avro import record_schema
 from schemas.version import PIPELINE_VERSION
-from transforms.blocks import PAYLOAD_HEAD_BYTES, Rejection, context_beside
+from transforms.blocks import CONTEXT_KEYS, PAYLOAD_HEAD_BYTES, Rejection, context_beside
 from transforms.encode.avro_columns import encode_records
 
 PayloadPolicy = Literal["full", "hash", "none"]
@@ -91,11 +91,7 @@ def _record(
         "payload_size": size,
         "payload_truncated": kept is not None and len(kept) < size,
         "payload_sha256": "" if policy == "none" else digest,
-        "event_type": context.event_type,
-        "event_date": context.event_date,
-        "project_id": context.project_id,
-        "account_id": context.account_id,
-        "provider": context.provider,
+        **{name: getattr(context, name) for name in CONTEXT_KEYS},
         "source": source,
         "source_offset": rejection.offset,
         "message_id": message and message.message_id,

@@ -11,8 +11,14 @@ from fastavro.schema import fullname
 from schemas.avro import record_schema
 from schemas.errors import InputError
 from transforms.read.damage import DamagedInputError
-from transforms.storage import consumed_before, file_paths, filesystem, full_path, refuse_links_in
-from transforms.storage.manifests import read_manifests
+from transforms.storage import (
+    consumed_before,
+    file_paths,
+    filesystem,
+    full_path,
+    read_manifests,
+    refuse_links_in,
+)
 
 Letter = dict[str, Any]
 """A dead letter, with the fields of its schema."""
@@ -68,10 +74,8 @@ def find_dead_letters(path: str, outputs: Iterable[str] = ()) -> list[DeadLetter
 
 def outputs_of(path: str, paths: Iterable[str]) -> set[str]:
     """Returns the outputs that may hold files of dead letters: `path` and those of the files."""
-    return {
-        file_paths.normal(path),
-        *(each.rpartition("/")[0].rpartition("/")[0] for each in paths),
-    }
+    parent = file_paths.parent
+    return {file_paths.normal(path), *(parent(parent(each)) for each in paths)}
 
 
 def replayed(files: Iterable[DeadLetterFile], output: str) -> set[DeadLetterFile]:

@@ -11,13 +11,14 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, cast
 
 import apache_beam as beam
 
 from transforms.blocks import (
     BLOCK_BYTES,
     BLOCK_ROWS,
+    CONTEXT_KEYS,
     Context,
     InputLedger,
     InputNote,
@@ -36,7 +37,6 @@ from transforms.read.reread import reread_payloads
 
 STEP = "ReadDeadLetters"
 
-
 _LETTER_BYTES = 2048
 """Memory of a letter beside its payload."""
 
@@ -45,7 +45,6 @@ _FINAL_ERRORS = ("INVALID_UTF8", "LONE_SURROGATE", "TOO_DEEP")
 
 _NOT_READ_AGAIN = "; not read again: "
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-
 
 _Outcome = tuple[int, Letter, bytes | Rejection]
 """A letter with its number, and its payload or its rejection."""
@@ -123,8 +122,7 @@ def _outcome(letter: Letter, limits: ReadLimits) -> bytes | Rejection | None:
         rejection = too_large(head, letter["source_offset"], limit, size, digest)
         return replace(rejection, step=STEP, context=context_of_letter(letter))
     if _is_whole(letter):
-        payload: bytes = letter["payload"]
-        return payload
+        return cast("bytes", letter["payload"])
     if letter["message_id"] is not None:
         return _rejected_again(letter, "it came in a message")
     if not letter["payload_sha256"]:
@@ -167,15 +165,8 @@ def context_of_letter(letter: Letter) -> Context:
             (published - _EPOCH) // timedelta(microseconds=1),
             json.loads(letter["attributes"] or "{}"),
         )
-    return Context(
-        letter["event_type"],
-        letter["event_date"],
-        letter["project_id"],
-        letter["account_id"],
-        letter["provider"],
-        message,
-        letter["attempt"] + 1,
-    )
+    fields = {name: letter[name] for name in CONTEXT_KEYS}
+    return Context(**fields, message=message, attempt=letter["attempt"] + 1)
 
 
 def _read_file(
