@@ -24,7 +24,8 @@ from isal import isal_zlib
 from pipeline.runners.gc_tuning import collect_less_often, freeze_loaded_objects
 from pipeline.sample.write import write_samples
 from schemas.mapping.tables import load_mapping
-from transforms.blocks.block import BLOCK_BYTES, AvroBlock, RawBlock
+from transforms.blocks.block import AvroBlock, RawBlock
+from transforms.blocks.block_size import BLOCK_BYTES
 from transforms.blocks.context import NO_CONTEXT
 from transforms.derive.derive_job_status import derive_batch
 from transforms.derive.rules import Deriver

@@ -14,8 +14,6 @@ from itertools import compress
 import numpy as np
 import pyarrow as pa
 
-from transforms.blocks.block_size import BLOCK_BYTES as BLOCK_BYTES
-from transforms.blocks.block_size import BLOCK_ROWS as BLOCK_ROWS
 from transforms.blocks.coder import with_block_coder
 from transforms.blocks.context import Context
 from transforms.blocks.ledger import Ledger

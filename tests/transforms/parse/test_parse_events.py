@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.transforms.event_cases import PAYLOADS, broken, outcomes_in, parsed, raw_block
-from transforms.blocks.block import BLOCK_BYTES, EventBlock, RawBlock
+from transforms.blocks.block import EventBlock, RawBlock
+from transforms.blocks.block_size import BLOCK_BYTES
 from transforms.blocks.columns import PARSED
 from transforms.blocks.context import NO_CONTEXT, Context
 from transforms.blocks.origin import InputNote, Span

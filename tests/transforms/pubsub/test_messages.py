@@ -9,8 +9,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.blocks import block as blocks
 from transforms.blocks.block import RawBlock
+from transforms.blocks.block_size import BLOCK_BYTES
 from transforms.blocks.context import MessageInfo
 from transforms.pubsub.messages import BlockBuilder, Message, split_payloads
 
@@ -102,7 +102,7 @@ def test_each_line_is_a_payload_with_its_offset() -> None:
 
 def test_a_full_block_is_yielded_before_the_next_message() -> None:
     builder = BlockBuilder(SUBSCRIPTION, 10_000_000)
-    large = message(b"{" + b" " * blocks.BLOCK_BYTES + b"}", 1)
+    large = message(b"{" + b" " * BLOCK_BYTES + b"}", 1)
     (block,) = builder.add([large])
     assert block.payloads == [large.data]
     assert list(builder.flush()) == []

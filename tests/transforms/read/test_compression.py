@@ -21,7 +21,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from tests.transforms.read.compressed import zstandard
-from transforms.blocks.block import BLOCK_BYTES
+from transforms.blocks.block_size import BLOCK_BYTES
 from transforms.read import compression
 from transforms.read.compression import MAGIC_BYTES, decompress, detect_codec
 from transforms.read.damage import DamagedInputError

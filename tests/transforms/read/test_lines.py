@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transforms.blocks import rejection
-from transforms.blocks.block import BLOCK_ROWS, RawBlock
+from transforms.blocks.block import RawBlock
+from transforms.blocks.block_size import BLOCK_ROWS
 from transforms.blocks.origin import Span
 from transforms.blocks.rejection import PAYLOAD_HEAD_BYTES
 from transforms.read import lines
