@@ -79,7 +79,7 @@ class Preflight:
         runner = {"runner": lambda: check_runner(self.beam)}
         return {
             "mapping": lambda: f"{tables}, fingerprint {self.mapping.fingerprint}",
-            "schemas": self._describe_schemas,
+            "schemas": lambda: ", ".join(f"{n} v{record_schema(n).version}" for n in RECORD_NAMES),
             # The size of files decides the runner. A subscription is asked for over the network.
             **(runner | source if self.options.reads_messages else source | runner),
             "output": self._describe_output,
@@ -89,9 +89,6 @@ class Preflight:
         """Makes all checks but that of the output. Raises JobStatusError if one fails."""
         for check in [*self.checks.values()][:-1]:
             check()
-
-    def _describe_schemas(self) -> str:
-        return ", ".join(f"{name} v{record_schema(name).version}" for name in RECORD_NAMES)
 
     def _describe_input(self) -> str:
         if self.options.reads_messages:

@@ -158,19 +158,12 @@ class Deriver:
         legacy_status: str | None,
     ) -> Derived:
         """Derives a status; the arguments are those of `derive`."""
-        key = (
-            provider,
-            event_type,
-            given_value,
-            source_value_type,
-            source_value_json,
-            legacy_status,
-        )
+        source_key = (source_value_type, source_value_json)
+        key = (provider, event_type, given_value, *source_key, legacy_status)
         known = self._results.get(key)
         if known is not None:
             return known
         lookup = RuleLookup(self.mapping, provider)
-        source_key = (source_value_type, source_value_json)
         source = self._sources.get(source_key) or self._sources.get((provider, *source_key))
         is_new = source is None
         if source is None:

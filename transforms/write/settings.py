@@ -62,11 +62,10 @@ class CommitSettings:
 
     def place(self, name: RecordName) -> Place:
         """Returns the directories for a kind of records."""
-        if name == "job_status_event":
-            return Place(self.output, file_paths.join(self.output, "job_status"), "job_status")
-        if self.dead_letter_output is None:
-            return Place(self.output, file_paths.join(self.output, name), name)
-        return Place(self.dead_letter_output, self.dead_letter_output, name)
+        if name == "dead_letter" and self.dead_letter_output is not None:
+            return Place(self.dead_letter_output, self.dead_letter_output, name)
+        short = name.removesuffix("_event")
+        return Place(self.output, file_paths.join(self.output, short), short)
 
     def places(self) -> list[Place]:
         """Returns the directories of both outputs."""
