@@ -23,12 +23,9 @@ _MAX_PAYLOAD_BYTES = 2000
 
 @dataclass
 class _Group:
-    """Dead letters with the same error code, path and source.
+    """Dead letters with the same error code, path and source, the first few to be shown.
 
-    Attributes:
-        replayed: How many of them are in files that were replayed.
-        error_message: That of the first one.
-        letters: The first few, to be shown.
+    `replayed` counts those in files that were replayed. The error message is that of the first.
     """
 
     error_code: str

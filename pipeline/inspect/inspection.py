@@ -48,12 +48,9 @@ class Inspection:
 
 
 class _Target(NamedTuple):
-    """The files to inspect.
+    """The files to inspect: one manifest, one part (a file or a directory), or all of the output.
 
-    Attributes:
-        output: The output's directory, or None if no manifest belongs to the path.
-        manifest: The only manifest to inspect, or None for all.
-        part: The only file or directory to inspect, or None for all of the output.
+    `output` is the output's directory, or None if no manifest belongs to the path.
     """
 
     output: str | None

@@ -15,12 +15,9 @@ from schemas.manifest import Manifest, OutputFile
 
 
 class Finding(NamedTuple):
-    """A difference between an output and what was committed.
+    """A difference between a file and what was committed in it, described without its path.
 
-    Attributes:
-        path: The file.
-        problem: The difference, without the path.
-        missing: Number of committed records that cannot be read; None if unknown.
+    `missing` is the number of committed records that cannot be read; None if unknown.
     """
 
     path: str

@@ -36,12 +36,8 @@ def log_format_of(arguments: list[str]) -> LogFormat:
 def set_up_logs(log_format: LogFormat, debug: bool) -> Console:
     """Configures the logs of this process. To be called before Beam is imported.
 
-    Args:
-        log_format: The format of a record.
-        debug: Whether to show tracebacks and the log of the runner.
-
-    Returns:
-        The console for messages to people. With JSON, each line becomes a record.
+    `debug` shows tracebacks and the log of the runner. Returns the console for messages to people:
+    with JSON, each line becomes a record.
     """
     # Beam would configure its own handler on import, and warn of every missing extra.
     handler = logging.StreamHandler()

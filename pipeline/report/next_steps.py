@@ -16,12 +16,9 @@ _LIMIT_FACTOR = 10
 
 @dataclass(frozen=True)
 class NextStep:
-    """A suggestion.
+    """A reason to do something, and the words of a command for it, if there is one.
 
-    Attributes:
-        text: The reason.
-        command: The words of a command, empty if there is none.
-        target: The file to which to redirect the output of the command, or None.
+    `target` is the file to which to redirect the output of the command, or None.
     """
 
     text: str

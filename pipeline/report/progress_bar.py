@@ -17,9 +17,7 @@ _MEGABYTE = 1_000_000
 class ProgressBar:
     """Shows progress while its context is open.
 
-    Args:
-        console: Where to print.
-        total_bytes: Size of all input files, or None if there are no files.
+    `total_bytes` is the size of all input files, or None if there are no files.
     """
 
     def __init__(self, console: Console, total_bytes: int | None = None) -> None:
@@ -62,13 +60,7 @@ class ProgressBar:
 
 
 def progress_text(done: Progress, total_bytes: int | None, seconds: float) -> str:
-    """Returns progress as one line.
-
-    Args:
-        done: The progress so far.
-        total_bytes: As for ProgressBar.
-        seconds: Time since the start.
-    """
+    """Returns progress as one line; the seconds count from the start of the run."""
     if total_bytes is None:
         waiting = done.pulled - done.acknowledged
         source = f"{done.pulled:,} messages, {waiting:,} not yet acknowledged"

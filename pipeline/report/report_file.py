@@ -35,11 +35,7 @@ def report_of(output: str, manifest: Manifest) -> Manifest:
 
 
 def write_report(path: str, report: Manifest) -> None:
-    """Writes the report file in the format of its extension.
-
-    Raises:
-        OutputError: The file cannot be written.
-    """
+    """Writes the report file in the format of its extension; raises OutputError if it cannot."""
     is_page = path.lower().endswith(_PAGE)
     data = report_page(report).encode() if is_page else report.to_json()
     try:

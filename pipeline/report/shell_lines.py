@@ -14,11 +14,7 @@ _INDENT = "  "
 
 
 def as_called(words: Sequence[str]) -> list[str]:
-    """Replaces the name of this program by its path if the shell would not find it by name.
-
-    Args:
-        words: The words of a command; the first is the name of the program.
-    """
+    """Replaces the first word, this program's name, by its path if the shell would not find it."""
     name, *rest = words
     path = sys.argv[0]
     found = shutil.which(name)
@@ -29,15 +25,11 @@ def as_called(words: Sequence[str]) -> list[str]:
 
 
 def shell_lines(words: Sequence[str], target: str | None, width: int) -> list[str]:
-    """Returns a command as lines of at most `width` columns.
+    """Returns a command as lines of at most `width` columns, which must be at least 20.
 
     All lines but the last end with a backslash. A word that is too long for a line continues in
-    the first column of the next one.
-
-    Args:
-        words: The words of the command, without line ends.
-        target: The file to which its output is redirected, or None.
-        width: Columns of the terminal, at least 20.
+    the first column of the next one. No word holds a line end. `target` is the file to which the
+    output is redirected, or None.
     """
     room = width - 2 * len(_INDENT) - len(" \\") - 1
     quoted_words = [list(_quoted_fragments(word, room)) for word in words]

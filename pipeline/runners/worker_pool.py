@@ -25,10 +25,9 @@ from pipeline.stop_signals import fork_without_signals
 
 
 class WorkerTemplate:
-    """A process that forks workers. It ends when it is dismissed or its launcher ends.
+    """A process that forks workers until it is dismissed or its launcher ends.
 
-    Attributes:
-        process: Its process id.
+    `process` is its process id.
     """
 
     def __init__(self) -> None:

@@ -39,7 +39,6 @@ class SampleFile:
     """The result that a run over one file must have.
 
     Attributes:
-        name: The name of the file in its directory.
         kind: The form of its payloads.
         events: Number of job events to write.
         error_codes: Bad payloads, each one dead letter, by error code.

@@ -32,12 +32,9 @@ _DRAIN_SHARE_OF_LEASE = 1 / 3
 
 @dataclass(frozen=True)
 class Inputs:
-    """The files to read, as they are when the run starts.
+    """The files to read, as they are when the run starts; for a replay, as `dead_letters` too.
 
-    Attributes:
-        files: All of them.
-        notes: Lines for the user about what is skipped.
-        dead_letters: The same files if this is a replay.
+    `notes` has lines for the user about what is skipped.
     """
 
     files: list[filesystem.FileInfo]
@@ -125,11 +122,7 @@ def new_run_id() -> str:
 
 
 def checked_run_id(run_id: str) -> str:
-    """Returns a run id that can be part of a file name.
-
-    Raises:
-        UsageError: It cannot.
-    """
+    """Returns a run id; raises UsageError if it cannot be part of a file name."""
     if re.fullmatch("[A-Za-z0-9_-]{1,100}", run_id) is None:
         raise UsageError(
             "--run_id must be 1 to 100 letters, digits, - or _",

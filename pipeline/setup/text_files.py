@@ -17,11 +17,7 @@ def read_mapping(path: str | None) -> Mapping:
 
 
 def read_text(path: str, kind: str) -> str:
-    """Reads a file; `kind` names it in error messages.
-
-    Raises:
-        UsageError: It cannot be read, or is not UTF-8.
-    """
+    """Reads a file that messages call `kind`; raises UsageError if it cannot, or is not UTF-8."""
     file_paths.check_scheme(path)
     try:
         return filesystem.read(file_paths.normal(path)).decode()
