@@ -36,12 +36,7 @@ Schema = dict[str, Any]
 
 
 class Incompatibility(NamedTuple):
-    """A problem that a schema would cause.
-
-    Attributes:
-        affected: The readers or people that have the problem.
-        problem: One line.
-    """
+    """A problem that a schema would cause, in one line, and the readers or people that have it."""
 
     affected: str
     problem: str
@@ -63,11 +58,7 @@ def record_name_of(schema: Schema) -> RecordName | None:
 
 
 def incompatibilities(candidate: Schema) -> list[Incompatibility]:
-    """Returns the problems that a schema of one of the records would cause.
-
-    Args:
-        candidate: The schema, as parsed JSON.
-    """
+    """Returns the problems that a schema of one of the records, as parsed JSON, would cause."""
     name = record_name_of(candidate)
     if name is None:
         known = " or ".join(record_schema(each).parsed["name"] for each in RECORD_NAMES)

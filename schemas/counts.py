@@ -22,13 +22,7 @@ MAX_DAYS: Final = 4_000
 
 
 def add_counts(mine: Counts, theirs: Counts, most: int | None = None) -> None:
-    """Adds counts to others.
-
-    Args:
-        mine: The counts to change.
-        theirs: The counts to add.
-        most: Limit of distinct names in `mine`. Further names are counted as `OTHER`.
-    """
+    """Adds `theirs` to `mine`. If `mine` has `most` names, further names are counted as `OTHER`."""
     for name, count in theirs.items():
         if most is not None and not _has_room(mine, name, most):
             name = OTHER
@@ -99,13 +93,7 @@ class BalanceCheck(NamedTuple):
 
 
 def balance(tallies: Tallies, records: int, dead_letters: int) -> list[BalanceCheck]:
-    """Returns every check that tallies must pass.
-
-    Args:
-        tallies: The counts of a run.
-        records: Records in its job_status files.
-        dead_letters: Records in its dead_letter files.
-    """
+    """Returns every check that the tallies of a run must pass, given the records in its files."""
     written, lettered, ignored = tallies.written, tallies.dead_lettered, tallies.ignored
     by_provider = sum(sum(counts.values()) for counts in tallies.by_provider.values())
     rows = [

@@ -10,13 +10,9 @@ from schemas.errors import UsageError
 
 
 class Problem(NamedTuple):
-    """A problem in a mapping file.
+    """A problem in a mapping file; `hint` is a correction, and lines count from 1.
 
-    Attributes:
-        line: The line, from 1.
-        path: The keys that lead there, joined by dots; empty for the whole file.
-        message: A description of the problem.
-        hint: A correction.
+    `path` has the keys that lead to the problem, joined by dots; it is empty for the whole file.
     """
 
     line: int

@@ -25,14 +25,9 @@ BUILT_IN_NAME: Final = "schemas/mapping/job_status.yaml"
 
 
 class Rule(NamedTuple):
-    """A rule in force.
+    """A rule in force: the status that a text, as written at a place in a file, means.
 
-    Attributes:
-        value: The status that it means.
-        text: The label, code or boolean as written.
-        kind: The kind of its text.
-        provider: The usual name of its provider; None for a rule for all providers.
-        place: File and line.
+    `provider` is the usual name of its provider; None for a rule for all providers.
     """
 
     value: str
@@ -46,12 +41,7 @@ class Rule(NamedTuple):
 class Table:
     """The rules of one file for one provider, or for all. Treat its dicts as read-only.
 
-    Attributes:
-        title: Its name in messages.
-        labels: Rules by normalised label.
-        bare_labels: Rules by normalised label without accents, where these agree on a status.
-        codes: Rules by code.
-        booleans: Rules by boolean.
+    Labels are normalised. `bare_labels` has them without accents, where these agree on a status.
     """
 
     title: str
