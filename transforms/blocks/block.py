@@ -131,10 +131,7 @@ class AvroBlock:
 class EncodedBlock:
     """The events of an EventBlock as Avro, ready to be appended to files.
 
-    Attributes:
-        records: The job status events, or None.
-        dead_letters: The dead letters, or None.
-        ledger: The counts and the spans of the block. Only the sink counts records as written.
+    Its ledger has the counts and the spans of the block. Only the sink counts records as written.
     """
 
     records: AvroBlock | None

@@ -20,12 +20,9 @@ TOP: Final = 100
 
 
 class UnmappedRow(msgspec.Struct, frozen=True, gc=False):
-    """A row of the report.
+    """A row of the report: a text that has no rule, and the number of its occurrences.
 
-    Attributes:
-        provider: The provider as it was sent; None if only a rule for all providers would help.
-        source_value: The text that has no rule.
-        count: Number of its occurrences.
+    `provider` is as it was sent; None if only a rule for all providers would help.
     """
 
     provider: str | None
@@ -41,11 +38,7 @@ class UnmappedState(msgspec.Struct, frozen=True):
 
 
 class UnmappedTally:
-    """Counts pairs of a provider and a text.
-
-    Attributes:
-        others: Occurrences of texts beyond MAX_TEXTS.
-    """
+    """Counts pairs of a provider and a text; `others` counts the texts beyond MAX_TEXTS."""
 
     def __init__(self, state: UnmappedState | None = None) -> None:
         rows = [] if state is None else state.rows

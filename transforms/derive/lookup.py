@@ -46,10 +46,8 @@ Scope = Literal["provider", "global", "both"]
 class Hit(NamedTuple):
     """The status that a rule or a given `value` provides.
 
-    Attributes:
-        value: The status.
-        derivation: given, provider_rule or global_rule.
-        text: The text that has the rule; for an id, the text of its object.
+    `derivation` is given, provider_rule or global_rule. `text` has the rule; for an id, it is the
+    text of its object.
     """
 
     value: str
@@ -58,14 +56,10 @@ class Hit(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A step of an explanation.
+    """A step of an explanation: the path of a value, and the result in words.
 
-    Attributes:
-        path: The path of the value.
-        query: The normalised text, the code or the boolean; empty if the step is not a look-up.
-        tables: The titles of the tables that were searched, in order.
-        outcome: The result in words.
-        rule: The rule that was found.
+    `query` is the normalised text, the code or the boolean; it is empty if the step is not a
+    look-up. `tables` has the titles of the tables that were searched, in order.
     """
 
     path: str
@@ -76,12 +70,7 @@ class Step(NamedTuple):
 
 
 class RuleLookup:
-    """Searches the tables for one provider.
-
-    Args:
-        mapping: The tables in force.
-        provider: The provider's name in the event; None if there is none.
-        trace: A list for the steps.
+    """Searches the tables for the name of a provider, or None, and adds the steps to a trace.
 
     Attributes:
         depends_on_provider: True if a key occurs in the table of some provider. If it does not,

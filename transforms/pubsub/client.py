@@ -101,12 +101,7 @@ class Subscription:
         return f"of {found.topic}"
 
     def pull(self, max_messages: int, seconds: float) -> list[Message]:
-        """Pulls messages; the list is empty if none arrived in time.
-
-        Args:
-            max_messages: The most messages to return.
-            seconds: How long the server may wait for the first message.
-        """
+        """Pulls at most `max_messages`; none if the first does not arrive within `seconds`."""
         from google.api_core.exceptions import Cancelled, DeadlineExceeded
 
         start = time.monotonic()

@@ -23,12 +23,9 @@ STEP = "ReadPubSub"
 
 
 class Message(NamedTuple):
-    """A pulled message.
+    """A pulled message: its payload; its id, publish time and attributes.
 
-    Attributes:
-        data: Its payload.
-        info: Its id, publish time and attributes.
-        ack_id: Acknowledges this delivery of it; empty if the runner acknowledges it.
+    `ack_id` acknowledges this delivery of it; it is empty if the runner acknowledges it.
     """
 
     data: bytes
@@ -51,9 +48,8 @@ def message_context(info: MessageInfo) -> Context:
 class BlockBuilder:
     """Collects messages into blocks, each with the ack ids of its messages.
 
-    Args:
-        source: The full name of the subscription or topic.
-        max_event_bytes: The longest message that is kept whole, in bytes.
+    The source is the full name of the subscription or topic. A message over `max_event_bytes` is
+    rejected.
     """
 
     def __init__(self, source: str, max_event_bytes: int) -> None:

@@ -28,12 +28,9 @@ _SUFFIX = ".avro"
 
 
 class DeadLetterFile(NamedTuple):
-    """A file of dead letters.
+    """A file of dead letters: its full path and its size in bytes.
 
-    Attributes:
-        path: The full path.
-        size: In bytes.
-        records: The number of letters according to the manifest, or None without a manifest.
+    `records` is the number of letters according to the manifest, or None without a manifest.
     """
 
     path: str

@@ -18,12 +18,10 @@ _WHITE_SPACE = JSON_WHITE_SPACE.decode()
 
 
 class _Value(NamedTuple):
-    """The first JSON value of a text.
+    """The first JSON value of a text; a whole value ends at `end`, in characters.
 
-    Attributes:
-        state: `whole` if it ends within the text, `open` if it may continue after the text,
-            `wrong` if it is not JSON, `deep` if it is nested too deeply to decide.
-        end: Where a whole value ends, in characters.
+    The state is `whole` if it ends within the text, `open` if it may continue after the text,
+    `wrong` if it is not JSON, `deep` if it is nested too deeply to decide.
     """
 
     state: Literal["whole", "open", "wrong", "deep"]

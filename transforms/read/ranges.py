@@ -63,13 +63,10 @@ def match_files(patterns: list[str]) -> filesystem.Matched:
 def split_file(
     path: str, size: int, input_format: InputFormat, range_bytes: int = RANGE_BYTES
 ) -> list[FileRange]:
-    """Splits a file into ranges; an empty file has none.
+    """Splits a file of a size in bytes into ranges; an empty file has none.
 
-    Args:
-        path: The file.
-        size: Length of the file in bytes.
-        input_format: How to read the file; `auto` detects the format.
-        range_bytes: Largest range, in bytes. A small file has smaller ranges.
+    A range has at most `range_bytes`; a small file has smaller ranges. The input format `auto`
+    detects the format of the file.
     """
     whole_file = FileRange(path, 0, size, size, "lines")
     try:

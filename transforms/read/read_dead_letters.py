@@ -181,16 +181,7 @@ def _read_file(
 
 
 class ReadDeadLetters(beam.PTransform):
-    """Reads dead letters as blocks.
-
-    Args:
-        files: The files to read.
-        limits: Limits of reading.
-        local_run: Connects the workers to the launcher of a local run.
-
-    Returns:
-        Two collections, as from ReadFiles: `blocks` and `inputs`.
-    """
+    """Reads files of dead letters as two collections, as ReadFiles does: `blocks` and `inputs`."""
 
     def __init__(
         self,

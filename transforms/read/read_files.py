@@ -111,11 +111,7 @@ def _lines(path: str, chunks: Iterator[bytes], start: int, limit: int) -> Iterat
 
 
 def _document(path: str, chunks: UntilDamage[bytes], limit: int) -> RawBlock:
-    """Reads a document as one payload; damage truncates it.
-
-    Raises:
-        DamagedInputError: The document is over the limit.
-    """
+    """Reads a document, up to damage, as one payload; raises DamagedInputError over the limit."""
     parts: list[bytes] = []
     size = 0
     for chunk in chunks:

@@ -23,11 +23,7 @@ _SYNC_BYTES = 16
 class AvroFile:
     """A new file, open for blocks to be appended. Raises OutputError if it cannot be written.
 
-    Args:
-        record: The kind of its records.
-        path: Where to write it.
-        settings: Codec and metadata of the file.
-        sync: At least 16 bytes, whose first 16 are the sync marker; random if None.
+    The first 16 bytes of `sync` are the sync marker, which is random if it is None.
     """
 
     def __init__(
