@@ -146,7 +146,6 @@ def _add_option(group: argparse._ActionsContainer, option: Field[Any]) -> None:
         "metavar": "|".join(choices) or about["metavar"],
         "choices": choices or None,
         "type": {"int": int, "float": float}.get(kind, str),
-        "default": None,
     }
     if kind.startswith("list"):
         settings |= {"nargs": "+", "action": "extend"}

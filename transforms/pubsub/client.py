@@ -128,10 +128,9 @@ class Subscription:
         for batch in split_ack_ids(ack_ids):
             self._call(self._client.modify_ack_deadline, batch, ack_deadline_seconds=seconds)
 
-    def acknowledge(self, ack_ids: Sequence[str]) -> None:
-        """Acknowledges messages; an earlier acknowledgement or an ended lease is not an error."""
-        for batch in split_ack_ids(ack_ids):
-            self._call(self._client.acknowledge, batch)
+    def acknowledge(self, ack_ids: list[str]) -> None:
+        """Acknowledges a batch of `split_ack_ids`; an ended lease or a repetition is no error."""
+        self._call(self._client.acknowledge, ack_ids)
 
     def close(self) -> None:
         """Closes the connection."""
