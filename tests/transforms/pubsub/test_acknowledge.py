@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pytest
 
 from schemas.errors import InputError
@@ -51,7 +49,7 @@ def test_retries_until_the_server_is_back(
     class Recovering(Subscription):
         """Reconnects the server after the second failure."""
 
-        def acknowledge(self, ack_ids: Sequence[str]) -> None:
+        def acknowledge(self, ack_ids: list[str]) -> None:
             try:
                 super().acknowledge(ack_ids)
             except PubSubUnavailableError as error:
