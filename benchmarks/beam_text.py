@@ -29,9 +29,9 @@ class ToRecord(beam.DoFn):
 
 
 def run(source: str, directory: str) -> None:
-    """Runs the pipeline on the engine that is part of the direct runner.
+    """Runs the pipeline on the FnApiRunner, which is part of the direct runner.
 
-    The engine is named here. Otherwise the direct runner would first try another one, and the
+    The runner is named here. Otherwise the direct runner would first try Prism, and the
     result would depend on what it can download.
     """
     options = PipelineOptions(["--runner=FnApiRunner"])

@@ -1,4 +1,4 @@
-"""Clones of the checkout, with the files as they are in the working tree."""
+"""Clones the checkout, with the files as they are in the working tree."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def clone_checkout(folder: Path) -> None:
-    """Makes a folder a repository of the files that git tracks here.
+    """Makes a repository in a folder, with the files that git tracks here.
 
-    Hidden entries of an older clone stay: its environment and the caches of its tools.
+    Hidden entries of an older clone are kept: its environment and the caches of its tools.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for entry in folder.iterdir():

@@ -1,4 +1,4 @@
-"""Where the optional components lie that scripts/components.sh makes."""
+"""Finds the optional components that scripts/components.sh builds."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ HOW_TO_GET_THEM = "scripts/components.sh"
 
 @cache
 def component_path(name: str) -> str | None:
-    """The path of a component, or None where it is not made yet."""
-    told = subprocess.run(
+    """Returns the path of a component, or None if it is not built yet."""
+    done = subprocess.run(
         [_SCRIPT, "--check", "--only", name], capture_output=True, text=True, check=False
     )
-    return told.stdout.split(maxsplit=1)[1].strip() if told.returncode == 0 else None
+    return done.stdout.split(maxsplit=1)[1].strip() if done.returncode == 0 else None

@@ -1,4 +1,4 @@
-"""Shared by all tests: suites, optional components, and reading outputs with fastavro."""
+"""Defines suites, optional components and fixtures for all tests."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SUITES = {
     "system": ("faults/test_size.py", "flink", "kills", "readers", "storage_servers", "streaming"),
     "project": ("benchmarks", "project"),
 }
-"""Folders and files whose tests `./run_tests.sh` runs only with `--all`, by mark."""
+"""Folders and files by mark. `./run_tests.sh` runs their tests only with `--all`."""
 
 
 class ReadRecords(Protocol):
@@ -45,38 +45,38 @@ class ReadRecords(Protocol):
 class Component(NamedTuple):
     """An optional component that some tests need."""
 
-    is_there: Callable[[], bool]
+    is_available: Callable[[], bool]
     how_to_get_it: str
 
 
 def _module(name: str, how_to_get_it: str) -> Component:
-    def is_there() -> bool:
+    def is_available() -> bool:
         try:
             return importlib.util.find_spec(name) is not None
         except ModuleNotFoundError:
             return False
 
-    return Component(is_there, how_to_get_it)
+    return Component(is_available, how_to_get_it)
 
 
-def _made(name: str) -> Component:
+def _built(name: str) -> Component:
     return Component(lambda: component_path(name) is not None, HOW_TO_GET_THEM)
 
 
 def _reaches_an_index() -> bool:
-    asked = [sys.executable, "-m", "pip", "--retries", "0", "index", "versions", "six"]
-    return subprocess.run(asked, capture_output=True, check=False).returncode == 0
+    command = [sys.executable, "-m", "pip", "--retries", "0", "index", "versions", "six"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 COMPONENTS: dict[str, Component] = {
     "aws": _module("boto3", install_beam_extra("aws")),
     "duckdb": _module("duckdb_extension_avro", pip_install("duckdb", "duckdb-extension-avro")),
-    "flink": _made("flink"),
+    "flink": _built("flink"),
     "gcp": _module("google.cloud.storage", install_beam_extra("gcp")),
     "java": Component(lambda: shutil.which("java") is not None, "install a Java runtime"),
     "package_index": Component(_reaches_an_index, "connect pip to an index of packages"),
     "polars": _module("polars", pip_install("polars")),
-    "prism": _made("prism"),
+    "prism": _built("prism"),
     "pubsub_client": _module("google.cloud.pubsub_v1", install_beam_extra("gcp")),
     "pubsub_emulator": Component(pubsub.is_available, HOW_TO_GET_THEM),
 }
@@ -93,7 +93,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(name): needs an optional component")
-    config.addinivalue_line("markers", "system: real servers, engines, readers and kills")
+    config.addinivalue_line("markers", "system: real servers, runners, readers and kills")
     config.addinivalue_line("markers", "project: set-up, docs, packaging, deployment, benchmarks")
 
 
@@ -113,7 +113,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker in item.iter_markers("needs"):
         for name in marker.args:
             component = COMPONENTS[name]
-            if component.is_there():
+            if component.is_available():
                 continue
             reason = f"needs {name}: {component.how_to_get_it}"
             if item.config.getoption("--require-all"):
@@ -132,7 +132,7 @@ def records_of(output: str | Path, name: str = "job_status") -> Records:
 
 @pytest.fixture(scope="session")
 def read_records() -> ReadRecords:
-    """Reads every record of an output with fastavro: of job_status, or of dead_letter."""
+    """Reads the records of job_status or of dead_letter in an output, with fastavro."""
     return records_of
 
 

@@ -1,4 +1,4 @@
-"""The Python interpreters of this machine, for what has to work with each of them."""
+"""Finds the Python interpreters of this machine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ VERSIONS = ("3.10", "3.11", "3.12", "3.13")
 
 
 def find_interpreter(version: str) -> Path | None:
-    """Finds an interpreter on PATH or among those of pyenv; the running one is always found."""
+    """Finds an interpreter on PATH or among those of pyenv. The running one is always found."""
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     candidates = [
         shutil.which(f"python{version}"),
@@ -24,7 +24,7 @@ def find_interpreter(version: str) -> Path | None:
 
 
 def _executable(command: str | Path) -> Path | None:
-    """The interpreter that a command runs, if it can make environments.
+    """Returns the path of the interpreter that a command runs, if it can create environments.
 
     A command of pyenv is a script, and fails if its version is not active.
     """

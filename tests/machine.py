@@ -1,4 +1,4 @@
-"""A checkout of the scripts, with a PATH that holds only what a test puts there."""
+"""Runs copies of the scripts with a PATH that contains only the programs of a test."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ("run_local.sh", "run_tests.sh")
 LOCKS = ("requirements.lock", "requirements-dev.lock")
 
-# Everything but Python that the scripts call.
+# The programs that the scripts call, except Python.
 TOOLS = (
     *("awk", "cat", "cksum", "dirname", "env", "mkdir"),
     *("printf", "readlink", "rm", "sh", "sleep", "tail"),
@@ -37,9 +37,9 @@ REAL = """\
 exec {python} "$@"
 """
 
-# A python3 whose venv and pip only note that they were called; a job-status that prints its
-# directory and arguments. $FAIL names the one that fails, $SAYS is what pip then prints, $SLOW
-# makes an installation last.
+# A python3 that only records the calls of venv, pip and the checks. Its job-status prints its
+# directory and its arguments. $FAIL names the program that fails, $MESSAGE is the output of a
+# failed pip, and $SLOW is the duration of each call of pip in seconds.
 RECORDING = """\
 #!/bin/sh
 [ "$1" = -I ] && shift
@@ -57,7 +57,7 @@ case "$1 $2" in
     for last; do :; done
     echo "pip $last" >>"$CALLS"
     sleep "${{SLOW:-0}}"
-    if [ "${{FAIL:-}}" = pip ]; then printf '%s\\n' "$SAYS"; exit 1; fi
+    if [ "${{FAIL:-}}" = pip ]; then printf '%s\\n' "$MESSAGE"; exit 1; fi
     ;;
   "-c import pipeline."*)
     echo compile >>"$CALLS"
@@ -73,7 +73,7 @@ esac
 
 
 class Machine:
-    """A copy of the scripts, and a PATH that holds what the test puts there."""
+    """A copy of the scripts, and a PATH with the programs of the test."""
 
     def __init__(self, folder: Path) -> None:
         self.root = folder / "a checkout"
@@ -90,13 +90,13 @@ class Machine:
             (self.bin / tool).symlink_to(found)
 
     def python(self, text: str, name: str = "python3", **values: str) -> None:
-        """Puts an interpreter on PATH; `text` is a shell script, with {python} the real one."""
+        """Adds an interpreter to PATH: a shell script, in which {python} is the real one."""
         path = self.bin / name
         path.write_text(text.format(python=f"'{sys.executable}'", **values))
         path.chmod(0o755)
 
     def environment(self, **more: str) -> dict[str, str]:
-        return {"PATH": str(self.bin), "CALLS": str(self.calls), "SAYS": "ERROR: broken", **more}
+        return {"PATH": str(self.bin), "CALLS": str(self.calls), "MESSAGE": "ERROR: broken", **more}
 
     def start(self, script: str | Path, *arguments: str, **more: str) -> subprocess.Popen[str]:
         """Starts a script of the checkout from another directory."""
@@ -113,13 +113,13 @@ class Machine:
     def run(
         self, script: str | Path, *arguments: str, **more: str
     ) -> subprocess.CompletedProcess[str]:
-        """Runs a script of the checkout from another directory, to its end."""
+        """Runs a script of the checkout from another directory and waits for its end."""
         process = self.start(script, *arguments, **more)
         out, err = process.communicate(timeout=60)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
     def called(self) -> list[str]:
-        """Returns the calls of venv, pip and the checks since the last time."""
+        """Returns the calls of venv, pip and the checks since the last call of this method."""
         if not self.calls.exists():
             return []
         lines = self.calls.read_text().splitlines()
@@ -127,5 +127,5 @@ class Machine:
         return lines
 
     def environments(self) -> list[str]:
-        """The environments in the checkout, complete or not."""
+        """Returns the names of the environments in the checkout, complete or not."""
         return sorted(path.name for path in self.root.glob(".venv*") if path.is_dir())

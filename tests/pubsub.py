@@ -44,7 +44,7 @@ def is_available() -> bool:
 
 @contextmanager
 def running_server() -> Iterator[Server]:
-    """Gives the server at PUBSUB_EMULATOR_HOST, or starts the emulator of the tests."""
+    """Yields the server at PUBSUB_EMULATOR_HOST, or starts the emulator of the tests."""
     given = os.environ.get("PUBSUB_EMULATOR_HOST")
     if given:
         yield Server(given)
@@ -111,7 +111,7 @@ class Server:
             if batch and (len(batch) >= _BATCH or size + len(payload) > _BATCH_BYTES):
                 ids += self._publish(topic, batch)
                 batch, size = [], 0
-            # The service refuses a message that has neither.
+            # The service rejects a message that has neither a payload nor attributes.
             batch.append({"data": payload, "attributes": attributes})
             size += len(payload)
         return ids + self._publish(topic, batch)
@@ -139,7 +139,7 @@ class Server:
 
 
 class Proxy:
-    """Forwards connections to a server, and can break them; it keeps its own address.
+    """Forwards connections to a server, and can break them. Its own address stays the same.
 
     Args:
         address: The address of the server.
@@ -161,9 +161,9 @@ class Proxy:
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
     def disconnect(self) -> None:
-        """Refuses connections, and breaks the existing ones."""
+        """Rejects new connections and breaks the existing ones."""
         if self._listener is not None:
-            # A mere close would leave the thread in accept, and the port in use.
+            # close() alone would leave the thread in accept(), and the port in use.
             with suppress(OSError):
                 self._listener.shutdown(socket.SHUT_RDWR)
             self._listener.close()

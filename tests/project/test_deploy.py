@@ -1,6 +1,6 @@
-"""What is deployed fits together: the image, its context, the template and the page about them.
+"""The image, its build context, the template and docs/deploy.md fit together.
 
-There is no Docker here. What an image would hold is read out of its Dockerfile.
+The tests need no Docker: they read the Dockerfile.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LOCK = (ROOT / "deploy" / "requirements.lock").read_text("utf-8")
 
 
 class Step(NamedTuple):
-    """An instruction of the Dockerfile, and the stage that it belongs to."""
+    """An instruction of the Dockerfile, with the name of its stage."""
 
     stage: str
     name: str
@@ -33,6 +33,7 @@ class Step(NamedTuple):
 
 
 def steps() -> list[Step]:
+    """Returns the instructions of the Dockerfile."""
     text = (ROOT / "deploy" / "Dockerfile").read_text("utf-8")
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     found, stage = [], ""
@@ -44,8 +45,8 @@ def steps() -> list[Step]:
     return found
 
 
-def of(name: str, *stages: str) -> list[list[str]]:
-    """The words of all instructions of a name, in some stages or in all."""
+def arguments_of(name: str, *stages: str) -> list[list[str]]:
+    """Returns the arguments of all instructions of a name, in the given stages or in all."""
     return [
         step.words for step in steps() if step.name == name and step.stage in (stages or STAGES)
     ]
@@ -55,17 +56,18 @@ STAGES = ("", *(step.stage for step in steps() if step.name == "FROM"))
 
 
 def copied() -> list[str]:
-    """What is copied from the checkout."""
-    found = [words[:-1] for words in of("COPY") if not words[0].startswith("--from=")]
+    """Returns the paths that are copied from the checkout."""
+    found = [words[:-1] for words in arguments_of("COPY") if not words[0].startswith("--from=")]
     return [each for words in found for each in words]
 
 
 def environment(*stages: str) -> dict[str, str]:
-    return dict(word.split("=", 1) for words in of("ENV", *stages) for word in words)
+    """Returns the environment variables of the given stages or of all."""
+    return dict(word.split("=", 1) for words in arguments_of("ENV", *stages) for word in words)
 
 
 def is_ignored(path: str) -> bool:
-    """Whether .dockerignore leaves a path out: the last line that fits it or a directory above."""
+    """Returns True if .dockerignore excludes a path. The last line that matches it decides."""
     parts = Path(path).parts
     above = ["/".join(parts[: end + 1]) for end in range(len(parts))]
     ignored = False
@@ -83,13 +85,13 @@ def is_ignored(path: str) -> bool:
 
 
 class TestImage:
-    def test_what_is_copied_is_there_and_in_the_context(self) -> None:
+    def test_every_copied_path_exists_and_is_in_the_build_context(self) -> None:
         assert len(copied()) >= 9
         for path in copied():
             assert (ROOT / path).exists(), path
             assert not is_ignored(path), path
 
-    def test_the_context_holds_nothing_else(self) -> None:
+    def test_the_build_context_holds_only_the_copied_paths(self) -> None:
         for directory in (ROOT, ROOT / "deploy"):
             for entry in directory.iterdir():
                 path = str(entry.relative_to(ROOT))
@@ -98,19 +100,21 @@ class TestImage:
         for path in (".git/config", "deploy/Dockerfile", "pipeline/__pycache__/a.pyc", "x/a.avro"):
             assert is_ignored(path), path
 
-    def test_it_starts_workers_of_the_release_that_is_locked(self) -> None:
+    def test_workers_have_the_locked_release_of_beam(self) -> None:
         (release,) = re.findall(r"^apache-beam==(\S+)", LOCK, re.MULTILINE)
-        images = [words[0] for words in of("FROM")]
+        images = [words[0] for words in arguments_of("FROM")]
         assert f"apache/beam_python3.11_sdk:{release}" in images
-        assert ["--from=beam", "/opt/apache/beam", "/opt/apache/beam"] in of("COPY", "worker")
-        assert of("ENTRYPOINT") == [["[/opt/apache/beam/boot]"]]
+        assert ["--from=beam", "/opt/apache/beam", "/opt/apache/beam"] in arguments_of(
+            "COPY", "worker"
+        )
+        assert arguments_of("ENTRYPOINT") == [["[/opt/apache/beam/boot]"]]
 
-    def test_it_has_one_python(self) -> None:
+    def test_all_stages_have_the_same_python_version(self) -> None:
         text = (ROOT / "deploy" / "Dockerfile").read_text("utf-8")
         assert set(re.findall(r"python:?(3\.\d+)", text)) == {"3.11"}
 
     def test_images_are_pinned_and_named_without_a_host(self) -> None:
-        for words in of("FROM"):
+        for words in arguments_of("FROM"):
             image = words[0]
             if image in STAGES or image == "${LAUNCHER_IMAGE}":
                 continue
@@ -118,28 +122,28 @@ class TestImage:
             first = image.split("/")[0] if "/" in image else ""
             assert "." not in first and ":" not in first, image
 
-    def test_without_an_image_of_the_launcher_the_worker_can_be_built(self) -> None:
-        assert of("ARG") == [["LAUNCHER_IMAGE=beam"]]
+    def test_the_worker_can_be_built_without_an_image_of_the_launcher(self) -> None:
+        assert arguments_of("ARG") == [["LAUNCHER_IMAGE=beam"]]
         assert "beam" in STAGES
 
-    def test_it_says_which_version_it_holds(self) -> None:
+    def test_the_labels_have_the_version_and_the_license_of_the_project(self) -> None:
         project = (ROOT / "pyproject.toml").read_text("utf-8")
-        labels = dict(word.split("=", 1) for words in of("LABEL") for word in words)
-        said = {name.rpartition(".")[2]: text for name, text in labels.items()}
-        assert f'\nversion = "{said["version"]}"\n' in project
-        assert f'\nlicense = "{said["licenses"]}"\n' in project
+        pairs = dict(word.split("=", 1) for words in arguments_of("LABEL") for word in words)
+        labels = {name.rpartition(".")[2]: text for name, text in pairs.items()}
+        assert f'\nversion = "{labels["version"]}"\n' in project
+        assert f'\nlicense = "{labels["licenses"]}"\n' in project
         text = (ROOT / "deploy" / "Dockerfile").read_text("utf-8")
-        assert set(re.findall(r"job-status:(\S+)", text)) == {said["version"]}
+        assert set(re.findall(r"job-status:(\S+)", text)) == {labels["version"]}
 
-    def test_packages_come_by_their_hashes_and_leave_no_cache(self) -> None:
-        installs = [words for words in of("RUN") if "install" in words]
+    def test_packages_are_checked_by_their_hashes_and_leave_no_cache(self) -> None:
+        installs = [words for words in arguments_of("RUN") if "install" in words]
         assert len(installs) == 2
         assert all("--no-cache-dir" in words for words in installs)
         assert "--require-hashes" in installs[0]
         assert "--no-deps" in installs[0]
         assert "--no-deps" in installs[1]
 
-    def test_workers_need_nothing_but_the_image(self) -> None:
+    def test_workers_install_no_packages(self) -> None:
         assert environment("worker")["RUN_PYTHON_SDK_IN_DEFAULT_ENVIRONMENT"] == "1"
         assert not {
             name for name in environment() if re.search("REQUIREMENTS|SETUP|PACKAGES", name)
@@ -147,10 +151,12 @@ class TestImage:
 
     def test_the_file_that_a_template_starts_is_the_command(self, tmp_path: Path) -> None:
         path = Path(environment("template")["FLEX_TEMPLATE_PYTHON_PY_FILE"])
-        ((source, name),) = [words for words in of("COPY", "template") if words[0][0] != "-"]
-        assert of("WORKDIR", "template") == [[str(path.parent)]]
+        ((source, name),) = [
+            words for words in arguments_of("COPY", "template") if words[0][0] != "-"
+        ]
+        assert arguments_of("WORKDIR", "template") == [[str(path.parent)]]
         assert path.name == name
-        # It lies beside nothing else, so its packages have to be found as they are installed.
+        # The file is alone in its directory: it must import the installed packages.
         alone = tmp_path / name
         alone.write_bytes((ROOT / source).read_bytes())
         done = subprocess.run(
@@ -166,7 +172,7 @@ class TestImage:
 
 
 def commands(start: str) -> list[list[str]]:
-    """The commands of the page that begin so, as a shell takes them apart."""
+    """Returns the commands of the page that begin with a text, split as a shell splits them."""
     blocks = re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     lines = re.sub(r"\\\n\s*", " ", "".join(blocks)).splitlines()
     return [shlex.split(line) for line in lines if line.startswith(start)]
@@ -177,11 +183,11 @@ class TestPage:
     @pytest.mark.parametrize("words", commands("job-status run"), ids=" ".join)
     def test_every_option_of_a_run_is_known(self, words: list[str]) -> None:
         options, beams = parse_run(words[2:])
-        engine = beam_options(beams, streaming=options.streaming)
-        check_detached(options, engine)
-        assert "Runner" in engine.get_all_options()["runner"]
+        beam_settings = beam_options(beams, streaming=options.streaming)
+        check_detached(options, beam_settings)
+        assert "Runner" in beam_settings.get_all_options()["runner"]
 
-    def test_it_shows_both_modes_of_both_engines(self) -> None:
+    def test_the_page_shows_both_modes_of_both_runners(self) -> None:
         shown = set()
         for words in commands("job-status run"):
             options, beams = parse_run(words[2:])
@@ -196,22 +202,23 @@ class TestPage:
         given = dict(word.split("=", 2)[1:] for word in words if word.startswith("--parameters="))
         assert {"output", "sdk_container_image"} <= given.keys()
         assert given.keys() <= of_form | of_beam
-        # As the launcher passes them on, with what it adds of its own.
-        place = "--template_location=gs://my-bucket/staging/template_launches/1/job_object"
-        own = ["--runner=DataflowRunner", "--project=my-project", "--job_name=job", place]
-        options, beams = parse_run([*(f"--{name}={value}" for name, value in given.items()), *own])
-        engine = beam_options(beams, streaming=options.streaming)
-        check_detached(options, engine)
-        assert is_detached(engine)
+        # The launcher passes the parameters on and adds these.
+        location = "--template_location=gs://my-bucket/staging/template_launches/1/job_object"
+        added = ["--runner=DataflowRunner", "--project=my-project", "--job_name=job", location]
+        passed_on = [f"--{name}={value}" for name, value in given.items()]
+        options, beams = parse_run([*passed_on, *added])
+        beam_settings = beam_options(beams, streaming=options.streaming)
+        check_detached(options, beam_settings)
+        assert is_detached(beam_settings)
 
-    def test_the_image_and_the_template_are_built_of_what_is_there(self) -> None:
+    def test_the_build_commands_of_the_image_and_the_template_name_existing_files(self) -> None:
         (build,) = commands("docker build")
         assert (ROOT / build[build.index("-f") + 1]).exists()
         argument = build[build.index("--build-arg") + 1].split("=")[0]
-        assert [argument] == [words[0].split("=")[0] for words in of("ARG")]
+        assert [argument] == [words[0].split("=")[0] for words in arguments_of("ARG")]
         (metadata,) = re.findall(r"--metadata-file=(\S+)", PAGE)
         assert (ROOT / metadata).exists()
 
-    def test_the_job_server_is_of_the_release_that_is_locked(self) -> None:
+    def test_the_job_server_has_the_locked_release_of_beam(self) -> None:
         (release,) = re.findall(r"^apache-beam==(\S+)", LOCK, re.MULTILINE)
         assert set(re.findall(r"job-server[:-](\d+\.\d+\.\d+)", PAGE)) == {release}

@@ -1,4 +1,4 @@
-"""The commands of the pages that no other test runs."""
+"""Runs the commands in docs/ that no other test runs, and checks links and names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
 def commands(name: str) -> list[str]:
-    """What is typed in a page, without `job-status`."""
+    """Returns the commands of a page, without `job-status`."""
     text = (DOCS / name).read_text("utf-8")
     blocks = re.findall(r"^```(?:sh)?\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     lines = [line for block in blocks for line in block.splitlines()]
@@ -41,7 +41,7 @@ def test_the_commands_on_pubsub_are_those_of_the_readme() -> None:
     assert all(f"./run_local.sh {line}\n" in readme for line in lines)
 
 
-def test_the_sizing_is_what_its_own_code_prints(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_table_of_sizes_is_the_output_of_its_code(capsys: pytest.CaptureFixture[str]) -> None:
     text = (DOCS / "scale.md").read_text("utf-8")
     (code,) = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     exec(compile(code, "scale.md", "exec"), {})
@@ -50,7 +50,7 @@ def test_the_sizing_is_what_its_own_code_prints(capsys: pytest.CaptureFixture[st
     assert rows in text
 
 
-def test_every_link_of_a_page_leads_somewhere() -> None:
+def test_every_link_of_a_page_has_a_target() -> None:
     for page in DOCS.glob("*.md"):
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8")):
             assert (DOCS / target).exists(), (page.name, target)

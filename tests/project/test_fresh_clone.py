@@ -1,4 +1,4 @@
-"""A fresh clone sets itself up with each supported Python, and with the pip that came with it."""
+"""A fresh clone sets itself up with each supported Python and the pip that is bundled with it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tests.interpreters import VERSIONS, find_interpreter
 
 Run = Callable[..., str]
 
-# Besides these, the environment is empty: pip gets its packages as it does elsewhere.
+# Only these variables are kept, so that pip gets its packages as usual.
 KEPT = ("HOME", "PATH", "PIP_", "REQUESTS_CA_BUNDLE", "SSL_CERT_")
 
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Iterator[Path]:
-    """A clone, which is removed: pytest would keep over a gigabyte each for three more runs."""
+    """A clone that is removed. pytest would keep it, over a gigabyte, for three more runs."""
     folder = tmp_path / "clone"
     clone_checkout(folder)
     yield folder
@@ -53,7 +53,7 @@ def test_a_fresh_clone_sets_itself_up(version: str, clone: Path) -> None:
 
 
 def _runner(clone: Path, python: Path) -> Run:
-    """Runs a command in the clone, and returns its output if it succeeds."""
+    """Returns a function that runs a command in the clone, which must succeed, for its output."""
     environment = {
         name: value
         for name, value in os.environ.items()
@@ -78,6 +78,6 @@ def _runner(clone: Path, python: Path) -> Run:
 
 
 def _identity(clone: Path) -> tuple[int, int]:
-    """Differs if another environment has replaced .venv, or this one has been changed."""
+    """Returns a value that changes if .venv is replaced or installed again."""
     status = (clone / ".venv").stat()
     return status.st_ino, (clone / ".venv" / "installed").stat().st_mtime_ns

@@ -1,4 +1,4 @@
-"""The lock files: complete, pinned with hashes, and one set of versions."""
+"""The lock files are complete, pinned with hashes, and agree on versions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ALL_LOCKS = (*LOCKS, "deploy/requirements.lock")
 
 
 def _pins(name: str) -> Iterator[tuple[Requirement, list[str]]]:
-    """The requirements of a lock file, each with its hashes."""
+    """Yields the requirements of a lock file, each with its hashes."""
     text = (ROOT / name).read_text().replace("\\\n", " ")
     for line in text.splitlines():
         if line.strip() and not line.lstrip().startswith("#"):
@@ -55,20 +55,20 @@ class TestLocks:
             assert hashes and all(re.fullmatch("sha256:[0-9a-f]{64}", one) for one in hashes)
 
     @pytest.mark.parametrize("name", ALL_LOCKS)
-    def test_no_address_and_no_path(self, name: str) -> None:
+    def test_a_lock_has_no_address_and_no_path(self, name: str) -> None:
         text = (ROOT / name).read_text()
         assert not re.search(r"://|index|find-links|@ |file:|(?<!\w)/", text)
 
     @pytest.mark.parametrize("system", ["linux", "darwin"])
     @pytest.mark.parametrize("python", VERSIONS)
-    def test_the_development_lock_holds_the_other(self, python: str, system: str) -> None:
+    def test_the_development_lock_contains_the_runtime_lock(self, python: str, system: str) -> None:
         runtime = _versions("requirements.lock", python, system)
         development = _versions("requirements-dev.lock", python, system)
         assert runtime.items() <= development.items()
         assert {"setuptools", "apache-beam"} <= runtime.keys()
         assert {"google-cloud-pubsub", "boto3", "pytest"} <= development.keys() - runtime.keys()
 
-    def test_the_lock_of_the_image_lies_between_them(self) -> None:
+    def test_the_image_lock_is_between_the_runtime_and_the_development_lock(self) -> None:
         runtime, image, development = (
             _versions(name, "3.11", "linux") for name in (LOCKS[0], ALL_LOCKS[2], LOCKS[1])
         )

@@ -15,7 +15,7 @@ PACKAGES = ("pipeline", "transforms", "schemas")
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment with the wheel alone."""
+    """An environment that contains only the wheel."""
     folder = tmp_path_factory.mktemp("package")
     source = folder / "source"
     source.mkdir()
@@ -36,13 +36,13 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 class TestWheel:
     def test_it_holds_every_file_of_the_packages(self, installed: Path) -> None:
-        (place,) = installed.glob("lib/python*/site-packages")
+        (packages,) = installed.glob("lib/python*/site-packages")
         tracked = subprocess.run(
             ["git", "ls-files", *PACKAGES], cwd=ROOT, check=True, capture_output=True, text=True
         ).stdout.splitlines()
         assert "schemas/mapping/job_status.yaml" in tracked
         for name in tracked:
-            assert (place / name).read_bytes() == (ROOT / name).read_bytes(), name
+            assert (packages / name).read_bytes() == (ROOT / name).read_bytes(), name
 
     def test_it_holds_the_command_and_the_version(self, installed: Path, tmp_path: Path) -> None:
         assert (installed / "bin" / "job-status").exists()

@@ -1,7 +1,6 @@
-"""What Beam and its neighbours do that surprised us: docs/pain-points.md says what we do instead.
+"""Shows surprising behaviour of Beam and related libraries: see docs/pain-points.md.
 
-These tests are about other people's code. One that fails after an upgrade is good news, mostly: a
-workaround may go.
+If a test fails after an upgrade, its workaround may be removed.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ TEXT = fastavro.parse_schema(
 
 
 def collect(path: Path, make: Callable[[beam.Pipeline], beam.PCollection]) -> list[str]:
-    """Runs a pipeline and gives its elements as text."""
+    """Runs a pipeline and returns its elements as text."""
     with beam.Pipeline("FnApiRunner") as pipeline:
         make(pipeline) | "Keep" >> beam.Map(_keep, str(path))
     return path.read_text().splitlines() if path.exists() else []
@@ -51,13 +50,13 @@ def _keep(element: Any, path: str) -> None:
         file.write(f"{element!r}\n")
 
 
-def test_a_gzip_file_that_is_cut_reads_as_a_success(tmp_path: Path) -> None:
+def test_a_truncated_gzip_file_is_read_without_an_error(tmp_path: Path) -> None:
     whole = gzip.compress(b"".join(b'{"id":%d,"x":"%d"}\n' % (n, n * 7919) for n in range(20_000)))
-    cut = tmp_path / "cut.jsonl.gz"
-    cut.write_bytes(whole[: len(whole) // 2])
-    read = collect(tmp_path / "read", lambda p: p | beam.io.ReadFromText(str(cut)))
+    truncated = tmp_path / "truncated.jsonl.gz"
+    truncated.write_bytes(whole[: len(whole) // 2])
+    read = collect(tmp_path / "read", lambda p: p | beam.io.ReadFromText(str(truncated)))
     assert 0 < len(read) < 20_000
-    with pytest.raises(EOFError), gzip.open(cut) as file:
+    with pytest.raises(EOFError), gzip.open(truncated) as file:
         file.read()
 
 
@@ -68,35 +67,40 @@ def test_a_byte_order_mark_stays_in_the_first_record(tmp_path: Path) -> None:
     assert read == [repr("\ufeff{}")]
 
 
-def test_one_byte_that_is_no_text_ends_the_run(tmp_path: Path) -> None:
+def test_one_byte_that_is_not_utf8_fails_the_run(tmp_path: Path) -> None:
     path = tmp_path / "in.txt"
     path.write_bytes(b"{}\n\xff\n{}\n")
     with pytest.raises(Exception, match=r"UnicodeDecodeError|invalid start byte"):
         collect(tmp_path / "read", lambda p: p | beam.io.ReadFromText(str(path)))
 
 
-def test_an_empty_input_never_reaches_a_step_behind_a_group(tmp_path: Path) -> None:
+def test_a_step_after_a_group_never_runs_for_an_empty_input(tmp_path: Path) -> None:
     def make(pipeline: beam.Pipeline) -> beam.PCollection:
-        nothing = pipeline | beam.Create([])
-        return nothing | beam.Map(lambda x: (None, x)) | beam.GroupByKey()
+        empty = pipeline | beam.Create([])
+        return empty | beam.Map(lambda x: (None, x)) | beam.GroupByKey()
 
     assert collect(tmp_path / "read", make) == []
 
 
-class _Refuse(beam.DoFn):
+class _Fail(beam.DoFn):
     def process(self, _: object) -> Iterator[None]:
-        raise FileNotFoundError(2, "gone", "a.txt")
+        raise FileNotFoundError(2, "missing", "a.txt")
         yield
 
 
-def test_an_error_loses_its_number_on_the_way_through_the_engine() -> None:
-    with pytest.raises(Exception, match="gone") as caught, beam.Pipeline("FnApiRunner") as pipeline:
-        pipeline | beam.Create([1]) | beam.ParDo(_Refuse())
+def test_an_error_of_a_worker_loses_its_errno() -> None:
+    with (
+        pytest.raises(Exception, match="missing") as caught,
+        beam.Pipeline("FnApiRunner") as pipeline,
+    ):
+        pipeline | beam.Create([1]) | beam.ParDo(_Fail())
     assert getattr(caught.value, "errno", None) is None
 
 
 @pytest.mark.parametrize(("given", "written"), [(7.9, 7), (True, 1)])
-def test_the_stock_sink_writes_another_number(given: Any, written: int, tmp_path: Path) -> None:
+def test_the_sink_of_beam_writes_another_number_without_an_error(
+    given: Any, written: int, tmp_path: Path
+) -> None:
     with beam.Pipeline("FnApiRunner") as pipeline:
         rows = pipeline | beam.Create([{"n": given, "more": "dropped"}])
         rows | WriteToAvro(str(tmp_path / "out"), SCHEMA, use_fastavro=True)
@@ -105,7 +109,7 @@ def test_the_stock_sink_writes_another_number(given: Any, written: int, tmp_path
         assert list(fastavro.reader(file)) == [{"n": written}]
 
 
-def test_another_number_of_shards_leaves_the_old_files_beside_the_new(tmp_path: Path) -> None:
+def test_a_run_with_another_number_of_shards_keeps_the_old_files(tmp_path: Path) -> None:
     for shards in (2, 3):
         with beam.Pipeline("FnApiRunner") as pipeline:
             rows = pipeline | beam.Create([{"n": n} for n in range(10)])
@@ -117,14 +121,14 @@ def test_another_number_of_shards_leaves_the_old_files_beside_the_new(tmp_path: 
     assert total == 20
 
 
-def test_what_is_valid_cannot_always_be_written() -> None:
+def test_a_lone_surrogate_passes_validation_but_cannot_be_written() -> None:
     record = {"t": "\ud800"}
     assert fastavro.validate(record, TEXT)
     with pytest.raises(UnicodeEncodeError):
         fastavro.writer(io.BytesIO(), TEXT, [record])
 
 
-def test_a_time_beyond_the_year_9999_makes_a_file_unreadable_from_there_on() -> None:
+def test_a_timestamp_after_the_year_9999_makes_the_rest_of_a_file_unreadable() -> None:
     moment = {"type": "long", "logicalType": "timestamp-micros"}
     schema = fastavro.parse_schema(
         {"type": "record", "name": "M", "fields": [{"name": "m", "type": moment}]}
@@ -136,49 +140,49 @@ def test_a_time_beyond_the_year_9999_makes_a_file_unreadable_from_there_on() -> 
         list(fastavro.reader(file))
 
 
-def test_a_file_that_is_cut_between_two_blocks_opens_as_a_shorter_one() -> None:
+def test_a_file_truncated_between_two_blocks_is_read_as_a_shorter_one() -> None:
     file = io.BytesIO()
     fastavro.writer(file, SCHEMA, [{"n": n} for n in range(100)], sync_interval=10)
     data, sync = file.getvalue(), file.getvalue()[-16:]
-    borders = [found.end() for found in re.finditer(re.escape(sync), data)]
-    cut = io.BytesIO(data[: borders[len(borders) // 2]])
-    assert 0 < len(list(fastavro.reader(cut))) < 100
+    ends = [found.end() for found in re.finditer(re.escape(sync), data)]
+    truncated = io.BytesIO(data[: ends[len(ends) // 2]])
+    assert 0 < len(list(fastavro.reader(truncated))) < 100
 
 
-def test_a_rename_overwrites_without_a_word(tmp_path: Path) -> None:
+def test_a_rename_overwrites_an_existing_file_without_an_error(tmp_path: Path) -> None:
     (tmp_path / "new").write_text("new")
     (tmp_path / "old").write_text("old")
     FileSystems.rename([str(tmp_path / "new")], [str(tmp_path / "old")])
     assert (tmp_path / "old").read_text() == "new"
 
 
-def test_ten_rows_of_a_batch_travel_with_all_of_it() -> None:
+def test_a_slice_of_a_batch_is_pickled_with_the_whole_batch() -> None:
     batch = pa.record_batch({"t": ["x" * 100] * 10_000})
     assert len(pickle.dumps(batch.slice(0, 10))) > 100_000
 
 
-class _StockFollower(SupervisedPrismRunner):
-    """Starts Prism as we do, and follows its jobs as Beam does."""
+class _StockRunner(SupervisedPrismRunner):
+    """Starts Prism like this project, and waits for its jobs like Beam."""
 
     create_job_service_handle = PrismRunner.create_job_service_handle
 
 
 @pytest.mark.needs("prism")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_job_on_prism_ends_with_the_timeout_of_requests() -> None:
+def test_a_job_on_prism_fails_after_the_timeout_of_requests() -> None:
     location = f"--prism_location={component_path('prism')}"
     options = PipelineOptions([location, "--job_server_timeout=2", "--environment_type=LOOPBACK"])
-    engine = _StockFollower(options)
+    runner = _StockRunner(options)
     try:
-        pipeline = beam.Pipeline(runner=engine, options=options)
+        pipeline = beam.Pipeline(runner=runner, options=options)
         _ = pipeline | beam.Create([6]) | beam.Map(time.sleep)
         with pytest.raises(grpc.RpcError, match="DEADLINE_EXCEEDED"):
             pipeline.run().wait_until_finish()
     finally:
-        engine.stop()
+        runner.stop()
 
 
-def test_the_page_names_every_test_and_every_test_is_on_it() -> None:
+def test_the_page_names_exactly_these_tests() -> None:
     tests = {name for name in globals() if name.startswith("test_") and "the_page" not in name}
     named = set(re.findall(r"`(test_\w+)`", PAGE))
     assert named == tests

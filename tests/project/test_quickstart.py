@@ -1,4 +1,4 @@
-"""The way from a clone to one's own statuses, walked as docs/quickstart.md has it."""
+"""Runs the steps of docs/quickstart.md in their order."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "quickstart.md").read_text("utf-8")
 
 
-def test_every_step_works_one_after_the_other(tmp_path: Path) -> None:
+def test_all_steps_succeed(tmp_path: Path) -> None:
     first, *steps = re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     assert first.startswith("git clone ") and "./run_local.sh" in first
     script = "".join(steps)

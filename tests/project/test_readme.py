@@ -1,4 +1,4 @@
-"""Runs what README shows, as it stands there."""
+"""Runs the commands and the code of README unchanged."""
 
 from __future__ import annotations
 
@@ -27,14 +27,15 @@ README = (ROOT / "README.md").read_text("utf-8")
 
 
 def blocks(language: str) -> list[str]:
+    """Returns the code blocks of README in a language; an empty string means no language."""
     found = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
     return [code for name, code in found if name == language]
 
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory as README assumes it: samples, some events of one's own, and an output."""
-    place = tmp_path_factory.mktemp("newcomer")
+    """A directory as README assumes it: samples, events of the user, and an output."""
+    place = tmp_path_factory.mktemp("user")
     (place / "samples").symlink_to(ROOT / "samples")
     (place / "events").mkdir()
     (place / "events" / "mine.jsonl.gz").write_bytes(
@@ -46,7 +47,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def job_status(arguments: list[str], place: Path) -> Said:
-    """Runs the command there, without the seconds that a process of its own takes to start."""
+    """Runs the command in a directory, in this process, since a new one would start slowly."""
     before = os.getcwd()
     os.chdir(place)
     try:
@@ -56,7 +57,7 @@ def job_status(arguments: list[str], place: Path) -> Said:
 
 
 @pytest.mark.parametrize("code", blocks("python"))
-def test_each_way_to_look_at_the_output_works(code: str, workplace: Path) -> None:
+def test_each_example_that_reads_the_output_works(code: str, workplace: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=workplace, capture_output=True, text=True, check=False
     )
@@ -65,7 +66,7 @@ def test_each_way_to_look_at_the_output_works(code: str, workplace: Path) -> Non
 
 
 def commands(*words: str) -> list[str]:
-    """The lines that call the command and hold one of the words."""
+    """Returns the lines that call the command and contain one of the words."""
     lines = [line for block in blocks("sh") for line in block.splitlines()]
     found = [
         line
@@ -76,7 +77,7 @@ def commands(*words: str) -> list[str]:
     return found
 
 
-def test_every_command_for_ones_own_files_works(workplace: Path) -> None:
+def test_every_command_for_files_works(workplace: Path) -> None:
     for line in commands("--input ", "mapping", "dead-letters", "replay", "inspect"):
         words = shlex.split(line, comments=True)[1:]
         target = None
@@ -86,29 +87,29 @@ def test_every_command_for_ones_own_files_works(workplace: Path) -> None:
         done = job_status(words, workplace)
         assert done.code == 0, (line, done.err)
         if target is not None:
-            # A user fills in a value, or deletes what should stay unmapped.
+            # A user fills in the values of the suggested rules.
             target.write_text(re.sub("FILL_IN", "unmapped_value", done.out), "utf-8")
 
 
-def test_the_summary_shown_is_that_of_the_samples(
+def test_the_summary_in_the_readme_is_that_of_the_samples(
     workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # As run_local.sh calls it there.
+    # The summary repeats the name by which run_local.sh calls the command.
     monkeypatch.setattr(sys, "argv", [str(workplace / ".venv" / "bin" / "job-status")])
     arguments = ["--input", "samples/*", "--output", "output", "--write_mode", "append"]
     done = job_status(["run", *arguments, "--run_id", "20250501T100000Z-d3801d55"], workplace)
     shown = next(block for block in blocks("") if block.startswith("read"))
 
-    def without_what_varies(text: str) -> list[str]:
-        # How the path of an output is folded depends on where it is.
+    def without_varying_parts(text: str) -> list[str]:
+        # The path of the output differs, and its length decides where it is folded.
         text = re.sub(r"^job_status .*?\n\n", "\n", text, flags=re.MULTILINE | re.DOTALL)
         rows = (row.rstrip() for row in text.splitlines())
         return [re.sub(r"\d+\.\d s, .*", "", row).rstrip() for row in rows]
 
-    assert without_what_varies(done.err) == without_what_varies(shown)
+    assert without_varying_parts(done.err) == without_varying_parts(shown)
 
 
-def test_the_record_shown_is_one_of_the_samples(workplace: Path) -> None:
+def test_the_record_in_the_readme_is_one_of_the_samples(workplace: Path) -> None:
     import fastavro
 
     shown = json.loads(blocks("json")[0])
@@ -123,7 +124,7 @@ def test_the_record_shown_is_one_of_the_samples(workplace: Path) -> None:
     pytest.fail("no record of the samples has the event_id that README shows")
 
 
-def test_every_link_leads_somewhere() -> None:
+def test_every_link_has_a_target() -> None:
     for target in re.findall(r"\]\(([^)]+)\)", README):
         assert (ROOT / target).exists(), target
 
@@ -133,7 +134,7 @@ SUBSCRIPTION = "projects/my-project/subscriptions/job-events"
 
 @pytest.fixture
 def messages(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    """A subscription of the name that README uses, with messages; gives how many."""
+    """A subscription with the name in README. Yields the number of its messages."""
     with pubsub.running_server() as server:
         monkeypatch.setenv("PUBSUB_EMULATOR_HOST", server.address)
         published = server.create(SUBSCRIPTION)
@@ -163,8 +164,8 @@ def test_the_command_that_streams_works(workplace: Path, messages: int) -> None:
         [program, *words], cwd=workplace, stderr=subprocess.PIPE, text=True
     ) as stream:
         assert stream.stderr is not None
-        # It says how far it is; what was pulled is committed when it is stopped.
-        assert any(said.startswith(f"{messages} messages") for said in stream.stderr)
+        # The command prints its progress. A stopped stream commits the messages that it has pulled.
+        assert any(text.startswith(f"{messages} messages") for text in stream.stderr)
         stream.send_signal(signal.SIGTERM)
         _, rest = stream.communicate(timeout=120)
     assert stream.returncode == 128 + signal.SIGTERM, rest

@@ -1,4 +1,4 @@
-"""The scripts that make the environment and run the job and the tests."""
+"""The scripts create the environment, and run the job and the tests."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ LINTERS = ["ruff check .", "ruff format --check .", "mypy"]
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-class TestWhatIsMissingIsSaidInOneLine:
-    def test_no_python3(self, machine: Machine, script: str) -> None:
+class TestMissingInterpreter:
+    def test_a_missing_python3_is_reported_in_one_line(self, machine: Machine, script: str) -> None:
         done = machine.run(script)
         assert done.returncode == 1
         assert done.stdout == ""
@@ -43,7 +43,7 @@ class TestWhatIsMissingIsSaidInOneLine:
     @pytest.mark.parametrize(
         ("version", "age"), [("2, 7, 18", "old"), ("3, 9, 18", "old"), ("3, 14, 0", "new")]
     )
-    def test_unsupported_version(
+    def test_an_unsupported_version_is_reported_in_one_line(
         self, machine: Machine, script: str, version: str, age: str
     ) -> None:
         machine.python(OTHER_VERSION, version=version)
@@ -55,7 +55,9 @@ class TestWhatIsMissingIsSaidInOneLine:
             "install Python 3.10 to 3.13, or name one with PYTHON=/path/to/python3\n"
         )
 
-    def test_no_venv_module(self, machine: Machine, script: str) -> None:
+    def test_a_missing_venv_module_is_reported_in_one_line(
+        self, machine: Machine, script: str
+    ) -> None:
         machine.python(WITHOUT_VENV)
         done = machine.run(script)
         version = "{}.{}".format(*sys.version_info[:2])
@@ -65,7 +67,9 @@ class TestWhatIsMissingIsSaidInOneLine:
             f"install it (on Debian and Ubuntu: apt install python{version}-venv)\n"
         )
 
-    def test_the_named_interpreter_does_not_run(self, machine: Machine, script: str) -> None:
+    def test_a_named_interpreter_that_does_not_run_is_reported_in_one_line(
+        self, machine: Machine, script: str
+    ) -> None:
         machine.python(RECORDING)
         done = machine.run(script, PYTHON="/nowhere/python3")
         assert done.returncode == 1
@@ -74,26 +78,28 @@ class TestWhatIsMissingIsSaidInOneLine:
 
 
 class TestInterpreter:
-    def test_a_suitable_one_is_found_behind_one_that_is_too_new(self, machine: Machine) -> None:
+    def test_a_suitable_interpreter_is_found_after_one_that_is_too_new(
+        self, machine: Machine
+    ) -> None:
         machine.python(OTHER_VERSION, version="3, 14, 0")
         machine.python(RECORDING, name="python3.12")
         assert machine.run("run_local.sh", "schema").returncode == 0
         assert machine.called() == INSTALLED
 
-    def test_a_suitable_one_is_found_behind_one_without_venv(self, machine: Machine) -> None:
+    def test_a_suitable_interpreter_is_found_after_one_without_venv(self, machine: Machine) -> None:
         machine.python(WITHOUT_VENV)
         machine.python(RECORDING, name="python3.13")
         assert machine.run("run_local.sh", "schema").returncode == 0
 
-    def test_the_named_one_is_taken(self, machine: Machine) -> None:
+    def test_the_named_interpreter_is_used(self, machine: Machine) -> None:
         machine.python(OTHER_VERSION, version="3, 9, 0")
         machine.python(RECORDING, name="mine")
         assert machine.run("run_local.sh", "schema", PYTHON="mine").returncode == 0
-        # It is not asked for again once .venv holds it.
+        # Later starts do not need PYTHON, because .venv contains the interpreter.
         assert machine.run("run_local.sh", "schema").returncode == 0
         assert machine.run("run_tests.sh").returncode == 0
 
-    def test_another_version_makes_the_environment_anew(self, machine: Machine) -> None:
+    def test_an_environment_of_another_version_is_replaced(self, machine: Machine) -> None:
         machine.python(RECORDING)
         machine.run("run_local.sh", "schema")
         machine.called()
@@ -130,20 +136,24 @@ class TestInstallation:
         assert (again.returncode, again.stderr) == (0, "")
         assert machine.called() == []
 
-    def test_scripts_name_the_place_where_the_environment_stays(self, machine: Machine) -> None:
+    def test_installed_scripts_contain_the_final_path_of_the_environment(
+        self, machine: Machine
+    ) -> None:
         machine.python(RECORDING)
         machine.run("run_local.sh", "schema")
         script = machine.root / ".venv" / "bin" / "job-status"
         assert script.read_text().splitlines()[1] == f"# {script.parent}"
 
-    def test_the_development_environment_serves_both(self, machine: Machine) -> None:
+    def test_the_development_environment_also_runs_the_job(self, machine: Machine) -> None:
         machine.python(RECORDING)
         assert machine.run("run_tests.sh").returncode == 0
         assert machine.called() == [*INSTALLED_FOR_TESTS, *LINTERS, DEFAULT_TESTS]
         assert machine.run("run_local.sh", "schema").returncode == 0
         assert machine.called() == []
 
-    def test_the_development_tools_come_with_a_new_environment(self, machine: Machine) -> None:
+    def test_the_development_tools_are_installed_into_a_new_environment(
+        self, machine: Machine
+    ) -> None:
         machine.python(RECORDING)
         machine.run("run_local.sh", "schema")
         machine.called()
@@ -162,7 +172,7 @@ class TestInstallation:
         assert machine.called() == INSTALLED
 
     @pytest.mark.parametrize("is_link", [False, True])
-    def test_an_environment_of_other_origin_is_replaced(
+    def test_an_environment_that_the_scripts_did_not_make_is_replaced(
         self, machine: Machine, is_link: bool
     ) -> None:
         machine.python(RECORDING)
@@ -177,7 +187,9 @@ class TestInstallation:
         assert (other / "file").exists() == is_link
 
     @pytest.mark.parametrize("how", ["fails", "is killed"])
-    def test_one_that_was_broken_off_is_made_from_nothing(self, machine: Machine, how: str) -> None:
+    def test_an_interrupted_installation_starts_again_from_the_beginning(
+        self, machine: Machine, how: str
+    ) -> None:
         machine.python(RECORDING)
         if how == "fails":
             assert machine.run("run_local.sh", "schema", FAIL="pip").returncode == 1
@@ -189,7 +201,7 @@ class TestInstallation:
         assert machine.environments() == [".venv"]
 
     @pytest.mark.parametrize("how", ["fails", "is killed"])
-    def test_one_that_was_broken_off_leaves_the_old_environment(
+    def test_an_interrupted_installation_keeps_the_old_environment(
         self, machine: Machine, how: str
     ) -> None:
         machine.python(RECORDING)
@@ -210,7 +222,7 @@ class TestInstallation:
         machine.run("run_local.sh", "schema")
         assert machine.called() == INSTALLED
 
-    def test_first_starts_at_the_same_time_install_once(self, machine: Machine) -> None:
+    def test_concurrent_first_starts_install_once(self, machine: Machine) -> None:
         machine.python(RECORDING)
         started = [machine.start("run_local.sh", "schema", SLOW="0.3") for _ in range(4)]
         ended = [process.communicate(timeout=60) for process in started]
@@ -220,7 +232,7 @@ class TestInstallation:
 
 
 class TestFailure:
-    """A set-up that fails states the reason, and the environment that was there stays."""
+    """A set-up that fails states the reason and keeps the existing environment."""
 
     def test_an_unknown_cause_is_shown_without_advice(self, machine: Machine) -> None:
         machine.python(RECORDING)
@@ -232,7 +244,7 @@ class TestFailure:
             f"run_local.sh: the complete output is in {machine.root}/.venv.log",
         ]
 
-    def test_the_environment_that_was_there_is_unchanged(self, machine: Machine) -> None:
+    def test_the_existing_environment_is_unchanged(self, machine: Machine) -> None:
         machine.python(RECORDING)
         machine.run("run_local.sh", "schema")
         before = contents(machine.root / ".venv")
@@ -242,7 +254,7 @@ class TestFailure:
         assert machine.environments() == [".venv"]
 
     @pytest.mark.parametrize(
-        ("said", "advice"),
+        ("output", "advice"),
         [
             (
                 "ERROR: Could not install packages due to an OSError: "
@@ -257,23 +269,21 @@ class TestFailure:
         ],
     )
     def test_a_known_cause_is_shown_with_advice(
-        self, machine: Machine, said: str, advice: str
+        self, machine: Machine, output: str, advice: str
     ) -> None:
         machine.python(RECORDING)
-        first, last = said.splitlines()[0], said.splitlines()[-1]
-        lines = machine.run("run_local.sh", FAIL="pip", SAYS=said).stderr.splitlines()
+        first, last = output.splitlines()[0], output.splitlines()[-1]
+        lines = machine.run("run_local.sh", FAIL="pip", MESSAGE=output).stderr.splitlines()
         assert lines.count(f"run_local.sh: {advice}") == 1
         assert f"  {first}" in lines
         assert f"  {last}" in lines
 
-    def test_what_pip_check_finds_is_shown(self, machine: Machine) -> None:
+    def test_a_problem_that_pip_check_finds_is_shown(self, machine: Machine) -> None:
         machine.python(RECORDING)
-        said = "job-status 0.1.0 requires avro, which is not installed."
-        assert f"  {said}\n" in machine.run("run_local.sh", FAIL="pip", SAYS=said).stderr
+        problem = "job-status 0.1.0 requires avro, which is not installed."
+        assert f"  {problem}\n" in machine.run("run_local.sh", FAIL="pip", MESSAGE=problem).stderr
 
-    def test_files_with_other_hashes_are_not_a_matter_of_the_network(
-        self, machine: Machine
-    ) -> None:
+    def test_wrong_hashes_are_not_reported_as_a_network_problem(self, machine: Machine) -> None:
         machine.python(REAL)
         require_example(machine)
         with zipfile.ZipFile(machine.elsewhere / "example-1.0-py3-none-any.whl", "w") as wheel:
@@ -288,14 +298,12 @@ class TestFailure:
         assert "the package index serves other files than the lock file names" in done.stderr
         assert "network" not in done.stderr
 
-    def test_an_index_that_cannot_be_reached_is_a_matter_of_the_network(
-        self, machine: Machine
-    ) -> None:
+    def test_an_unreachable_index_is_reported_as_a_network_problem(self, machine: Machine) -> None:
         machine.python(REAL)
         require_example(machine)
-        with socket.socket() as refusing:
-            refusing.bind(("127.0.0.1", 0))
-            address = f"http://127.0.0.1:{refusing.getsockname()[1]}/"
+        with socket.socket() as closed:
+            closed.bind(("127.0.0.1", 0))
+            address = f"http://127.0.0.1:{closed.getsockname()[1]}/"
             done = machine.run("run_local.sh", PIP_INDEX_URL=address, PIP_RETRIES="1")
         assert done.returncode == 1
         assert "  ERROR: No matching distribution found for example==1.0" in done.stderr
@@ -307,20 +315,20 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def require_example(machine: Machine) -> None:
-    """Makes the lock file ask for a package, with as many hashes as a real one, all wrong."""
+    """Makes the lock file require a package, with as many hashes as a real one, all wrong."""
     hashes = " ".join(f"--hash=sha256:{number:064}" for number in range(50))
     (machine.root / "requirements.lock").write_text(f"example==1.0 {hashes}\n")
 
 
 class TestRunLocal:
-    def test_arguments_are_those_of_job_status_in_the_callers_directory(
+    def test_arguments_are_passed_to_job_status_in_the_current_directory(
         self, machine: Machine
     ) -> None:
         machine.python(RECORDING)
         done = machine.run("run_local.sh", "run", "--input", "a b*", "--output", "$x", "")
         assert done.stdout == f"{machine.elsewhere}|run|--input|a b*|--output|$x||"
 
-    def test_without_arguments_the_samples_are_run(self, machine: Machine) -> None:
+    def test_without_arguments_the_samples_are_processed(self, machine: Machine) -> None:
         machine.python(RECORDING)
         done = machine.run("run_local.sh")
         assert done.stdout == (
@@ -335,7 +343,7 @@ class TestRunLocal:
         for arguments in ([], ["run"]):
             assert machine.run("run_local.sh", *arguments).returncode == 4
 
-    def test_called_through_links(self, machine: Machine) -> None:
+    def test_the_script_can_be_called_through_links(self, machine: Machine) -> None:
         machine.python(RECORDING)
         relative = machine.root.parent / "relative"
         relative.symlink_to(Path("a checkout", "run_local.sh"))
@@ -361,7 +369,7 @@ class TestRunTests:
         assert machine.run("run_tests.sh", "--all", "tests/schemas").returncode == 0
         assert machine.called()[-1] == f"{PYTEST} --hypothesis-profile thorough tests/schemas"
 
-    def test_other_arguments_are_those_of_pytest(self, machine: Machine) -> None:
+    def test_other_arguments_are_passed_to_pytest(self, machine: Machine) -> None:
         machine.python(RECORDING)
         assert machine.run("run_tests.sh", "--require-all", "-k", "a or b").returncode == 0
         assert machine.called()[-1] == f"{PYTEST} --require-all -k a or b"

@@ -613,7 +613,7 @@ WORKDAY = (
     '[{"ID":[{"attributes":{"wd:type":"WID"},"$value":"ab12"},'
     '{"attributes":{"wd:type":"Job_Requisition_Status_ID"},"$value":"Frozen"}]}]'
 )
-"""A status of Workday: references to one thing, the first by an opaque id."""
+"""A status of Workday: two references to the same status, the first by an opaque id."""
 
 
 class Inputs(TypedDict):

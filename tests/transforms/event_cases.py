@@ -195,7 +195,7 @@ def outcomes_in(payload: bytes, **options: Any) -> Counter[str]:
 
 
 def raw_block(*payloads: bytes, **fields: Any) -> RawBlock:
-    """Returns a block as the reader makes it of lines."""
+    """Returns a block of lines as the reader makes it."""
     offsets, position = [], 0
     for payload in payloads:
         offsets.append(position)
@@ -237,7 +237,7 @@ def _has_lone_surrogate(value: Any) -> bool:
 
 
 def expected_outcomes(text: str) -> Counter[str]:
-    """Returns the outcomes of a payload that is not nested deep."""
+    """Returns the outcomes of a payload that is not nested deeply."""
     try:
         value = json.loads(
             text,
@@ -324,7 +324,7 @@ def _is_id(value: Any) -> bool:
     return value is None or isinstance(value, str)
 
 
-# Another step derives the statuses. These are the columns that it makes.
+# The columns of a derived status, which a later step adds.
 
 _DERIVED = pa.struct(
     [

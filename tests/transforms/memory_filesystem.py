@@ -1,7 +1,7 @@
 """An object store in memory, under `mem://`, with the properties that all object stores share.
 
 It has no directories. A rename is a copy and a deletion. An object appears when it is closed. Only
-a path that ends with a slash stands for all objects below it.
+a path that ends with a slash means all objects below it.
 """
 
 from __future__ import annotations

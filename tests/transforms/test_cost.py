@@ -40,7 +40,7 @@ def _all_steps(lines: list[bytes]) -> None:
         encoded_block(block)
 
 
-def _of_one_event(lines: list[bytes], counted: Callable[[Callable[[], None]], int]) -> float:
+def _cost_of_one_event(lines: list[bytes], counted: Callable[[Callable[[], None]], int]) -> float:
     """Counts the cost of one more event, without the cost of its block."""
     # The steps cache the statuses of earlier blocks, the last of them only in the second run.
     _all_steps(lines)
@@ -77,7 +77,7 @@ if sys.version_info >= (3, 12):
 
         def executed(_code: CodeType, _offset: int) -> None:
             nonlocal count
-            # It is also called for the threads of other tests.
+            # Threads of other tests call this function too.
             count += threading.get_ident() == thread
 
         monitoring = sys.monitoring
@@ -116,14 +116,14 @@ else:
 
 def test_an_event_costs_less_than_one_call_of_a_python_function(lines: list[bytes]) -> None:
     # 0.53 for the rules of distinct statuses, once per block and status.
-    assert _of_one_event(lines, _calls("call")) < 0.75
+    assert _cost_of_one_event(lines, _calls("call")) < 0.75
 
 
 def test_an_event_costs_at_most_eight_calls_of_native_functions(lines: list[bytes]) -> None:
     # 7.1 for decoding, the bytes of the status and the identity.
-    assert _of_one_event(lines, _calls("c_call")) < 8
+    assert _cost_of_one_event(lines, _calls("c_call")) < 8
 
 
 def test_an_event_costs_no_more_instructions_than_measured(lines: list[bytes]) -> None:
     measured = _INSTRUCTIONS[sys.version_info[:2]]
-    assert _of_one_event(lines, _instructions) < measured + _LESS_THAN_A_LOOP
+    assert _cost_of_one_event(lines, _instructions) < measured + _LESS_THAN_A_LOOP

@@ -1,4 +1,4 @@
-"""Work that a runner does twice, partly or at the same time leaves one result."""
+"""Work that a runner does twice, partly or concurrently gives one result."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_bundle_that_failed_leaves_no_files(run: CommitSettings) -> None:
     stager = Stager(run)
     for block in encoded(PAYLOADS)[:10]:
         stager.add(block)
-    # The runner gives the bundle up here, with its files open.
+    # The bundle fails here, with its files open.
     good = bundle(run, encoded(PAYLOADS))
     commit(run, Ledger.merged([INPUTS.to_bytes(), good]))
     assert_once(run)
@@ -164,7 +164,7 @@ class _FailsOnce(beam.DoFn):
     def process(self, number: int) -> list[EncodedBlock]:
         if number == 20 and not Path(self._marker).exists():
             Path(self._marker).touch()
-            raise OSError("the worker is gone")
+            raise OSError("the worker was lost")
         return [encoded(PAYLOADS)[number]]
 
 
