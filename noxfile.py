@@ -1,7 +1,7 @@
 """Runs all checks with each supported Python of this machine: `.venv/bin/nox`.
 
 Each version has a clone of the checkout in .nox, with the files of the working tree. The clones
-and their environments stay for the next run. Arguments after `--` are passed to run_tests.sh.
+and their environments are kept for the next run. Arguments after `--` are passed to run_tests.sh.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ FRESH_CLONE = "tests/project/test_fresh_clone.py::test_a_fresh_clone_sets_itself
 
 
 def add_session(version: str) -> None:
+    """Defines the session of a Python version."""
+
     @nox.session(name=f"tests-{version}", venv_backend="none")
     def tests(session: nox.Session) -> None:
         """Runs run_tests.sh in a clone."""

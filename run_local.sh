@@ -1,10 +1,10 @@
 #!/bin/sh
-# Runs job-status on this machine: sets up .venv when that is needed, then starts the job.
+# Runs job-status on this machine. Sets up .venv if needed.
 #
-#   ./run_local.sh                                     the samples, into output/ (made anew each time)
-#   ./run_local.sh run --input FILE --output DIR …     any command of job-status, in the current directory
+#   ./run_local.sh                                     processes the samples; replaces output/
+#   ./run_local.sh run --input FILE --output DIR …     any command of job-status, in this directory
 #
-# PYTHON=/path/to/python3 chooses the interpreter that .venv is made with.
+# PYTHON=/path/to/python3 chooses the interpreter for .venv.
 set -eu
 
 root=$(
@@ -19,4 +19,4 @@ if [ $# -gt 0 ]; then exec "$venv/bin/job-status" "$@"; fi
 
 cd "$root"
 "$venv/bin/job-status" run --input 'samples/*' --output output --write_mode overwrite
-say "the records are in $root/output/job_status, what was refused in $root/output/dead_letter"
+report "the records are in $root/output/job_status, the dead letters in $root/output/dead_letter"

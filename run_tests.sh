@@ -51,6 +51,6 @@ check 'ruff format' ruff format --check .
 check mypy mypy
 check pytest pytest --numprocesses auto --dist worksteal "$@"
 
-[ -z "$failed" ] || say "failed: $failed"
-[ -z "$default" ] || say "these were the default tests; ./run_tests.sh --all runs every test"
+[ -z "$failed" ] || report "failed: $failed"
+[ -z "$default" ] || report "these were the default tests; ./run_tests.sh --all runs every test"
 exit "$status"

@@ -1,4 +1,4 @@
-"""For tools that take a setup.py, as Beam does; everything stands in pyproject.toml."""
+"""For tools that need a setup.py, such as Beam. All metadata is in pyproject.toml."""
 
 from setuptools import setup
 

@@ -1,18 +1,18 @@
 #!/bin/sh
-# Gets what some tests need beside Python, each pinned by version, into a cache outside the checkout.
+# Builds the components that some tests need besides Python, with pinned versions, in a cache.
 #
-#   scripts/components.sh                  all of them; what is there already is left as it is
-#   scripts/components.sh --only NAME      one of them
-#   scripts/components.sh --check          makes nothing, only tells what is there
+#   scripts/components.sh                  builds all components that do not exist yet
+#   scripts/components.sh --only NAME      builds one of them
+#   scripts/components.sh --check          builds nothing, only lists the existing components
 #
-#   prism             Beam's portable runner, the engine for streaming on one machine
-#   pubsub_emulator   a Pub/Sub server in memory, made of tests/pubsub_emulator/
-#   avro_tools        Avro for Java, by its own command line
+#   prism             Beam's portable runner, for streaming on one machine
+#   pubsub_emulator   a Pub/Sub server in memory, built from tests/pubsub_emulator/
+#   avro_tools        Avro for Java, with its command line
 #   flink             Beam's job server for Flink 1.19, a jar beside the libraries it loads; it
 #                     embeds Flink, and the libraries start a cluster (deploy/flink/pom.xml)
 #
-# Prints a line "NAME PATH" for each that is there, and what is missing on stderr; the exit code is 1
-# where anything is. JOB_STATUS_CACHE=DIR puts them elsewhere than ~/.cache/job-status.
+# Prints a line "NAME PATH" for each existing component. Names the missing ones on stderr, and then
+# exits with 1. The cache is ~/.cache/job-status, or the directory in JOB_STATUS_CACHE.
 set -eu
 
 root=$(
@@ -22,20 +22,20 @@ root=$(
 )
 cache=${JOB_STATUS_CACHE:-${HOME:?}/.cache/job-status}
 log=$cache/components.log
-# The engine has to be of the release of apache-beam that pyproject.toml asks for.
+# Prism must have the release of apache-beam that pyproject.toml requires.
 prism_version=2.77.0
 emulator=$root/tests/pubsub_emulator
 flink_pom=$root/deploy/flink/pom.xml
 avro_version=1.12.0
 
-say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
+report() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
 
 usage() {
-  say "$*; known: [--check] [--only prism|pubsub_emulator|avro_tools|flink]"
+  report "$*; usage: [--check] [--only prism|pubsub_emulator|avro_tools|flink]"
   exit 2
 }
 
-# The version of what is built here is a checksum of its sources, so that a change builds another.
+# The version of a component from this checkout is a checksum of its sources.
 sum_of() {
   sum=$(cat "$@" | cksum)
   printf '%s\n' "${sum%% *}"
@@ -72,7 +72,7 @@ build() {
   esac
 }
 
-# What $1 is made with, and how to get that.
+# Prints the tool that builds $1, and how to get it.
 tool_of() {
   case $1 in
     avro_tools | flink) printf 'mvn %s\n' 'install Maven' ;;
@@ -80,20 +80,20 @@ tool_of() {
   esac
 }
 
-# Makes $1 at $2; under its own name it is whole, however many make it at once.
-make() {
+# Builds $1 at $2. The rename at the end makes it complete, also if several processes build it.
+build_at() {
   tool=$(tool_of "$1")
   if ! command -v "${tool%% *}" >/dev/null; then
-    say "$1 cannot be made: there is no ${tool%% *} on PATH; ${tool#* }"
+    report "cannot build $1: ${tool%% *} is not on PATH; ${tool#* }"
     return 1
   fi
   mkdir -p "$cache" || return 1
-  scratch=$(mktemp -d "$cache/making-XXXXXX") || return 1
-  say "making $1 (the first time up to ten minutes on two cores)"
+  scratch=$(mktemp -d "$cache/building-XXXXXX") || return 1
+  report "building $1 (the first time up to ten minutes on two cores)"
   if ! build "$1" "$scratch" >"$log" 2>&1; then
     rm -rf "$scratch"
     why=$(grep -v '^go: downloading' "$log" | tail -n 1 | cut -c 1-200)
-    say "$1 cannot be made${why:+ ($why)}; it needs ${tool%% *} (${tool#* }); the whole log: $log"
+    report "cannot build $1${why:+ ($why)}; it needs ${tool%% *} (${tool#* }); the complete log is $log"
     return 1
   fi
   mv "$scratch/$1" "$2"
@@ -123,11 +123,11 @@ for name in $names; do
   path=$(path_of "$name")
   if [ ! -x "$path" ]; then
     if [ -n "$check" ]; then
-      say "$name is missing: scripts/components.sh --only $name makes it"
+      report "$name is missing: build it with scripts/components.sh --only $name"
       status=1
       continue
     fi
-    make "$name" "$path" || { status=1; continue; }
+    build_at "$name" "$path" || { status=1; continue; }
   fi
   [ "$name" != flink ] || path=$path/flink-job-server.jar
   printf '%s %s\n' "$name" "$path"

@@ -1,37 +1,37 @@
 # shellcheck shell=sh
-# Sourced by run_local.sh and run_tests.sh: makes .venv and keeps it in step with the lock files.
+# Sourced by run_local.sh and run_tests.sh. Creates .venv and updates it with the lock files.
 #
-# Expects $root, the checkout. Plain POSIX sh: macOS still ships bash 3.2, small images none at all.
+# Needs $root, the checkout. POSIX sh only: macOS has bash 3.2, and small images have no bash.
 
 : "${root:?}"
 venv=$root/.venv
-# A new environment is made beside .venv, and replaces it when it is complete.
+# A new environment is made beside .venv and replaces it when it is complete.
 new=$root/.venv.new
 old=$root/.venv.old
-# Describes what was installed.
+# The file in the environment that describes its installation.
 stamp=installed
-# Also what is locked while an environment is made, so it lies outside.
+# The log. A set-up locks this file, so it is outside of the environment.
 log=$root/.venv.log
-# What a run imports, its worker processes included.
+# The modules that a run and its worker processes import.
 modules='pipeline.cli, pipeline.commands.run, apache_beam.runners.worker.sdk_worker_main'
 
-say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
+report() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
 
 fail() {
-  say "$*"
+  report "$*"
   exit 1
 }
 
 version_of() { "$1" -I -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null; }
 
-# Sets $python to the first interpreter that can make the environment, or says what is missing.
+# Sets $python to the first interpreter that can create the environment. Fails if there is none.
 find_python() {
   remedy='install Python 3.10 to 3.13, or name one with PYTHON=/path/to/python3'
   if [ -n "${PYTHON:-}" ]; then
     set -- "$PYTHON"
     problem="PYTHON=$PYTHON does not run: $remedy"
   else
-    # .venv's own comes last: it may have been made with an interpreter that PATH does not hold.
+    # The interpreter of .venv is the last choice. Its origin may be missing on PATH.
     set -- python3 python3.13 python3.12 python3.11 python3.10 "$venv/bin/python"
     problem="no python3 found: $remedy"
   fi
@@ -55,13 +55,13 @@ install it (on Debian and Ubuntu: apt install python$version-venv)"
   fail "${no_venv:-${wrong_version:-$problem}}"
 }
 
-# Describes the installation of lock file $1 here, for Python $2.
+# Prints a description of the installation of lock file $1 in this checkout, for Python $2.
 describe() {
   printf '%s\n' "$1" "$2" "$root"
   (cd "$root" && cksum pyproject.toml setup.py requirements.lock requirements-dev.lock)
 }
 
-# True where .venv holds what lock file $1 asks for; the development lock holds all of the other.
+# Succeeds if .venv has the packages of lock file $1. The development lock contains the other one.
 is_ready() {
   version=$(version_of "$venv/bin/python") || return 1
   [ -z "${PYTHON:-}" ] || [ "$(version_of "$PYTHON")" = "$version" ] || return 1
@@ -102,42 +102,42 @@ hint() {
   esac
 }
 
-# Runs its arguments in the checkout, with the output in the log; says $1 and why where they fail.
+# Runs a command in the checkout, with its output in the log. $1 names the step in messages.
 logged() {
-  what=$1
+  step=$1
   shift
-  echo "== $what" >>"$log"
+  echo "== $step" >>"$log"
   (cd "$root" && "$@") >>"$log" 2>&1 && return
   rm -rf "$new"
-  say "$what failed:"
+  report "$step failed:"
   reason >&2
   advice=$(hint)
-  [ -z "$advice" ] || say "$advice"
-  [ ! -e "$venv" ] || say '.venv is unchanged'
+  [ -z "$advice" ] || report "$advice"
+  [ ! -e "$venv" ] || report '.venv is unchanged'
   fail "the complete output is in $log"
 }
 
 # Installs lock file $1 and the project into a new environment, which then replaces .venv.
 install() {
   : >"$log"
-  # What a set-up left that was killed; this one holds the lock.
+  # Removes the files of a killed set-up. This one holds the lock.
   rm -rf "$new" "$old"
-  say "making .venv with $python"
+  report "making .venv with $python"
   logged 'making .venv' "$python" -I -m venv --prompt .venv "$new"
-  say "installing $1 into .venv (a minute or two)"
+  report "installing $1 into .venv (a minute or two)"
   lock=$1
-  # Compiling all modules would take a third of the time; most are never imported, see below.
+  # Compiling all modules would take a third of the time. Most are never imported; see below.
   set -- "$new/bin/python" -m pip install --disable-pip-version-check --no-input --no-compile
-  # The lock is complete. With dependencies, pip 23 asks for pins that it then does not see.
+  # The lock is complete. Without --no-deps, pip 23 misses the pins of some dependencies.
   logged "installing $lock" "$@" --no-deps --require-hashes -r "$lock"
   logged 'installing job-status' "$@" --no-deps --no-build-isolation --editable .
   logged "checking $lock" "$new/bin/python" -m pip check
-  # Python keeps what it compiles, unless the environment forbids it: then each start would take
-  # seconds more. -I does not look at the environment.
+  # Compiled modules save seconds at each start. -I ignores environment variables that forbid
+  # writing them.
   logged 'compiling job-status' "$new/bin/python" -I -c "import $modules"
   describe "$lock" "$(version_of "$new/bin/python")" >"$new/$stamp"
-  # Scripts hold the absolute path of their environment. With a link in place of .venv they would
-  # name its target, and running jobs and activated shells would lose that at the next set-up.
+  # Scripts contain the absolute path of their environment. If .venv were a link, they would contain
+  # its target, which the next set-up removes: running jobs and activated shells would fail.
   logged 'replacing .venv' "$new/bin/python" -I -c '
 import os, sys
 from pathlib import Path
@@ -155,13 +155,13 @@ new.rename(venv)
   rm -rf "$old"
 }
 
-# Makes .venv ready for lock file $1; returns at once where it is.
+# Installs lock file $1 into .venv, unless .venv is ready.
 set_up() {
   if is_ready "$1"; then return; fi
   find_python
   [ -w "$root" ] || fail "cannot write to $root: .venv is made there"
   exec 9>>"$log"
-  # The lock belongs to the open file: the kernel drops it with this shell, however that ends.
+  # The lock belongs to the open file: the kernel releases it when this shell ends for any reason.
   "$python" -I -c '
 import fcntl, sys
 try:
