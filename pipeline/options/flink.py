@@ -29,6 +29,7 @@ class FlinkJobOptions(PipelineOptions):
                 "Keep checkpoints after a cancellation.",
             ),
             ("allow_non_restored_state", "store_true", "Ignore the state of removed steps."),
+            ("finish_bundle_before_checkpointing", "store_true", "Set for every stream."),
         ):
             parser.add_argument(
                 f"--{name}", action=action, default=None, help=f"{text} Flink only."

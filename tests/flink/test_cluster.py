@@ -1,0 +1,170 @@
+"""A stream on a standalone Flink cluster that loses its TaskManagers, its workers and its job."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.flink.cluster import Cluster
+from tests.kills.command import Job, Watcher
+from tests.kills.test_stream_kills import event_ids, event_ids_of, publishing
+from tests.pipeline.command import job_status
+from tests.pubsub import Server, wait_for
+from tests.streaming.command import Place
+
+pytestmark = [pytest.mark.needs("flink", "java", "pubsub_emulator"), pytest.mark.timeout(3600)]
+
+SECONDS = 240
+"""The longest wait for anything; a busy machine takes minutes to restore a job."""
+
+SHORT_LEASE = ("--lease_seconds", "60")
+
+STREAM = (
+    "--finish_bundle_before_checkpointing",
+    *("--streaming", "--window_seconds", "2", "--parallelism=1", "--checkpointing_interval=5000"),
+    *("--externalized_checkpoints_enabled", "--retain_externalized_checkpoints_on_cancellation"),
+)
+
+
+@pytest.fixture(scope="module")
+def cluster(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster of two TaskManagers, whose workers use the server of the tests."""
+    cluster = Cluster(tmp_path_factory.mktemp("cluster"), {"PUBSUB_EMULATOR_HOST": server.address})
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+@pytest.fixture
+def kills(request: pytest.FixtureRequest) -> int:
+    """The number of kills: one, or that of --kills."""
+    return int(request.config.getoption("--kills", None) or 1)
+
+
+@pytest.fixture
+def lease(kills: int) -> tuple[str, ...]:
+    """Arguments of the lease. With several kills it is the default, which takes ten minutes."""
+    return SHORT_LEASE if kills == 1 else ()
+
+
+@pytest.fixture
+def place(server: Server, tmp_path: Path) -> Place:
+    """A new subscription and a new output."""
+    return Place(server, server.create(), tmp_path)
+
+
+def wait_for_commits(place: Place, count: int, job: Job) -> None:
+    """Waits for a number of commits in addition to those that there are."""
+    before = len(place.manifests())
+
+    def is_committed() -> bool:
+        assert job.is_running, place.log()
+        return len(place.manifests()) >= before + count
+
+    assert wait_for(is_committed, SECONDS, 0.2), place.log()
+
+
+def wait_until_all_are_written(place: Place, sent: dict[str, bytes], seconds: float) -> None:
+    """Waits until every message is in the outputs."""
+    assert wait_for(lambda: place.message_ids() >= set(sent), seconds, 1), (
+        f"{len(set(sent) - place.message_ids())} of {len(sent)} messages are missing"
+    )
+
+
+def check_output(place: Place, sent: dict[str, bytes], watcher: Watcher, directory: Path) -> int:
+    """Checks that nothing is lost or partial; returns the number of duplicate rows."""
+    rows = Counter(row["message_id"] for row in place.rows())
+    assert set(rows) == set(sent)
+    assert event_ids(place.output) == event_ids_of(sent, directory)
+    assert watcher.partial == []
+    inspected = job_status("inspect", str(place.output))
+    assert inspected.code == 0, inspected.err
+    duplicates = rows.total() - len(rows)
+    print(
+        f"{len(sent):,} messages, 0 lost, {duplicates:,} of {rows.total():,} rows are duplicates, "
+        f"{len(place.manifests()):,} commits"
+    )
+    return duplicates
+
+
+def test_a_stream_survives_the_kill_of_its_task_manager(
+    cluster: Cluster, place: Place, kills: int, lease: tuple[str, ...], tmp_path: Path
+) -> None:
+    watcher = Watcher(place.output)
+    with watcher.watching(), publishing(place) as sent:
+        command = place.start([*STREAM, *lease, *cluster.arguments])
+        wait_for_commits(place, 2, command)
+        job = cluster.running_job()
+        for number in range(kills):
+            time.sleep(random.Random(number).uniform(0, 6))
+            (name,) = cluster.task_managers_of(job)
+            cluster.kill(name)
+            cluster.start_task_manager(f"{name}-{number}")
+            wait_for_commits(place, 2, command)
+    wait_until_all_are_written(place, sent, 900)
+    command.process.send_signal(signal.SIGTERM)
+    command.wait(SECONDS)
+    assert check_output(place, sent, watcher, tmp_path / "file") == 0 or kills == 1
+
+
+def test_a_stream_survives_the_loss_of_its_workers(
+    cluster: Cluster, place: Place, tmp_path: Path
+) -> None:
+    watcher = Watcher(place.output)
+    with watcher.watching(), publishing(place) as sent:
+        command = place.start([*STREAM, *SHORT_LEASE, *cluster.arguments])
+        wait_for_commits(place, 2, command)
+        cluster.kill("pool")
+        cluster.start_pool()
+        wait_for_commits(place, 2, command)
+    wait_until_all_are_written(place, sent, SECONDS)
+    command.process.send_signal(signal.SIGTERM)
+    command.wait(SECONDS)
+    check_output(place, sent, watcher, tmp_path / "file")
+
+
+def test_a_stream_goes_on_from_its_savepoint(
+    cluster: Cluster, place: Place, tmp_path: Path
+) -> None:
+    watcher = Watcher(place.output)
+    with watcher.watching(), publishing(place) as sent:
+        first = place.start([*STREAM, *cluster.arguments])
+        wait_for_commits(place, 2, first)
+        savepoint = cluster.stop_with_savepoint(cluster.running_job())
+        first.wait(SECONDS)
+        second = place.start([*STREAM, *cluster.arguments, f"--savepoint_path={savepoint}"])
+        wait_for_commits(place, 2, second)
+    wait_until_all_are_written(place, sent, SECONDS)
+    second.process.send_signal(signal.SIGTERM)
+    second.wait(SECONDS)
+    assert check_output(place, sent, watcher, tmp_path / "file") == 0
+
+
+def test_a_pane_that_is_committed_is_not_written_again_from_an_older_checkpoint(
+    cluster: Cluster, place: Place, tmp_path: Path
+) -> None:
+    watcher = Watcher(place.output)
+    with watcher.watching(), publishing(place) as sent:
+        first = place.start([*STREAM, *SHORT_LEASE, *cluster.arguments])
+        wait_for_commits(place, 2, first)
+        job = cluster.running_job()
+        wait_for_commits(place, 6, first)
+        older = cluster.checkpoints(job)[1]["external_path"]
+        first.process.send_signal(signal.SIGTERM)
+        first.wait(SECONDS)
+        second = place.start(
+            [*STREAM, *SHORT_LEASE, *cluster.arguments, f"--savepoint_path={older}"]
+        )
+        wait_for_commits(place, 2, second)
+    wait_until_all_are_written(place, sent, SECONDS)
+    second.process.send_signal(signal.SIGTERM)
+    second.wait(SECONDS)
+    assert check_output(place, sent, watcher, tmp_path / "file") == 0
