@@ -70,6 +70,8 @@ class Manifest(Tallies, kw_only=True):
             manifests and their files are removed before the intent of this run is. Readers ignore
             them while the intent exists.
         consumed: Dead letter files that a replay has run again, in the form of file paths.
+        blocks: Digests of the pulled blocks in a pane. A job that is restored from an older
+            checkpoint holds blocks that are committed; it does not commit them again.
     """
 
     run_id: str
@@ -86,6 +88,7 @@ class Manifest(Tallies, kw_only=True):
     committed_at: str = ""
     replaces: list[str] = field(default_factory=list)
     consumed: list[str] = field(default_factory=list)
+    blocks: list[str] = field(default_factory=list)
 
     def records_in(self, output: str) -> int:
         """Returns the records in the files of an output, job_status or dead_letter."""

@@ -83,12 +83,14 @@ class Ledger(Tallies, kw_only=True):
         inputs: The inputs by path.
         files: The staged files.
         pending_acks: The acknowledgements that wait for the commit.
+        blocks: Digests of the pulled blocks in a pane.
     """
 
     unmapped: UnmappedTally = field(default_factory=UnmappedTally)
     inputs: dict[str, InputLedger] = field(default_factory=dict)
     files: list[StagedFile] = field(default_factory=list)
     pending_acks: list[PendingAcks] = field(default_factory=list)
+    blocks: list[str] = field(default_factory=list)
 
     def merge(self, other: Ledger) -> None:
         """Adds another ledger."""

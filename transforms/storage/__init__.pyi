@@ -5,6 +5,7 @@ from .containment import refuse_links as refuse_links
 from .containment import refuse_links_in as refuse_links_in
 from .manifests import PENDING as PENDING
 from .manifests import Intent as Intent
+from .manifests import committed_blocks as committed_blocks
 from .manifests import consumed_before as consumed_before
 from .manifests import full_path as full_path
 from .manifests import manifest_directory as manifest_directory

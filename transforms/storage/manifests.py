@@ -76,11 +76,11 @@ def full_path(output: str, path: str) -> str:
     return full
 
 
-def manifest_files(output: str) -> list[filesystem.FileInfo]:
-    """Lists all files among an output's manifests; raises ForeignPathError if one is a link."""
+def manifest_files(output: str, prefix: str = "") -> list[filesystem.FileInfo]:
+    """Lists manifests and intents by name prefix; raises ForeignPathError if one is a link."""
     directory = manifest_directory(output)
     refuse_links_in(output, directory)
-    return filesystem.list_files(directory)
+    return filesystem.list_files(directory, prefix)
 
 
 def read_manifests(output: str, name_part: str = "") -> list[tuple[str, Manifest]]:
@@ -94,6 +94,16 @@ def read_manifests(output: str, name_part: str = "") -> list[tuple[str, Manifest
         for file in manifest_files(output)
         if _is_manifest(file.path) and name_part in file.path.rpartition("/")[2]
     ]
+
+
+def committed_blocks(output: str, prefix: str) -> set[str]:
+    """Returns the digests of the blocks in the manifests with a name prefix."""
+    return {
+        block
+        for path, _ in manifest_files(output, prefix)
+        if _is_manifest(path)
+        for block in read_manifest(path).blocks
+    }
 
 
 def _is_manifest(path: str) -> bool:

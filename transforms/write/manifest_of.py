@@ -45,6 +45,7 @@ def manifest_of(
         committed_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         replaces=replaces,
         consumed=[relative_path(settings.output, path) for path in consumed],
+        blocks=ledger.blocks,
     )
 
 

@@ -22,7 +22,13 @@ from apache_beam.utils.windowed_value import PaneInfo
 from schemas.errors import JobStatusError
 from transforms.blocks import EncodedBlock, PendingAcks, packed, unpacked
 from transforms.local import REMOTE_RUN, LocalRun, preserve_error_type
-from transforms.storage import filesystem, manifest_path, pending_path, read_intent
+from transforms.storage import (
+    committed_blocks,
+    filesystem,
+    manifest_path,
+    pending_path,
+    read_intent,
+)
 from transforms.write.commit import commit
 from transforms.write.metrics import EventMetrics, MeteredFn
 from transforms.write.recovery import clear_staging
@@ -40,10 +46,20 @@ def pane_id(window: Any, pane: PaneInfo, shard: int, run_id: str, elements: list
     digest = hashlib.sha256()
     for each in sorted(hashlib.sha256(element).digest() for element in elements):
         digest.update(each)
-    start = "stream"
-    if isinstance(window, IntervalWindow):
-        start = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(float(window.start)))
-    return f"{start}-{pane.index}-{shard}-{run_id}-{digest.hexdigest()[:_DIGEST_CHARACTERS]}"
+    name = f"{pane.index}-{shard}-{run_id}-{digest.hexdigest()[:_DIGEST_CHARACTERS]}"
+    return f"{_window_start(window) or 'stream'}-{name}"
+
+
+def _window_start(window: Any) -> str | None:
+    """Returns the start of a window as part of a file name; None for the global window."""
+    if not isinstance(window, IntervalWindow):
+        return None
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(float(window.start)))
+
+
+def block_digest(element: bytes) -> str:
+    """Returns the digest by which a manifest names a block."""
+    return hashlib.sha256(element).hexdigest()[:32]
 
 
 def commit_pane(
@@ -55,6 +71,12 @@ def commit_pane(
     """Stages and commits a pane, whose id is the run id of the settings.
 
     Does not stage again if an earlier attempt began the commit.
+
+    Args:
+        settings: Settings of this pane.
+        elements: The packed blocks of the pane.
+        metrics: Counts the committed events.
+        local_run: Checked before each block and before the commit.
 
     Returns:
         The acknowledgements of all messages in the pane.
@@ -73,13 +95,13 @@ def commit_pane(
     stager = Stager(settings, repeatable=True)
     try:
         for element in sorted(elements):
-            for block in unpacked(element, list[EncodedBlock]):
-                pending_acks += block.ledger.pending_acks
-                if is_begun:
-                    continue
+            blocks = unpacked(element, list[EncodedBlock])
+            pending_acks += _pending_acks(blocks)
+            for block in () if is_begun else blocks:
                 local_run.check()
                 stager.add(block)
         ledger = stager.finish()
+        ledger.blocks = sorted(map(block_digest, elements))
         local_run.check()
         commit(settings, ledger)
     finally:
@@ -129,13 +151,33 @@ class _CommitPane(MeteredFn):
         pane: Any = beam.DoFn.PaneInfoParam,
     ) -> Iterator[PendingAcks]:
         shard, elements = grouped[0], list(grouped[1])
-        if not elements:
-            return
-        run_id = pane_id(window, pane, shard, self._settings.run_id, elements)
         with preserve_error_type():
+            committed, elements = _divide(self._settings.output, window, elements)
+            for element in committed:
+                yield from _pending_acks(unpacked(element, list[EncodedBlock]))
+            if not elements:
+                return
+            run_id = pane_id(window, pane, shard, self._settings.run_id, elements)
             settings = replace(self._settings, run_id=run_id)
-            pending_acks = commit_pane(settings, elements, self._metrics, self._local_run)
-        yield from pending_acks
+            yield from commit_pane(settings, elements, self._metrics, self._local_run)
+
+
+def _divide(output: str, window: Any, elements: list[bytes]) -> tuple[list[bytes], list[bytes]]:
+    """Divides the blocks of a window into those that are committed and the others.
+
+    A retried pane and a job that is restored from an older checkpoint have committed blocks.
+    """
+    start = _window_start(window)
+    if start is None or not elements:
+        return [], elements
+    known = committed_blocks(output, f"{start}-")
+    committed = [element for element in elements if block_digest(element) in known]
+    return committed, [element for element in elements if block_digest(element) not in known]
+
+
+def _pending_acks(blocks: Iterable[EncodedBlock]) -> Iterator[PendingAcks]:
+    for block in blocks:
+        yield from block.ledger.pending_acks
 
 
 class WriteAvroPanes(beam.PTransform):

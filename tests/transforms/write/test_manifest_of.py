@@ -32,7 +32,7 @@ REPORT_KEYS = [
 
 EXTRA_KEYS = [
     *("pipeline_version", "schema_version", "schema_fingerprint", "mapping_fingerprint"),
-    *("committed_at", "replaces", "consumed"),
+    *("committed_at", "replaces", "consumed", "blocks"),
 ]
 
 

@@ -228,6 +228,29 @@ def test_a_block_without_its_last_part_is_refused(run: CommitSettings) -> None:
     assert not events_of(run.output)
 
 
+def test_a_restored_job_acknowledges_committed_blocks_and_does_not_write_them_again(
+    run: CommitSettings,
+) -> None:
+    first = stream().add_elements(at(1, 1, 2)).advance_watermark_to_infinity()
+    Streamed(run, MINUTE, first)
+    # The older checkpoint holds one of these blocks; another one is pulled after the restore.
+    second = stream().add_elements(at(1, 1, 3)).advance_watermark_to_infinity()
+    done = Streamed(replace(run, run_id="c3d4"), MINUTE, second)
+    assert done.events == ids(1, 2, 3)
+    assert done.acknowledged == Counter({"1-0": 2, "2-0": 1, "3-0": 1})
+    assert sum(each.read for each in done.manifests) == 3
+
+
+def test_a_restored_job_commits_nothing_if_all_of_a_pane_is_committed(run: CommitSettings) -> None:
+    def script() -> test_stream.TestStream:
+        return stream().add_elements(at(1, 1, 2)).advance_watermark_to_infinity()
+
+    Streamed(run, MINUTE, script())
+    done = Streamed(replace(run, run_id="c3d4"), MINUTE, script())
+    assert done.events == ids(1, 2)
+    assert len(done.manifests) == 1
+
+
 WINDOW = IntervalWindow(1767225600, 1767225660)
 PANE = PaneInfo(True, True, PaneInfoTiming.ON_TIME, 0, 0)
 
