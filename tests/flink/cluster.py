@@ -168,17 +168,17 @@ class Cluster:
             return json.loads(answer.read() or b"null")
 
     def running_job(self) -> str:
-        """Returns the id of the one job that runs, as soon as it does."""
+        """Waits until a job runs, and returns the id of the newest."""
         found: list[str] = []
 
         def is_there() -> bool:
             jobs = self.ask("/jobs/overview")["jobs"]
-            found[:] = [job["jid"] for job in jobs if job["state"] == "RUNNING"]
+            running = [job for job in jobs if job["state"] == "RUNNING"]
+            found[:] = [job["jid"] for job in sorted(running, key=lambda job: job["start-time"])]
             return bool(found)
 
         assert wait_for(is_there, START_SECONDS, 0.2), self.logs()
-        (job,) = found
-        return job
+        return found[-1]
 
     def state(self, job: str) -> str:
         """Returns the state of a job, for example RUNNING."""
