@@ -60,7 +60,10 @@ class StoppedBySignal(BaseException):
     Attributes:
         number: The number of the signal. The exit code is 128 more.
         outcome: A sentence for the user about what was committed, or "".
+        is_job_alive: Whether the job goes on without the command.
     """
+
+    is_job_alive = False
 
     def __init__(self, number: int, outcome: str = "") -> None:
         super().__init__(number, outcome)

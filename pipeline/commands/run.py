@@ -11,7 +11,7 @@ from pipeline.commands.run_pubsub import read_messages
 from pipeline.graph import GraphSettings
 from pipeline.options import RunOptions
 from pipeline.report import ProgressBar, print_summary, report_of, set_run, write_report
-from pipeline.runners import is_bound_to_command, is_detached, run_supervised, runner_name
+from pipeline.runners import is_detached, may_be_running, run_supervised, runner_name
 from pipeline.setup import Preflight, check_output, is_committed, removed_where_unused
 from schemas.errors import InputError, JobStatusError, StoppedBySignal, TooManyDeadLettersError
 from schemas.manifest import Manifest
@@ -113,10 +113,11 @@ def _launch_or_clear(
             check_output(settings.commit)
             run_supervised(lambda run: run(settings), beam, debug, progress)
         except BaseException as error:
-            if is_bound_to_command(beam):
+            if isinstance(error, StoppedBySignal) and not error.is_job_alive:
+                outcomes = filter(None, (error.outcome, _outcome(settings.commit)))
+                error.outcome = "; ".join(outcomes)
+            if not may_be_running(error, beam):
                 clear_staging(settings.commit)
-                if isinstance(error, StoppedBySignal):
-                    error.outcome = _outcome(settings.commit)
             raise
 
 

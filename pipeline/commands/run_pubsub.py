@@ -17,9 +17,9 @@ from pipeline.options import RunOptions
 from pipeline.report import ProgressBar
 from pipeline.runners import (
     RunGraph,
-    is_bound_to_command,
     is_detached,
     is_local,
+    may_be_running,
     run_supervised,
 )
 from pipeline.setup import check_output, removed_where_unused
@@ -73,7 +73,7 @@ def read_messages(
         except StoppedBySignal as signal:
             stopped = signal
         finally:
-            if is_bound_to_command(beam):
+            if not may_be_running(stopped, beam):
                 clear_staging_of(settings.commit, mark)
     if is_detached(beam):
         return None, stopped

@@ -1,3 +1,4 @@
+from .flink import FlinkJobOptions as FlinkJobOptions
 from .parser import CommandParser as CommandParser
 from .parser import add_command as add_command
 from .parser import beam_parser as beam_parser

@@ -1,11 +1,11 @@
 from .choose import beam_options as beam_options
 from .choose import check_detached as check_detached
 from .choose import check_runner as check_runner
-from .choose import is_bound_to_command as is_bound_to_command
 from .choose import is_detached as is_detached
 from .choose import is_local as is_local
 from .choose import runner_name as runner_name
 from .gc_tuning import collect_less_often as collect_less_often
 from .launch import RunGraph as RunGraph
+from .launch import may_be_running as may_be_running
 from .launch import run_supervised as run_supervised
 from .worker_pool import make_template as make_template

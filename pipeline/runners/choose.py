@@ -20,7 +20,8 @@ from apache_beam.options.pipeline_options import (
 from apache_beam.runners.portability.flink_runner import MAGIC_HOST_NAMES
 from apache_beam.runners.runner import PipelineRunner, create_runner
 
-from pipeline.options import RunOptions, default_of
+from pipeline.options import FlinkJobOptions, RunOptions, default_of
+from pipeline.runners.endpoints import check_endpoints
 from pipeline.runners.job_server import (
     JobServerRunner,
     SupervisedFlinkRunner,
@@ -39,6 +40,7 @@ _STREAMING_RUNNER = "PrismRunner"
 _FLINK_RUNNER = "FlinkRunner"
 _PORTABLE_RUNNER = "PortableRunner"
 _BATCH_RUNNERS = ("FnApiRunner", "DirectRunner", "BundleBasedDirectRunner", "SwitchingDirectRunner")
+_JOB_SERVER_RUNNERS = (_FLINK_RUNNER, _PORTABLE_RUNNER)
 _LOCAL_RUNNERS = (*_BATCH_RUNNERS, _STREAMING_RUNNER)
 
 _JAVA_LEVELS = ("DEBUG", "INFO", "WARN", "ERROR")
@@ -93,13 +95,17 @@ def beam_options(
             "--environment_type EXTERNAL, PROCESS or DOCKER",
         )
     _set_log_level(options, debug)
+    if streaming and runner_name(options) in _JOB_SERVER_RUNNERS:
+        # Otherwise Flink buffers what a bundle outputs during a checkpoint, and lets the watermark
+        # pass it. A stream whose first checkpoint was in its first bundle never pulled a message.
+        options.view_as(FlinkJobOptions).finish_bundle_before_checkpointing = True
     return options
 
 
 def _set_log_level(options: PipelineOptions, debug: bool) -> None:
     worker = options.view_as(WorkerOptions)
     level = worker.default_sdk_harness_log_level
-    is_java = runner_name(options) in (_FLINK_RUNNER, _PORTABLE_RUNNER)
+    is_java = runner_name(options) in _JOB_SERVER_RUNNERS
     if level is None and not debug:
         # CRITICAL hides tracebacks, which may hold values. Java does not accept this level.
         worker.default_sdk_harness_log_level = "ERROR" if is_java else "CRITICAL"
@@ -131,6 +137,11 @@ def has_jobs(options: PipelineOptions) -> bool:
 def is_bound_to_command(options: PipelineOptions) -> bool:
     """Returns whether a job ends with the command, because its workers or its runner do."""
     return is_local(options) or (_starts_job_server(options) and _names_no_cluster(options))
+
+
+def is_cancelled_with_command(options: PipelineOptions) -> bool:
+    """Returns whether a signal to the command ends the job. Dataflow's jobs are drained instead."""
+    return runner_name(options) in _JOB_SERVER_RUNNERS
 
 
 def _starts_job_server(options: PipelineOptions) -> bool:
@@ -176,9 +187,11 @@ def check_runner(options: PipelineOptions) -> str:
     """Checks that this machine has what the runner needs, and returns a description of the runner.
 
     Raises:
-        UsageError: A program is missing.
+        UsageError: A program is missing, or a server does not answer.
     """
     name = runner_name(options)
+    if name in _JOB_SERVER_RUNNERS:
+        check_endpoints(options)
     if name == _STREAMING_RUNNER:
         return f"{name}, {SupervisedPrismRunner(options).program}"
     if name == _FLINK_RUNNER:

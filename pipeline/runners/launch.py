@@ -20,6 +20,7 @@ from pipeline.report import ProgressBar
 from pipeline.runners.choose import (
     has_jobs,
     is_bound_to_command,
+    is_cancelled_with_command,
     is_detached,
     is_local,
     started_runner,
@@ -51,8 +52,8 @@ def run_supervised(
     """Does the work in a thread. The work may run several graphs, all on one runner.
 
     The first signal aborts the work. If there is a function `stop`, the first signal calls it, so
-    that the work ends normally, and the second signal aborts the work. A signal never ends a job
-    that does not need this command.
+    that the work ends normally, and the second signal aborts the work. A job is cancelled with the
+    command, except on Dataflow.
 
     Raises:
         StoppedBySignal: SIGINT or SIGTERM arrived.
@@ -77,11 +78,14 @@ def run_supervised(
                     raise
 
         failure = _in_thread(lambda: work(run), local_run, debug, progress, stop)
-        if isinstance(failure, StoppedBySignal) and has_jobs(options):
-            if is_bound_to_command(options):
-                jobs.cancel()
-            else:
-                failure.outcome = "the job goes on without this command; its runner can end it"
+        if isinstance(failure, StoppedBySignal) and jobs.name:
+            is_over = is_cancelled_with_command(options) and jobs.cancel()
+            is_bound = is_bound_to_command(options)
+            failure.is_job_alive = not (is_over or is_bound)
+            if failure.is_job_alive:
+                failure.outcome = f"{jobs.name} goes on without this command; its runner can end it"
+            elif not is_bound:
+                failure.outcome = f"{jobs.name} was cancelled"
     if failure is None:
         return
     if isinstance(failure, JobStatusError | StoppedBySignal):
@@ -92,6 +96,13 @@ def run_supervised(
         f"the runner failed: {_summary(failure)}", "run again with --debug to see more"
     )
     raise reported from failure
+
+
+def may_be_running(error: BaseException | None, options: PipelineOptions) -> bool:
+    """Returns whether the job may still write after `run_supervised` has raised an error."""
+    if isinstance(error, StoppedBySignal):
+        return error.is_job_alive
+    return not is_bound_to_command(options)
 
 
 def _summary(failure: BaseException) -> str:
@@ -145,7 +156,7 @@ def _in_thread(
         thread.start()
         wait(1)
         if caught and local_run is REMOTE_RUN:
-            return StoppedBySignal(caught[0], "the job was cancelled")
+            return StoppedBySignal(caught[0])
         if caught and stop is not None:
             stop()
             wait(2)

@@ -11,7 +11,7 @@ from apache_beam.runners.runner import PipelineResult, PipelineState
 from pipeline.report import ProgressBar
 
 _POLL_SECONDS = 1.0
-_CANCEL_SECONDS = 10.0
+_CANCEL_SECONDS = 20.0
 
 
 class SubmittedJobs:
@@ -27,13 +27,20 @@ class SubmittedJobs:
         shown = self._print_change(result, None)
         threading.Thread(target=self._poll, args=(result, shown), daemon=True).start()
 
-    def cancel(self) -> None:
-        """Cancels the last job. Waits at most ten seconds for the server's answer."""
-        if self._last is not None:
-            # Beam sets no time limit for this call.
-            thread = threading.Thread(target=_cancel, args=(self._last,), daemon=True)
-            thread.start()
-            thread.join(_CANCEL_SECONDS)
+    @property
+    def name(self) -> str:
+        """The last job with its id, or "" if none was submitted."""
+        return "" if self._last is None else f"job {_id_of(self._last)}"
+
+    def cancel(self) -> bool:
+        """Cancels the last job, and returns whether it ended. Waits at most 20 seconds."""
+        if self._last is None:
+            return False
+        # Beam sets no time limit for this call.
+        thread = threading.Thread(target=_cancel, args=(self._last,), daemon=True)
+        thread.start()
+        thread.join(_CANCEL_SECONDS)
+        return not thread.is_alive() and _is_over(self._last)
 
     def _poll(self, result: PipelineResult, shown: str | None) -> None:
         while not PipelineState.is_terminal(shown):
@@ -46,12 +53,24 @@ class SubmittedJobs:
         except Exception:
             return shown  # the server may be unreachable; the run itself reports that
         if state != shown:
-            # Dataflow has a method, portable runners only this attribute.
-            job_id = getattr(result, "job_id", lambda: getattr(result, "_job_id", "?"))()
-            self._progress.print_line(f"job {job_id}: {state}")
+            self._progress.print_line(f"job {_id_of(result)}: {state}")
         return state
 
 
 def _cancel(result: PipelineResult) -> None:
+    end = time.monotonic() + _CANCEL_SECONDS
     with suppress(Exception):
         result.cancel()
+        while not _is_over(result) and time.monotonic() < end:
+            time.sleep(0.1)
+
+
+def _is_over(result: PipelineResult) -> bool:
+    with suppress(Exception):
+        return PipelineState.is_terminal(result.state)
+    return False
+
+
+def _id_of(result: PipelineResult) -> str:
+    # Dataflow has a method, portable runners only this attribute.
+    return str(getattr(result, "job_id", lambda: getattr(result, "_job_id", "?"))())

@@ -26,7 +26,6 @@ SECONDS = 240
 SHORT_LEASE = ("--lease_seconds", "60")
 
 STREAM = (
-    "--finish_bundle_before_checkpointing",
     *("--streaming", "--window_seconds", "2", "--parallelism=1", "--checkpointing_interval=5000"),
     *("--externalized_checkpoints_enabled", "--retain_externalized_checkpoints_on_cancellation"),
 )

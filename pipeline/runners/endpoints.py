@@ -1,0 +1,115 @@
+"""Checks before a job starts that its job server, its Flink cluster and its worker pool answer.
+
+Without these checks Beam waits for a missing job server or worker without a time limit.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import grpc
+from apache_beam.options.pipeline_options import (
+    FlinkRunnerOptions,
+    PipelineOptions,
+    PortableOptions,
+)
+from apache_beam.portability.api import beam_fn_api_pb2 as fn_api
+from apache_beam.portability.api import beam_fn_api_pb2_grpc as fn_api_grpc
+from apache_beam.portability.api import endpoints_pb2
+from apache_beam.runners.portability.flink_runner import MAGIC_HOST_NAMES
+
+from schemas.errors import UsageError
+
+_CONNECT_SECONDS = 5.0
+_START_SECONDS = 20.0
+_WORKER_ID = "job-status-check"
+_LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
+
+
+def check_endpoints(options: PipelineOptions) -> None:
+    """Checks the servers that the options of a portable runner name.
+
+    The address of a worker pool is that of the TaskManagers, so a pool is checked only if the whole
+    cluster is on this machine.
+
+    Raises:
+        UsageError: A server does not answer, or the pool starts workers that cannot run.
+    """
+    portable = options.view_as(PortableOptions)
+    master = str(options.view_as(FlinkRunnerOptions).flink_master)
+    if portable.job_endpoint:
+        server = portable.job_endpoint
+        _check_answers(server, "job server", "--job_endpoint")
+    elif master not in MAGIC_HOST_NAMES:
+        server = master.rpartition("://")[2]
+        _check_answers(server, "Flink JobManager", "--flink_master")
+    else:
+        return
+    pool = portable.environment_config
+    if portable.environment_type == "EXTERNAL" and pool and _is_loopback(server):
+        pool = json.loads(pool)["url"] if pool.startswith("{") else pool
+        if _is_loopback(pool):
+            _check_answers(pool, "worker pool", "--environment_config")
+            _check_worker_starts(pool)
+
+
+def _is_loopback(address: str) -> bool:
+    return address.rpartition(":")[0] in _LOOPBACK_HOSTS
+
+
+def _check_answers(address: str, name: str, option: str) -> None:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _CONNECT_SECONDS).close()
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"no {name} answers at {address} ({error})",
+            f"start it, or correct {option}; docs/deploy.md has the commands",
+        ) from error
+
+
+class _Control(fn_api_grpc.BeamFnControlServicer):
+    """Waits for a worker, and ends it with the end of its stream of instructions."""
+
+    def __init__(self) -> None:
+        self.is_connected = threading.Event()
+
+    def Control(self, _: Any, __: Any) -> Iterator[fn_api.InstructionRequest]:
+        self.is_connected.set()
+        yield from ()
+
+
+def _check_worker_starts(pool: str) -> None:
+    control = _Control()
+    server = grpc.server(ThreadPoolExecutor(2))
+    fn_api_grpc.add_BeamFnControlServicer_to_server(control, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    endpoint = endpoints_pb2.ApiServiceDescriptor(url=f"localhost:{port}")
+    start = fn_api.StartWorkerRequest(
+        worker_id=_WORKER_ID, control_endpoint=endpoint, logging_endpoint=endpoint
+    )
+    try:
+        with grpc.insecure_channel(pool) as channel:
+            stub = fn_api_grpc.BeamFnExternalWorkerPoolStub(channel)
+            problem = stub.StartWorker(start, timeout=_CONNECT_SECONDS).error
+            is_started = not problem and control.is_connected.wait(_START_SECONDS)
+            stub.StopWorker(fn_api.StopWorkerRequest(worker_id=_WORKER_ID), timeout=_START_SECONDS)
+    except grpc.RpcError as error:
+        raise UsageError(
+            f"the worker pool at {pool} cannot start a worker ({error.code().name})",
+            "is it Beam's worker pool? docs/deploy.md has the command",
+        ) from error
+    finally:
+        server.stop(0)
+    if not is_started:
+        raise UsageError(
+            f"the worker pool at {pool} starts workers that cannot run",
+            "its `python` needs the packages of job-status: start the pool with the environment of "
+            "job-status first on PATH; docs/deploy.md has the command",
+        )

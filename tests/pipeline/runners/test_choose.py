@@ -1,0 +1,21 @@
+"""The runner gets the options that it needs."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.options.flink import FlinkJobOptions
+from pipeline.runners.choose import beam_options
+
+
+@pytest.mark.parametrize("runner", ["FlinkRunner", "PortableRunner"])
+def test_a_stream_on_flink_finishes_its_bundles_before_a_checkpoint(runner: str) -> None:
+    options = beam_options([f"--runner={runner}"], streaming=True)
+    assert options.view_as(FlinkJobOptions).finish_bundle_before_checkpointing is True
+    batch = beam_options([f"--runner={runner}"])
+    assert batch.view_as(FlinkJobOptions).finish_bundle_before_checkpointing is None
+
+
+def test_a_stream_on_another_runner_has_no_option_of_flink() -> None:
+    options = beam_options([], streaming=True)
+    assert options.view_as(FlinkJobOptions).finish_bundle_before_checkpointing is None
