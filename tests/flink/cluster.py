@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -88,7 +87,7 @@ class Cluster:
         self.directory = directory
         self._environment = {**os.environ, **environment}
         ports = free_ports(7)
-        self._rest = f"http://127.0.0.1:{ports[1]}"
+        self.rest = f"http://127.0.0.1:{ports[1]}"
         self._job_port, self._pool_port = ports[3], ports[6]
         self._ports = ports
         (directory / "config.yaml").write_text(
@@ -150,19 +149,28 @@ class Cluster:
             self.kill(name)
 
     @property
+    def job_endpoint(self) -> str:
+        """The address of the job server."""
+        return f"127.0.0.1:{self._job_port}"
+
+    @property
+    def pool_endpoint(self) -> str:
+        """The address of the worker pool."""
+        return f"127.0.0.1:{self._pool_port}"
+
+    @property
     def arguments(self) -> list[str]:
         """The arguments of `job-status run` that choose this cluster and its workers."""
         return [
-            *("--runner=PortableRunner", f"--job_endpoint=127.0.0.1:{self._job_port}"),
-            "--environment_type=EXTERNAL",
-            f"--environment_config=127.0.0.1:{self._pool_port}",
+            *("--runner=PortableRunner", f"--job_endpoint={self.job_endpoint}"),
+            *("--environment_type=EXTERNAL", f"--environment_config={self.pool_endpoint}"),
         ]
 
     def ask(self, path: str, body: Any = None) -> Any:
         """Asks Flink's REST interface."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(
-            f"{self._rest}{path}", data, {"Content-Type": "application/json"}
+            f"{self.rest}{path}", data, {"Content-Type": "application/json"}
         )
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.loads(answer.read() or b"null")
@@ -197,15 +205,6 @@ class Cluster:
         history = self.ask(f"/jobs/{job}/checkpoints")["history"]
         return [each for each in history if each["status"] == "COMPLETED"]
 
-    def stop_with_savepoint(self, job: str) -> str:
-        """Stops a job, and returns the path of its savepoint."""
-        target = {"targetDirectory": f"file://{self.directory}/savepoints", "drain": False}
-        request = self.ask(f"/jobs/{job}/stop", target)["request-id"]
-        path = f"/jobs/{job}/savepoints/{request}"
-        done = wait_for(lambda: self.ask(path)["status"]["id"] == "COMPLETED", START_SECONDS, 0.2)
-        assert done, self.logs()
-        return str(self.ask(path)["operation"]["location"])
-
     def logs(self) -> str:
         """Returns the ends of all logs."""
         logs = sorted(self.directory.glob("*.log"))
@@ -238,8 +237,3 @@ class Cluster:
             self._processes[name] = subprocess.Popen(
                 command, stdout=log, stderr=log, env=environment, start_new_session=True
             )
-
-
-def seconds_since(moment: float) -> float:
-    """Returns the seconds since a moment of the monotonic clock."""
-    return time.monotonic() - moment

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
+import shlex
 import signal
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,11 +25,13 @@ from tests.streaming.command import Place
 
 pytestmark = [pytest.mark.needs("flink", "java", "pubsub_emulator"), pytest.mark.timeout(3600)]
 
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
 SECONDS = 300
 """The longest wait for anything; a busy machine takes minutes to restore a job."""
 
 LEASE = ("--lease_seconds", "120")
-"""Longer than a restore takes. The emulator forgets messages after 10 minutes, the default lease."""
+"""Longer than a restore. The emulator drops messages after 10 minutes, which is the default."""
 
 STREAM = (
     *("--streaming", "--window_seconds", "2", "--parallelism=1", "--checkpointing_interval=5000"),
@@ -133,16 +139,52 @@ def test_a_stream_survives_the_loss_of_its_workers(
     assert check_output(place, sent, watcher, tmp_path / "file") == 0
 
 
-def test_a_stream_goes_on_from_its_savepoint(
+def recipe(start: str, replaced: dict[str, str]) -> str:
+    """Returns a command of the upgrade recipe in docs/deploy.md, with the names of the test."""
+    text = (DOCS / "deploy.md").read_text("utf-8")
+    block = text.partition("**To upgrade a stream**")[2].partition("```sh\n")[2].partition("```")[0]
+    lines = block.replace("\\\n", " ").splitlines()
+    (line,) = [line for line in lines if line.startswith(start)]
+    for name, value in replaced.items():
+        assert name in line, name
+        line = line.replace(name, value)
+    return line
+
+
+def ask(command: str) -> dict[str, Any]:
+    """Runs a command of the recipe in a shell, and returns its JSON."""
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def test_the_upgrade_recipe_loses_and_repeats_nothing(
     cluster: Cluster, place: Place, tmp_path: Path
 ) -> None:
     watcher = Watcher(place.output)
     with watcher.watching(), publishing(place) as sent:
         first = place.start([*STREAM, *cluster.arguments])
         wait_for_commits(place, 2, first)
-        savepoint = cluster.stop_with_savepoint(cluster.running_job())
+        job = cluster.running_job()
+        rest = {"http://flink-jobmanager:8081": cluster.rest, "JOB_ID": job}
+        request = ask(recipe("curl -s -X POST", rest))["request-id"]
+        question = recipe("curl -s http", {**rest, "REQUEST_ID": request})
+        assert wait_for(lambda: ask(question)["status"]["id"] == "COMPLETED", SECONDS, 0.5)
+        savepoint = ask(question)["operation"]["location"]
         first.wait(SECONDS)
-        second = place.start([*STREAM, *cluster.arguments, f"--savepoint_path={savepoint}"])
+        names = {
+            "projects/my-project/subscriptions/job-events": place.published.subscription,
+            "gs://my-bucket/out": str(place.output),
+            "flink-jobs:8099": cluster.job_endpoint,
+            "localhost:50000": cluster.pool_endpoint,
+            "30000": "5000",
+            "SAVEPOINT": savepoint,
+        }
+        words = shlex.split(recipe("job-status run", names))[1:]
+        environment = {"PUBSUB_EMULATOR_HOST": place.server.address}
+        second = Job(
+            [*words, "--window_seconds", "2"], place.directory / "log", environment=environment
+        )
         wait_for_commits(place, 2, second)
     wait_until_all_are_written(place, sent, SECONDS)
     stop(second)
