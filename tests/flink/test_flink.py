@@ -93,6 +93,8 @@ def test_the_documented_batch_gives_what_the_local_engine_gives(
     given = ("--input", events / "*.jsonl.gz", "--output", local)
     assert run(*given, "--report", tmp_path / "local.json").code == 0
     assert records_in(flink) == records_in(local)
+    # Each subtask with work writes a file of its own.
+    assert len(list(flink.glob("job_status/*.avro"))) > 1
     assert counts(tmp_path / "flink.json") == counts(tmp_path / "local.json")
     assert left_over(flink) == []
     assert job.seconds_until_gone(SECONDS) is not None
