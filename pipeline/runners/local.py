@@ -2,7 +2,7 @@
 
 Beam's way to start worker processes does not quote the interpreter's path in a shell command, does
 not pass the pipeline's options (a filesystem's endpoint, for example), lets the workers log to the
-terminal, loads everything anew in each worker, and may wait for a worker that is dead.
+terminal, loads everything again in each worker, and may wait for a worker that has ended.
 """
 
 from __future__ import annotations

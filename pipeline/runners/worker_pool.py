@@ -45,7 +45,7 @@ class WorkerTemplate:
         Only with `debug` may the worker write to the terminal.
 
         Raises:
-            EOFError: The template is gone.
+            EOFError: The template has ended.
         """
         try:
             self._connection.send((debug, dict(environment)))

@@ -40,7 +40,7 @@ class Rejection:
 def too_large(
     payload: bytes, offset: int, limit: int, size: int, sha256: str, path: str | None = None
 ) -> Rejection:
-    """Returns the rejection of a payload over the limit, of which `payload` is at least the head.
+    """Returns the rejection of a payload over the limit; `payload` is at least its head.
 
     The step is ReadFiles; other steps replace it.
     """

@@ -131,7 +131,7 @@ def job_context(envelope: Payload, context: Context) -> Context:
 
 
 def with_fallback(context: Context, fallback: Context) -> Context:
-    """Returns a context whose missing values come from another one."""
+    """Returns a context with its missing values from another one."""
     return Context(
         context.event_type if context.event_type is not None else fallback.event_type,
         context.event_date if context.event_date is not None else fallback.event_date,

@@ -197,7 +197,7 @@ class EventFinder:
         """Adds to `rows` the one outcome of an element of an array, or the array in it."""
         payload, offset, context, is_job, fault = found
         size = len(payload)
-        # A replay sees the element alone. The path tells it that the element must be a job.
+        # A replay reads the element alone. The path shows that the element must be a job.
         path = "$" if is_job and kind_of(payload) != "object" else None
         if size > self.max_event_bytes:
             digest = hashlib.sha256(payload).hexdigest()

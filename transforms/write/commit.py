@@ -41,7 +41,7 @@ from transforms.write.manifest_of import manifest_of
 from transforms.write.settings import CommitSettings
 
 _MAX_NAMED = 3
-"""How many inputs or discrepancies an error names."""
+"""Number of inputs or discrepancies that an error names."""
 
 
 def commit(settings: CommitSettings, ledger: Ledger) -> str:
@@ -93,7 +93,7 @@ def _check_balance(ledger: Ledger) -> None:
         named = "; ".join(discrepancies[:_MAX_NAMED])
         raise JobStatusError(
             f"the ledger does not balance, nothing was committed: {named}",
-            "this is a fault of job-status or of its engine; please report it",
+            "this is a fault of job-status or of its runner; please report it",
         )
 
 

@@ -136,8 +136,8 @@ class _Pack(beam.DoFn):
         if self._parts:
             with preserve_error_type():
                 raise JobStatusError(
-                    "the engine split a block of messages; nothing of it was acknowledged",
-                    "this is a fault of job-status or of its engine; please report it",
+                    "the runner split a block of messages; nothing of it was acknowledged",
+                    "this is a fault of job-status or of its runner; please report it",
                 )
 
 
