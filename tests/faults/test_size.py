@@ -51,7 +51,7 @@ def _cost_of_run(*arguments: str | Path) -> Cost:
 
 @pytest.fixture(scope="module")
 def least(tmp_path_factory: pytest.TempPathFactory) -> Cost:
-    """The cost of a run of one event, most of which is the start of the command."""
+    """The cost of a run of one event; the start of the command is most of it."""
     directory = tmp_path_factory.mktemp("least")
     (directory / "in.jsonl").write_bytes(GOOD)
     return _cost_of_run("--input", directory / "in.jsonl", "--output", directory / "out")

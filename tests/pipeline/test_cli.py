@@ -31,7 +31,7 @@ CANARY = "canary-4711"
 
 
 class Place(NamedTuple):
-    """Paths of files, some of which cannot be used."""
+    """Paths of files; some of them cannot be used."""
 
     events: Path
     output: Path

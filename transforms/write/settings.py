@@ -42,7 +42,7 @@ class CommitSettings:
         started_at: Seconds since 1970, for the duration in the manifest; 0 for no duration.
         request: Digest of input and options, equal for the same command whatever its run id; ""
             for none.
-        is_replay: Whether the inputs are dead letters, each of which is replayed only once.
+        is_replay: True if the inputs are dead letters. Each of them is replayed only once.
         from_messages: Whether the input is messages. Then nothing is committed without a message,
             and no empty file without an event.
     """
@@ -79,7 +79,7 @@ class CommitSettings:
 
 @dataclass(frozen=True, slots=True)
 class PaneSettings:
-    """How often to commit a stream, and in how many parts.
+    """The interval of the commits of a stream, and their number of parts.
 
     Attributes:
         shards: Number of commits per window.

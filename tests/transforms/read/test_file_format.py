@@ -63,7 +63,7 @@ def test_a_document_that_is_longer_than_the_peek_is_a_document(
 
 
 def _possible_formats(peeked: bytes) -> set[str]:
-    # With nothing but white space on the second line, both formats are possible.
+    # With only white space on the second line, both formats are possible.
     return {"document"} if peeked.partition(b"\n")[2].strip() else {"document", "lines"}
 
 

@@ -99,7 +99,7 @@ def test_the_metadata_identify_schema_run_and_mapping(tmp_path: Path, codec: Cod
                 "job_status.mapping_fingerprint": "0123456789abcdef",
             }
             assert reader.codec == codec
-            # The docs are kept for readers that have nothing but the file.
+            # The docs are kept for readers that have only the file.
             fields = json.loads(reader.metadata["avro.schema"])["fields"]
             assert [each["doc"] for each in fields] == [
                 each["doc"] for each in schema.parsed["fields"]
