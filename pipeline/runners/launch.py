@@ -66,10 +66,10 @@ def run_supervised(
             pipeline = beam.Pipeline(runner=runner, options=options)
             build(pipeline, settings, local_run)
             result = pipeline.run()
+            if has_jobs(options) and getattr(result, "has_job", True):
+                jobs.show(result)
             if is_detached(options):
                 return
-            if has_jobs(options):
-                jobs.show(result)
             try:
                 result.wait_until_finish()
             except Exception:

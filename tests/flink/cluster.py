@@ -205,6 +205,11 @@ class Cluster:
         history = self.ask(f"/jobs/{job}/checkpoints")["history"]
         return [each for each in history if each["status"] == "COMPLETED"]
 
+    def cancel(self, job: str) -> None:
+        """Cancels a job."""
+        request = urllib.request.Request(f"{self.rest}/jobs/{job}?mode=cancel", method="PATCH")
+        urllib.request.urlopen(request, timeout=30).close()
+
     def logs(self) -> str:
         """Returns the ends of all logs."""
         logs = sorted(self.directory.glob("*.log"))

@@ -22,6 +22,7 @@ from tests.kills.test_stream_kills import event_ids, event_ids_of, publishing
 from tests.pipeline.command import job_status
 from tests.pubsub import Server, wait_for
 from tests.streaming.command import Place
+from tests.streaming.traffic import envelopes
 
 pytestmark = [pytest.mark.needs("flink", "java", "pubsub_emulator"), pytest.mark.timeout(3600)]
 
@@ -207,3 +208,15 @@ def test_a_pane_that_is_committed_is_not_written_again_from_an_older_checkpoint(
     wait_until_all_are_written(place, sent, SECONDS)
     stop(second)
     assert check_output(place, sent, watcher, tmp_path / "file") == 0
+
+
+def test_a_detached_job_goes_on_and_the_command_shows_its_id(
+    cluster: Cluster, place: Place
+) -> None:
+    command = place.start([*STREAM, *LEASE, *cluster.arguments, "--no_wait_until_finish"])
+    assert command.wait(SECONDS) == 0, place.log()
+    assert re.search(r"^job \S+: ", place.log(), re.MULTILINE), place.log()
+    job = cluster.running_job()
+    sent = place.server.publish(place.published.topic, envelopes(100, 1))
+    assert wait_for(lambda: place.message_ids() >= set(sent), SECONDS, 0.5), cluster.logs()
+    cluster.cancel(job)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 from transforms.blocks.context import NO_CONTEXT, Context
@@ -38,19 +39,35 @@ class Rejection:
 
 
 def too_large(
-    payload: bytes, offset: int, limit: int, size: int, sha256: str, path: str | None = None
+    step: str,
+    payload: bytes,
+    offset: int,
+    limit: int,
+    *,
+    whole: tuple[int, str] | None = None,
+    path: str | None = None,
+    context: Context = NO_CONTEXT,
 ) -> Rejection:
-    """Returns the rejection of a payload over the limit; `payload` is at least its head.
+    """Returns the rejection of a payload over the limit.
 
-    The step is ReadFiles; other steps replace it.
+    Args:
+        step: The step that rejects it.
+        payload: The payload, or at least its head.
+        offset: Its offset in the source, in bytes.
+        limit: In bytes.
+        whole: Size and SHA-256 digest of the whole payload, if `payload` is only its head.
+        path: JSON path of the payload in the source's payload.
+        context: What is known of the payload beside its text.
     """
+    size, sha256 = whole or (len(payload), hashlib.sha256(payload).hexdigest())
     return Rejection(
         code="TOO_LARGE",
-        step="ReadFiles",
+        step=step,
         path=path,
         message=f"{size} bytes, over the limit of {limit} (--max_event_bytes)",
         payload=payload[:PAYLOAD_HEAD_BYTES],
         offset=offset,
+        context=context,
         full_size=size,
         full_sha256=sha256,
     )

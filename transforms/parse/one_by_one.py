@@ -7,7 +7,6 @@ are read field by field, which gives the path of a fault.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -200,14 +199,15 @@ class EventFinder:
         # A replay reads the element alone. The path shows that the element must be a job.
         path = "$" if is_job and kind_of(payload) != "object" else None
         if size > self.max_event_bytes:
-            digest = hashlib.sha256(payload).hexdigest()
-            rejection = too_large(payload, offset, self.max_event_bytes, size, digest, path)
+            # The fields of the payload may be behind the head that is kept.
+            beside = context_beside(payload, context)
+            rejection = too_large(
+                STEP, payload, offset, self.max_event_bytes, path=path, context=beside
+            )
             if fault is not None:
                 # A higher limit would not remove the fault.
                 rejection = replace(rejection, code=fault.code, message=fault.message)
-            # The fields of the payload may be behind the head that is kept.
-            beside = context_beside(payload, context)
-            rows.rejections.append(replace(rejection, step=STEP, context=beside))
+            rows.rejections.append(rejection)
         elif fault is not None:
             rows.reject(fault.code, fault.message, found, path)
         elif path is not None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import NamedTuple
 
 from transforms.blocks import (
@@ -79,9 +77,9 @@ class BlockBuilder:
         for data, info, _ in messages:
             context = message_context(info)
             if len(data) > self._max_event_bytes:
-                digest = hashlib.sha256(data).hexdigest()
-                rejection = too_large(data, 0, self._max_event_bytes, len(data), digest)
-                block.rejections.append(replace(rejection, step=STEP, context=context))
+                block.rejections.append(
+                    too_large(STEP, data, 0, self._max_event_bytes, context=context)
+                )
                 continue
             for payload, offset in split_payloads(data):
                 block.payloads.append(payload)

@@ -11,6 +11,8 @@ import numpy as np
 from transforms.blocks import BLOCK_ROWS, PAYLOAD_HEAD_BYTES, RawBlock, Span, too_large
 from transforms.json import JSON_WHITE_SPACE
 
+_STEP = "ReadFiles"
+
 
 def blocks_of_lines(
     source: str, chunks: Iterable[bytes], start: int, max_event_bytes: int
@@ -98,7 +100,7 @@ def _block_of_long_line(source: str, line: _LongLine, span: Span, limit: int) ->
     rejections = []
     if not line.is_blank:
         size, digest = line.length - len(line.cr), line.digest.hexdigest()
-        rejections = [too_large(line.head, span.start, limit, size, digest)]
+        rejections = [too_large(_STEP, line.head, span.start, limit, whole=(size, digest))]
     return RawBlock(source, [], [], span, rejections)
 
 
@@ -127,7 +129,7 @@ def _block(source: str, lines: list[bytes], offsets: list[int], span: Span, limi
     rejections = []
     if span.end - span.start > limit:
         rejections = [
-            too_large(line, offset, limit, len(line), hashlib.sha256(line).hexdigest())
+            too_large(_STEP, line, offset, limit)
             for line, offset in zip(lines, offsets, strict=True)
             if len(line) > limit
         ]

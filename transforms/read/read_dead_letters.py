@@ -119,8 +119,9 @@ def _outcome(letter: Letter, limits: ReadLimits) -> bytes | Rejection | None:
         return _rejected_again(letter)
     if letter["error_code"] == "TOO_LARGE" and size > limit:
         head, digest = letter["payload"] or b"", letter["payload_sha256"]
-        rejection = too_large(head, letter["source_offset"], limit, size, digest)
-        return replace(rejection, step=STEP, context=context_of_letter(letter))
+        context = context_of_letter(letter)
+        whole = (size, digest)
+        return too_large(STEP, head, letter["source_offset"], limit, whole=whole, context=context)
     if _is_whole(letter):
         return cast("bytes", letter["payload"])
     if letter["message_id"] is not None:

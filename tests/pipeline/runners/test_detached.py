@@ -98,9 +98,10 @@ def events(tmp_path: Path) -> Path:
     return write_events(tmp_path / "events.jsonl", 0, 3)
 
 
-def _assert_nothing_claimed(said: Said, output: Path) -> None:
+def _assert_nothing_claimed(said: Said, output: Path, *job: str) -> None:
     assert said.code == 0, said.err
     assert said.err.splitlines() == [
+        *job,
         "handed over to DataflowRunner, nothing is committed yet; what will be is listed in "
         f"{output}/_manifest"
     ]
@@ -131,7 +132,7 @@ def test_a_template_passes_flags_as_true_or_false(service: Service, tmp_path: Pa
 def test_no_wait_until_finish_detaches(service: Service, events: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
     said = run("--input", events, "--output", output, *DATAFLOW, "--no_wait_until_finish")
-    _assert_nothing_claimed(said, output)
+    _assert_nothing_claimed(said, output, "job 2026-11-22_0: RUNNING")
     assert len(service.graphs) == 1
     assert not service.is_waited_for
 
