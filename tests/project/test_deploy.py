@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import yaml
 
 from pipeline.options.parser import beam_parser, parse_run
 from pipeline.runners.choose import beam_options, check_detached, is_detached
+from schemas.version import PIPELINE_VERSION
 from scripts.option_docs import template
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -222,3 +224,14 @@ class TestPage:
     def test_the_job_server_has_the_locked_release_of_beam(self) -> None:
         (release,) = re.findall(r"^apache-beam==(\S+)", LOCK, re.MULTILINE)
         assert set(re.findall(r"job-server[:-](\d+\.\d+\.\d+)", PAGE)) == {release}
+
+    def test_the_compose_file_has_the_versions_of_the_project(self) -> None:
+        services = yaml.safe_load((ROOT / "deploy/flink/compose.yaml").read_text("utf-8"))[
+            "services"
+        ]
+        images = {name: service["image"] for name, service in services.items()}
+        (release,) = re.findall(r"^apache-beam==(\S+)", LOCK, re.MULTILINE)
+        assert images["jobserver"].endswith(f":{release}")
+        assert images["workers"].endswith(f"/job-status:{PIPELINE_VERSION}")
+        assert images["jobmanager"] == images["taskmanager"]
+        assert "deploy/flink/compose.yaml" in PAGE

@@ -103,7 +103,7 @@ def _assert_nothing_claimed(said: Said, output: Path, *job: str) -> None:
     assert said.err.splitlines() == [
         *job,
         "handed over to DataflowRunner, nothing is committed yet; what will be is listed in "
-        f"{output}/_manifest"
+        f"{output}/_manifest",
     ]
     assert said.out == ""
     assert visible(output) == []
