@@ -213,7 +213,10 @@ def test_a_pane_that_is_committed_is_not_written_again_from_an_older_checkpoint(
 def test_a_detached_job_goes_on_and_the_command_shows_its_id(
     cluster: Cluster, place: Place
 ) -> None:
-    command = place.start([*STREAM, *LEASE, *cluster.arguments, "--no_wait_until_finish"])
+    paths = ("--input_subscription", place.published.subscription, "--output", str(place.output))
+    environment = {"PUBSUB_EMULATOR_HOST": place.server.address}
+    arguments = ["run", *paths, *STREAM, *cluster.arguments, "--no_wait_until_finish"]
+    command = Job(arguments, place.directory / "log", environment=environment)
     assert command.wait(SECONDS) == 0, place.log()
     assert re.search(r"^job \S+: ", place.log(), re.MULTILINE), place.log()
     job = cluster.running_job()
