@@ -251,6 +251,28 @@ def test_a_restored_job_commits_nothing_if_all_of_a_pane_is_committed(run: Commi
     assert len(done.manifests) == 1
 
 
+def test_a_retried_pane_finishes_a_commit_that_was_interrupted_after_its_manifest(
+    run: CommitSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def script() -> test_stream.TestStream:
+        return stream().add_elements(at(1, 1, 2)).advance_watermark_to_infinity()
+
+    def fail(_: list[str]) -> None:
+        raise OutputError("interrupted")
+
+    with monkeypatch.context() as patch:
+        # The last step of a commit deletes the intent.
+        patch.setattr("transforms.write.commit.filesystem.delete", fail)
+        with pytest.raises(Exception, match="interrupted"):
+            Streamed(run, MINUTE, script())
+    ((_, manifest),) = read_manifests(run.output)
+    assert Path(pending_path(run.output, manifest.run_id)).exists()
+    done = Streamed(run, MINUTE, script())
+    assert not Path(pending_path(run.output, manifest.run_id)).exists()
+    assert done.events == ids(1, 2)
+    assert len(done.manifests) == 1
+
+
 WINDOW = IntervalWindow(1767225600, 1767225660)
 PANE = PaneInfo(True, True, PaneInfoTiming.ON_TIME, 0, 0)
 
