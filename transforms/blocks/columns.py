@@ -23,6 +23,7 @@ SHARED_TEXT = pa.dictionary(pa.int32(), pa.string())
 PARSED = pa.schema(
     [
         ("event_id", pa.string()),
+        ("record_type", SHARED_TEXT),
         ("event_type", SHARED_TEXT),
         ("event_time", TIMESTAMP),
         ("project_id", SHARED_TEXT),
@@ -30,6 +31,8 @@ PARSED = pa.schema(
         ("provider", SHARED_TEXT),
         ("job_id", pa.string()),
         ("remote_job_id", pa.string()),
+        ("posting_id", pa.string()),
+        ("remote_posting_id", pa.string()),
         ("job_created_at", TIMESTAMP),
         ("job_updated_at", TIMESTAMP),
         ("legacy_status", SHARED_TEXT),

@@ -33,8 +33,12 @@ class Context:
     """Fields of a payload that are known from outside its text. Fields in the text win.
 
     Attributes:
+        provider: The provider that belongs to the event: from a message, or from the envelope or
+            page around a job.
         message: The message of the payload. Does not count when contexts are compared.
         attempt: The number of its replays. Does not count when contexts are compared.
+        default_provider: The provider that the options of a run give to events that name none. It
+            is not part of the event, so the event's identity does not depend on it.
     """
 
     event_type: str | None = None
@@ -44,6 +48,7 @@ class Context:
     provider: str | None = None
     message: MessageInfo | None = field(default=None, compare=False)
     attempt: int = field(default=0, compare=False)
+    default_provider: str | None = None
 
 
 NO_CONTEXT = Context()

@@ -92,6 +92,7 @@ def _record(
         "payload_truncated": kept is not None and len(kept) < size,
         "payload_sha256": "" if policy == "none" else digest,
         **{name: getattr(context, name) for name in CONTEXT_KEYS},
+        "default_provider": context.default_provider,
         "source": source,
         "source_offset": rejection.offset,
         "message_id": message and message.message_id,

@@ -140,4 +140,5 @@ def with_fallback(context: Context, fallback: Context) -> Context:
         context.provider if context.provider is not None else fallback.provider,
         context.message or fallback.message,
         context.attempt or fallback.attempt,
+        context.default_provider or fallback.default_provider,
     )

@@ -184,6 +184,7 @@ def columns_of(source: str, rows: Rows) -> tuple[pa.RecordBatch, int]:
     columns: dict[str, pa.Array] = dict(rows.texts.columns())
     for name in CONTEXT_KEYS:
         columns[name] = _with_context(columns[name], rows.contexts, name)
+    providers = columns["provider"]
     for field in PARSED:
         if field.type == SHARED_TEXT and field.name in columns:
             columns[field.name] = columns[field.name].dictionary_encode(null_encoding="encode")
@@ -192,7 +193,14 @@ def columns_of(source: str, rows: Rows) -> tuple[pa.RecordBatch, int]:
     columns["job_status_json"] = pa.DictionaryArray.from_arrays(
         indices, strings([each.job_status_json for each in texts])
     )
+    count = len(rows.payloads)
+    columns["record_type"] = constant("job", count)
+    columns["posting_id"] = columns["remote_posting_id"] = pa.nulls(count, pa.string())
     columns["event_id"] = event_ids(columns, rows.payloads)
+    # The identity covers only the provider that belongs to the event.
+    known = _with_context(providers, rows.contexts, "default_provider")
+    if known is not providers:
+        columns["provider"] = known.dictionary_encode(null_encoding="encode")
 
     unreadable = 0
     for name in ("event_date", "created_at", "updated_at"):
@@ -215,7 +223,6 @@ def columns_of(source: str, rows: Rows) -> tuple[pa.RecordBatch, int]:
             fields=list(STATUS_TEXT),
         ),
     )
-    count = len(rows.payloads)
     columns["source"] = constant(source, count)
     columns["source_offset"] = pa.array(rows.offsets, pa.int64())
     messages = [each.message for each in rows.contexts]

@@ -166,7 +166,7 @@ def context_of_letter(letter: Letter) -> Context:
             (published - _EPOCH) // timedelta(microseconds=1),
             json.loads(letter["attributes"] or "{}"),
         )
-    fields = {name: letter[name] for name in CONTEXT_KEYS}
+    fields = {name: letter[name] for name in (*CONTEXT_KEYS, "default_provider")}
     return Context(**fields, message=message, attempt=letter["attempt"] + 1)
 
 

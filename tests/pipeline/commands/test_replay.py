@@ -88,9 +88,10 @@ def test_records_and_dead_letters_of_a_replay_keep_the_original_source(
 ) -> None:
     assert replay(output, "--output", output).code == 0
 
-    def origins(place: Path) -> Counter[tuple[str, int, str]]:
+    def origins(place: Path) -> Counter[tuple[str, int, str, str]]:
         return Counter(
-            (each["source"], each["source_offset"], each["event_id"]) for each in records_of(place)
+            (each["source"], each["source_offset"], each["event_id"], each["provider"])
+            for each in records_of(place)
         )
 
     assert origins(output) == origins(whole)

@@ -72,7 +72,8 @@ def test_many_dead_letters_are_encoded_like_each_alone() -> None:
 
 def test_the_payload_is_kept_exactly() -> None:
     payload = bytes(range(256))
-    assert _letter(_rejection(payload, context=_CONTEXT)) == {
+    context = replace(_CONTEXT, default_provider="ashby")
+    assert _letter(_rejection(payload, context=context)) == {
         "error_code": "INVALID_JSON",
         "step": "ParseEvents",
         "error_path": None,
@@ -86,6 +87,7 @@ def test_the_payload_is_kept_exactly() -> None:
         "project_id": "p",
         "account_id": "a",
         "provider": "lever",
+        "default_provider": "ashby",
         "source": "/in/x",
         "source_offset": 7,
         "message_id": None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -12,12 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.transforms.event_cases import PAYLOADS, events_in, found_in, rows_of
+from transforms.blocks.context import Context
 from transforms.parse.event_id import IDENTITY_FIELDS, event_ids
 
 _TEXTS = st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
 
 
-def _event_id(fields: list[str | None], payload: bytes) -> str:
+def _event_id(fields: Sequence[str | None], payload: bytes) -> str:
     digest = blake2b(digest_size=16, person=b"job-status/1")
     for text in fields:
         if text is None:
@@ -26,14 +28,14 @@ def _event_id(fields: list[str | None], payload: bytes) -> str:
             digest.update(bytes([1]))
             digest.update(len(text.encode()).to_bytes(4, "big"))
             digest.update(text.encode())
-    if fields[4] is None and fields[5] is None:
+    if not any(fields[5:9]):
         digest.update(payload)
     return digest.hexdigest()
 
 
 @given(
-    st.lists(st.tuples(st.lists(_TEXTS, min_size=10, max_size=10), st.binary(max_size=9))),
-    st.sets(st.sampled_from(sorted({*IDENTITY_FIELDS} - {"job_id", "remote_job_id"}))),
+    st.lists(st.tuples(st.lists(_TEXTS, min_size=13, max_size=13), st.binary(max_size=9))),
+    st.sets(st.sampled_from([*IDENTITY_FIELDS[:5], *IDENTITY_FIELDS[9:]])),
 )
 def test_the_identity_is_the_specified_digest(
     rows: list[tuple[list[str | None], bytes]], shared: set[str]
@@ -56,9 +58,10 @@ def test_the_identity_of_a_known_event_never_changes() -> None:
         "event_data": {"id": "é", "job_status": {"source_value": "open"}, "updated_at": "soon"},
     }
     (event,) = events_in(json.dumps(payload, ensure_ascii=False))
-    fields = ["1.5", "lever", "ats_jobs.updated", "2025-05-01T10:00:00Z", "é", "r", None, "soon"]
-    assert event["event_id"] == _event_id([*fields, '{"source_value": "open"}', None], b"")
-    assert event["event_id"] == "f29c2af42d35f573082f78835dc97e44"
+    of_event = ["job", "1.5", "lever", "ats_jobs.updated", "2025-05-01T10:00:00Z", "é", "r"]
+    of_status = [None, None, None, "soon", '{"source_value": "open"}', None]
+    assert event["event_id"] == _event_id([*of_event, *of_status], b"")
+    assert event["event_id"] == "e024f2b6c466831190878a2f23474f23"
 
 
 def _base(**changes: Any) -> dict[str, Any]:
@@ -106,6 +109,22 @@ def test_the_payload_identifies_an_event_without_ids() -> None:
     assert _id_of(_base(**nameless)) == _id_of(_base(**nameless))
     assert _id_of(_base(**nameless)) != _id_of(_base(**nameless, title="x"))
     assert _id_of(_base(id="j", remote_id=None)) == _id_of(_base(id="j", remote_id=None, title="x"))
+
+
+@pytest.mark.parametrize("empty", [None, ""])
+def test_an_empty_id_identifies_no_event(empty: str | None) -> None:
+    nameless = {"id": "", "remote_id": empty}
+    assert _id_of(_base(**nameless)) != _id_of(_base(**nameless, title="x"))
+
+
+def test_the_provider_of_a_message_is_part_of_the_identity_and_a_default_is_not() -> None:
+    payload = json.dumps(_base(provider=None))
+    (bare,) = events_in(payload)
+    (sent,) = events_in(payload, context=Context(provider="lever"))
+    (assumed,) = events_in(payload, context=Context(default_provider="lever"))
+    assert (bare["provider"], sent["provider"], assumed["provider"]) == (None, "lever", "lever")
+    assert sent["event_id"] == _id_of(_base(provider="lever")) != bare["event_id"]
+    assert assumed["event_id"] == bare["event_id"]
 
 
 @given(PAYLOADS)

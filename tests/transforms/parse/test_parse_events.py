@@ -56,7 +56,7 @@ def test_an_empty_block_keeps_its_span() -> None:
 
 def test_the_payload_wins_over_its_context_and_the_context_over_the_flags() -> None:
     own = b'{"id":"a","event":"ats_jobs.x","account_id":1,"provider":"own","event_date":"d"}'
-    flags = Context(account_id="flag", provider="flag")
+    flags = Context(account_id="flag", default_provider="flag")
     beside = Context("ats_jobs.beside", "2025-05-01T10:00:00Z", "beside", None, "beside")
     block = parsed(
         own, b'{"id":"b"}', b'{"id":"c"}', context=flags, contexts=[beside] * 2 + [NO_CONTEXT]
@@ -70,22 +70,29 @@ def test_the_payload_wins_over_its_context_and_the_context_over_the_flags() -> N
     times = block.events.column("event_time").to_pylist()
     assert times == [None, datetime(2025, 5, 1, 10, tzinfo=timezone.utc), None]
     assert block.contexts[1] == Context(
-        "ats_jobs.beside", "2025-05-01T10:00:00Z", "beside", "flag", "beside"
+        "ats_jobs.beside",
+        "2025-05-01T10:00:00Z",
+        "beside",
+        "flag",
+        "beside",
+        default_provider="flag",
     )
 
 
 def test_a_null_in_the_payload_counts_as_missing() -> None:
     (row,) = parsed(
         b'{"id":"a","account_id":null,"provider":null}',
-        context=Context(account_id="7", provider="p"),
+        context=Context(account_id="7", default_provider="p"),
     ).events.to_pylist()
     assert (row["account_id"], row["provider"]) == ("7", "p")
 
 
 def test_a_rejection_of_the_reader_has_its_own_context_and_the_flags() -> None:
     rejection = Rejection("TOO_LARGE", "ReadFiles", None, "m", b"x", 0, Context(provider="own"))
-    block = parsed(context=Context(account_id="flag", provider="flag"), rejections=[rejection])
-    assert block.rejections[0].context == Context(account_id="flag", provider="own")
+    flags = Context(account_id="flag", default_provider="flag")
+    block = parsed(context=flags, rejections=[rejection])
+    own = Context(account_id="flag", provider="own", default_provider="flag")
+    assert block.rejections[0].context == own
     assert block.read == 1
 
 

@@ -178,7 +178,7 @@ MESSAGE = MessageInfo("17", 1_746_093_600_123_456, {"provider": "lever", "é": "
 
 def test_a_payload_keeps_the_message_of_the_first_run(tmp_path: Path) -> None:
     payload = b'{"id":1,"job_status":{"source_value":"open"}}'
-    context = Context("ats_jobs.x", "d", None, "a", "lever", MESSAGE)
+    context = Context("ats_jobs.x", "d", None, "a", "lever", MESSAGE, 0, "ashby")
     rejection = Rejection("INTERNAL", "EncodeAvro", None, "wrong", payload, 3, context)
     letters = dead_letters("projects/p/subscriptions/s", [rejection], "full", 100)
     file = write_letters(tmp_path / "letters.avro", letters)
