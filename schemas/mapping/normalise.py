@@ -37,6 +37,13 @@ _DOTS: Final = re.compile(_DOT_ABOVE + "{2,}")
 _SPACES: Final = re.compile(f" [ {_DOT_ABOVE}]+")
 _MANY_MARKS: Final = re.compile(rb"[^\x00]{%d}" % (_MAX_MARKS + 1))
 _ASCII_BOUNDARY: Final = re.compile("(?<=[a-z])(?=[A-Z])")
+_BETWEEN_WORDS: Final = re.compile(r"[\s_.()\[\]{}-]+")
+
+PROVIDER_SUFFIXES: Final = frozenset(
+    {"sandbox", "staging", "test", "partner", "basic", "oauth", "api", "v1", "v2", "v3"}
+    | {"com", "io", "co", "eu", "us"}
+)
+"""Last words of a provider's name that say nothing about its system."""
 
 
 class Spellings(NamedTuple):
@@ -124,6 +131,28 @@ def _provider_key(name: str) -> str:
 
 
 _cached_provider_key = lru_cache(1024)(_provider_key)
+
+
+def provider_name_keys(name: str) -> tuple[str, ...]:
+    """Returns the keys under which to search for the provider of an event, the best first.
+
+    The first is the key of the whole name. The others lack its last words one after another, as
+    long as these are PROVIDER_SUFFIXES: `workable.com (sandbox)` has `workablecomsandbox`,
+    `workablecom` and `workable`. White space, `_`, `-`, `.` and brackets separate words.
+    """
+    if len(name) > _MAX_CACHED_TEXT:
+        return (provider_key(name),)
+    return _provider_name_keys(name)
+
+
+@lru_cache(1024)
+def _provider_name_keys(name: str) -> tuple[str, ...]:
+    keys = [provider_key(name)]
+    words = [word for word in _BETWEEN_WORDS.split(normalize("NFKC", name)) if word]
+    while words and words[-1].casefold() in PROVIDER_SUFFIXES:
+        words.pop()
+        keys.append(provider_key(" ".join(words)))
+    return tuple(keys)
 
 
 def _cleaned_character(character: str) -> str:

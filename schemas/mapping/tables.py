@@ -18,7 +18,12 @@ from typing import Final, NamedTuple
 import msgspec
 
 from schemas.mapping.file import Entry, Kind, MappingFile, parse_mapping
-from schemas.mapping.normalise import Spellings, provider_key, without_accents
+from schemas.mapping.normalise import (
+    Spellings,
+    provider_key,
+    provider_name_keys,
+    without_accents,
+)
 from schemas.mapping.problems import MappingError, Problem
 
 BUILT_IN_NAME: Final = "schemas/mapping/job_status.yaml"
@@ -119,14 +124,18 @@ class Mapping:
         return sorted(filter(None, self._tables))
 
     def provider(self, name: str | None) -> str | None:
-        """Returns the usual name of a provider by any of its names; None if it has no table."""
-        usual = None if name is None else self._usual_names.get(provider_key(name))
-        return usual if usual in self._tables else None
+        """Returns the usual name of an event's provider; None if it has no table."""
+        return next(iter(self._providers(name)), None)
 
     def provider_tables(self, name: str | None) -> tuple[Table, ...]:
-        """Returns the tables for a provider, in the order in which they are searched."""
-        usual = self.provider(name)
-        return () if usual is None else self._tables[usual]
+        """Returns the tables for an event's provider, in the order in which they are searched.
+
+        If the whole name has tables and the name without a suffix has others, these follow.
+        """
+        tables: tuple[Table, ...] = ()
+        for usual in self._providers(name):
+            tables += self._tables[usual]
+        return tables
 
     def other_names(self, usual_name: str) -> list[str]:
         """Returns a provider's other names as written in the files."""
@@ -148,6 +157,12 @@ class Mapping:
                 for name in provider.names:
                     names.setdefault(provider_key(name), usual)
         return names
+
+    def _providers(self, name: str | None) -> dict[str, None]:
+        """Returns the usual names for an event's provider, the best match first."""
+        names = self._usual_names
+        keys = () if name is None else provider_name_keys(name)
+        return {names[key]: None for key in keys if key in names}
 
     def _usual_name(self, provider: str | None) -> str | None:
         return None if provider is None else self._usual_names.get(provider_key(provider))
@@ -194,9 +209,9 @@ def _conflicting_names(user: MappingFile, built_in: Mapping) -> list[Problem]:
     """Finds the names in a user's file that would merge two built-in providers."""
     problems: list[Problem] = []
     for provider in user.providers:
-        usual = built_in.provider(provider.name) or provider.name
+        usual = built_in._usual_name(provider.name) or provider.name
         for name in provider.names:
-            other = built_in.provider(name) or usual
+            other = built_in._usual_name(name) or usual
             if other != usual:
                 message = f"`{name}` is a name of {other} already"
                 hint = f"Write its rules under providers.{other}."

@@ -15,6 +15,7 @@ from schemas.mapping.normalise import (
     OVERLONG,
     normalise_label,
     provider_key,
+    provider_name_keys,
     spellings,
     without_accents,
 )
@@ -112,6 +113,27 @@ def test_a_provider_key_ignores_case_spaces_and_punctuation(name: str) -> None:
 def test_a_name_without_letters_and_digits_has_an_empty_key() -> None:
     assert provider_key("-- !") == ""
     assert provider_key("x" * 1000) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [
+        ("Lever Hire", ("leverhire",)),
+        ("lever.co", ("leverco", "lever")),
+        ("workable.com (sandbox)", ("workablecomsandbox", "workablecom", "workable")),
+        ("BambooHR_OAuth-v2 ", ("bamboohroauthv2", "bamboohroauth", "bamboohr")),
+        ("Acme [EU] {US} Partner", ("acmeeuuspartner", "acmeeuus", "acmeeu", "acme")),
+        ("test api", ("testapi", "test", "")),
+        ("sandbox acme", ("sandboxacme",)),
+        ("acmetest", ("acmetest",)),
+        ("acme/test", ("acmetest",)),
+        ("acme v10", ("acmev10",)),
+        ("", ("",)),
+        ("x" * 1000 + " test", ("",)),
+    ],
+)
+def test_a_provider_name_loses_the_suffixes_at_its_end(name: str, keys: tuple[str, ...]) -> None:
+    assert provider_name_keys(name) == keys
 
 
 @given(words)

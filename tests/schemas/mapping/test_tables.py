@@ -88,6 +88,23 @@ def test_providers_are_found_by_any_of_their_names() -> None:
     assert mapping.other_names("bamboohr") == ["Bamboo"]
 
 
+def test_the_whole_name_comes_before_the_name_without_a_suffix() -> None:
+    mapping = load_mapping(
+        "providers:\n"
+        "  workable test: {labels: {draft: [zonk], open: [closed]}}\n"
+        "  workable: {labels: {archived: [zonk], pending: [zink]}}\n"
+        "  acme: {labels: {closed: [open]}}\n"
+    )
+    assert mapping.provider("Workable-Test") == mapping.provider("workable test eu")
+    assert value(mapping, "workable_test.com", "zonk") == "draft"
+    assert value(mapping, "workable_test", "closed") == "open"
+    # A text that its own table lacks has the rule of workable.
+    assert value(mapping, "workable_test", "zink") == "pending"
+    assert value(mapping, "workable_test", "archived") == "archived"
+    assert value(mapping, "workable_eu", "zonk") == "archived"
+    assert value(mapping, "acme (sandbox)", "open") == "closed"
+
+
 @pytest.mark.parametrize("name", [None, "", "--", "nobody", "bamboohr2", "x" * 10_000])
 def test_an_unknown_provider_has_no_table(name: str | None) -> None:
     mapping = load_mapping()
