@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.mapping.formatting import rule_text, rules_of, yaml_scalar
-from schemas.mapping import SECTIONS, VALUES, Mapping, Rule
+from schemas.mapping import CODES_WITH_TEXT, SECTIONS, VALUES, Mapping, Rule
 
 
 def tables_text(mapping: Mapping) -> str:
@@ -21,6 +21,8 @@ def tables_text(mapping: Mapping) -> str:
         if other_names:
             lines.append(f"    names: [{', '.join(map(yaml_scalar, other_names))}]")
         tables = mapping.provider_tables(provider)
+        if any(table.codes_with_text for table in tables):
+            lines.append(f"    {CODES_WITH_TEXT}: true")
         for section, kind in SECTIONS.items():
             rules = _section_lines([rules_of(table, kind) for table in tables], "      ")
             if rules:

@@ -1,3 +1,4 @@
+from .file import CODES_WITH_TEXT as CODES_WITH_TEXT
 from .file import FILL_IN as FILL_IN
 from .file import NORMALISED_UNMAPPED as NORMALISED_UNMAPPED
 from .file import SECTIONS as SECTIONS

@@ -41,7 +41,10 @@ Kind = Literal["label", "code", "boolean"]
 SECTIONS: Final[dict[str, Kind]] = {"labels": "label", "codes": "code", "booleans": "boolean"}
 """The kind of the rules in each section of a file."""
 
-_PROVIDER_KEYS: Final = ("names", *SECTIONS)
+CODES_WITH_TEXT: Final = "codes_with_text"
+"""The key of a provider that writes a text after its codes, as in `110 Filled/Closed`."""
+
+_PROVIDER_KEYS: Final = ("names", CODES_WITH_TEXT, *SECTIONS)
 _TOP_KEYS: Final = ("labels", "providers")
 _TAG: Final = "tag:yaml.org,2002:"
 _RESOLVER: Final = yaml.resolver.Resolver()
@@ -72,11 +75,15 @@ class Entry(NamedTuple):
 
 
 class Provider(NamedTuple):
-    """A provider in a file, with its other names as written."""
+    """A provider in a file, with its other names as written.
+
+    `codes_with_text` is True if a text may follow its codes, after a space.
+    """
 
     name: str
     names: tuple[str, ...]
     line: int
+    codes_with_text: bool = False
 
 
 class MappingFile(NamedTuple):
@@ -151,15 +158,18 @@ class _Parser:
         path = f"providers.{name}"
         self._add_name(name, node, path)
         names: list[str] = []
+        codes_with_text = False
         for key, child in self._members(node, path, _PROVIDER_KEYS):
             if key == "names":
                 for item in self._items(child, f"{path}.names"):
                     text = self._text(item, f"{path}.names")
                     if text is not None and self._add_name(text, item, f"{path}.names"):
                         names.append(text)
+            elif key == CODES_WITH_TEXT:
+                codes_with_text = self._boolean(child, f"{path}.{key}") == "true"
             else:
                 self._section(child, f"{path}.{key}", name, SECTIONS[key])
-        self.providers.append(Provider(name, tuple(names), _line(node)))
+        self.providers.append(Provider(name, tuple(names), _line(node), codes_with_text))
 
     def _add_name(self, name: str, node: yaml.Node, path: str) -> bool:
         """Returns True if a provider's name is new in this file; reports it otherwise."""

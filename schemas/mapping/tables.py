@@ -47,9 +47,11 @@ class Table:
     """The rules of one file for one provider, or for all. Treat its dicts as read-only.
 
     Labels are normalised. `bare_labels` has them without accents, where these agree on a status.
+    With `codes_with_text`, a code is found also if a space and a text follow it.
     """
 
     title: str
+    codes_with_text: bool = False
     labels: dict[str, Rule] = field(default_factory=dict)
     bare_labels: dict[str, Rule] = field(default_factory=dict)
     codes: dict[str, Rule] = field(default_factory=dict)
@@ -67,7 +69,10 @@ class Table:
 
     def code(self, code: str) -> Rule | None:
         """Finds the rule for a code."""
-        return self.codes.get(code)
+        rule = self.codes.get(code)
+        if rule is None and self.codes_with_text:
+            rule = self.codes.get(_code_before_text(code))
+        return rule
 
     def boolean(self, flag: bool) -> Rule | None:
         """Finds the rule for a JSON boolean."""
@@ -104,6 +109,12 @@ class Mapping:
         return _keys(chain.from_iterable(of_providers))
 
     @cached_property
+    def codes_before_text(self) -> frozenset[str]:
+        """The codes that a text may follow at some provider."""
+        tables = chain.from_iterable(self._tables.values())
+        return frozenset(chain.from_iterable(t.codes for t in tables if t.codes_with_text))
+
+    @cached_property
     def fingerprint(self) -> str:
         """16 hex digits over the rules; comments and the order in a file do not change it."""
         content = []
@@ -116,7 +127,8 @@ class Mapping:
             if rules:
                 content.append(rules)
         names = sorted(name for name in self._usual_names.items() if name[1] in with_rules)
-        return hashlib.blake2b(msgspec.json.encode([content, names]), digest_size=8).hexdigest()
+        everything = msgspec.json.encode([content, names, sorted(with_rules & self._with_text)])
+        return hashlib.blake2b(everything, digest_size=8).hexdigest()
 
     @property
     def providers(self) -> list[str]:
@@ -168,6 +180,13 @@ class Mapping:
         return None if provider is None else self._usual_names.get(provider_key(provider))
 
     @cached_property
+    def _with_text(self) -> frozenset[str]:
+        """The usual names of the providers that write a text after their codes."""
+        providers = (provider for file in self.files for provider in file.providers)
+        names = (self._usual_name(p.name) for p in providers if p.codes_with_text)
+        return frozenset(filter(None, names))
+
+    @cached_property
     def _tables(self) -> dict[str | None, tuple[Table, ...]]:
         tables: dict[str | None, tuple[Table, ...]] = {}
         for file in self.files:
@@ -178,7 +197,8 @@ class Mapping:
             for entry in file.entries:
                 by_provider[self._usual_name(entry.provider)].append(entry)
             for usual, entries in by_provider.items():
-                tables[usual] = (*tables.get(usual, ()), _table(file, usual, entries))
+                table = _table(file, usual, entries, usual in self._with_text)
+                tables[usual] = (*tables.get(usual, ()), table)
         return tables
 
 
@@ -220,8 +240,10 @@ def _conflicting_names(user: MappingFile, built_in: Mapping) -> list[Problem]:
     return problems
 
 
-def _table(file: MappingFile, provider: str | None, entries: Iterable[Entry]) -> Table:
-    table = Table(f"{file.name} for {provider or 'all providers'}")
+def _table(
+    file: MappingFile, provider: str | None, entries: Iterable[Entry], codes_with_text: bool
+) -> Table:
+    table = Table(f"{file.name} for {provider or 'all providers'}", codes_with_text)
     ambiguous: set[str] = set()
     for entry in entries:
         rule = Rule(entry.value, entry.text, entry.kind, provider, f"{file.name}:{entry.line}")
@@ -237,6 +259,12 @@ def _table(file: MappingFile, provider: str | None, entries: Iterable[Entry]) ->
     for bare in ambiguous:
         del table.bare_labels[bare]
     return table
+
+
+def _code_before_text(text: str) -> str:
+    """Returns the code in a text like `110 Filled/Closed`; another text as it is."""
+    code, _, more = text.partition(" ")
+    return code if any(map(str.isalpha, more)) else text
 
 
 def _keys(tables: Iterable[Table]) -> frozenset[str]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 
 import pytest
 import yaml
 
-from schemas.mapping.file import VALUES
+from schemas.mapping.file import VALUES, Provider
 from schemas.mapping.normalise import provider_key
-from schemas.mapping.tables import Rule, load_mapping
+from schemas.mapping.tables import Rule, built_in_file, load_mapping
 from tests.mapping_cases import FILES, MappingCase, load_cases
 from tests.transforms.derive_cases import explain, inputs
 from transforms.derive.rules import derive
@@ -94,6 +95,12 @@ def test_there_are_enough_cases() -> None:
     assert {case.value for case in CASES} == set(VALUES)
 
 
+@pytest.mark.parametrize("provider", built_in_file().providers, ids=lambda each: each.name)
+def test_each_provider_names_its_source(provider: Provider) -> None:
+    text = resources.files("schemas.mapping").joinpath("job_status.yaml").read_text("utf-8")
+    assert re.search(rf"^  {provider.name}: (\{{}} )?# \w", text, re.M)
+
+
 @pytest.mark.parametrize("provider", [None, *MAPPING.providers])
 def test_each_rule_has_a_case(provider: str | None) -> None:
     cases = [case for case in CASES if MAPPING.provider(case.provider) == provider]
@@ -115,3 +122,5 @@ def test_a_rule_of_the_provider_decides_in_the_files_of_providers() -> None:
             assert derivation in ("provider_rule", "unmapped"), case
         elif case.file == "global.yaml":
             assert derivation == "global_rule", case
+        elif case.file == "fallbacks.yaml":
+            assert derivation in ("global_rule", "unmapped"), case

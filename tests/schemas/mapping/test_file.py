@@ -184,6 +184,12 @@ def test_only_true_and_false_are_booleans(scalar: str) -> None:
     assert "true or false" in hint
 
 
+def test_codes_with_text_is_a_boolean() -> None:
+    line, path, message, _ = problem_of("providers:\n  x: {codes_with_text: often}")
+    assert (line, path) == (2, "providers.x.codes_with_text")
+    assert message == "`often` is not a boolean"
+
+
 def test_a_label_under_two_values_is_refused() -> None:
     line, path, message, hint = problem_of("labels:\n  open: [On-Hold]\n  closed: [ok, on hold]\n")
     assert (line, path) == (3, "labels.closed")

@@ -105,6 +105,25 @@ def test_the_whole_name_comes_before_the_name_without_a_suffix() -> None:
     assert value(mapping, "acme (sandbox)", "open") == "closed"
 
 
+def test_a_code_before_a_text_is_found_if_a_file_says_so() -> None:
+    mapping = load_mapping(
+        "providers:\n"
+        "  acme: {codes_with_text: true, codes: {open: [A1]}}\n"
+        "  zulu: {codes_with_text: false, codes: {open: [A1]}}\n"
+        "  peoplesoft: {codes: {open: ['200']}}\n"
+    )
+
+    def rule(provider: str, code: str) -> bool:
+        return any(table.code(code) for table in mapping.provider_tables(provider))
+
+    assert rule("acme", "A1 Go")
+    assert rule("peoplesoft", "200 Go")
+    assert not rule("zulu", "A1 Go")
+    assert not rule("acme", "A2 Go")
+    assert not rule("acme", "A1 -")
+    assert not rule("acme", "A1\tGo")
+
+
 @pytest.mark.parametrize("name", [None, "", "--", "nobody", "bamboohr2", "x" * 10_000])
 def test_an_unknown_provider_has_no_table(name: str | None) -> None:
     mapping = load_mapping()
@@ -168,6 +187,7 @@ labels: {closed: [Stop], open: [run, go_ahead, Go Ahead]}
         "providers: {acme: {codes: {open: [go]}}}",
         "providers: {acme: {codes: {open: [GO]}}}",
         "providers: {acme: {names: [zulu], codes: {open: [GO]}}}",
+        "providers: {acme: {codes_with_text: true, codes: {open: [GO]}}}",
         "providers: {acme: {booleans: {open: [true]}}}",
         "providers: {acme: {booleans: {open: [false]}}}",
         "providers: {greenhouse: {names: [gh2]}}",
