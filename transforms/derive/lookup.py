@@ -27,7 +27,6 @@ from transforms.derive.source_value import (
     has_content,
     id_code,
     is_searched,
-    labels_of,
     number_code,
     parts,
     text_of,
@@ -189,16 +188,17 @@ class RuleLookup:
         members = parts(json)
         if members.source:
             return self._status_object(members, path, depth, scope)
-        labels = labels_of(members)
         hit = None
         if scope != "global":
-            hit = (
-                self._first(members.labels, path, depth, "provider")
-                or self._ids(members.ids, path, depth, json)
-                or self._first(labels[len(members.labels) :], path, depth, "provider")
+            hit = self._first(members.labels, path, depth, "provider") or self._ids(
+                members.ids, path, depth, json
             )
         if hit is None and scope != "provider":
-            hit = self._first(labels, path, depth, "global")
+            hit = (
+                self._first(members.labels, path, depth, "global")
+                or self._first(members.references, path, depth, "both")
+                or self._first(members.flags, path, depth, "both")
+            )
         return hit
 
     def _first(self, labels: list[Part], path: str, depth: int, scope: Scope) -> Hit | None:

@@ -37,6 +37,10 @@ LABEL_KEYS: Final = (
     "displayName",
     "display_name",
     "formattedvalue",
+    "display_value",
+    "actual_value",
+    "wd:Descriptor",
+    "@Descriptor",
     "text",
     "title",
     "status",
@@ -44,22 +48,33 @@ LABEL_KEYS: Final = (
     "statusName",
     "status_name",
     "$value",
+    "#text",
+    "_",
 )
 """The keys under which an object may have its label, in order of preference."""
 
-ID_KEYS: Final = ("id", "code")
+ID_KEYS: Final = ("id", "code", "wd:ID")
+FLAG_KEYS: Final = ("isOpen", "is_open", "isListed")
+"""The keys under which an object may have its status as a boolean."""
+
 SOURCE_KEYS: Final = ("source_value", "sourceValue")
 
-_ALL_KEYS: Final = (*LABEL_KEYS, *ID_KEYS, *SOURCE_KEYS)
+_ALL_KEYS: Final = (*LABEL_KEYS, *ID_KEYS, *FLAG_KEYS, *SOURCE_KEYS)
 _RANKS: Final = {key.casefold(): (rank, key) for rank, key in enumerate(_ALL_KEYS)}
 _VALUE: Final = LABEL_KEYS.index("value")
 _FIRST_ID: Final = len(LABEL_KEYS)
-_FIRST_SOURCE: Final = _FIRST_ID + len(ID_KEYS)
+_FIRST_FLAG: Final = _FIRST_ID + len(ID_KEYS)
+_FIRST_SOURCE: Final = _FIRST_FLAG + len(FLAG_KEYS)
+_ATTRIBUTES: Final = ("attributes", "$")
+"""The keys under which parsers of XML keep the attributes of an element."""
+
+_DESCRIPTORS: Final = ("descriptor", "wd:descriptor")
+_TYPES: Final = ("wd:type", "@wd:type", "type", "@type")
 _MAX_CACHED_BYTES: Final = 1024
 _SCALARS: Final = re.compile(rb'"[^"]*"(\s*:)?|[-0-9tfn]')
 _BLANK: Final = re.compile(rb'"[\s_\-./]*"')
 _PLAIN: Final = re.compile(rb'"[^\\]*[A-Za-z0-9][^\\]*"')
-_WID: Final = msgspec.Raw(b'"WID"')
+_WID: Final = b'"WID"'
 
 
 class Part(NamedTuple):
@@ -81,8 +96,11 @@ class Parts(NamedTuple):
     """The members of an object that may contain its status, each list in order of preference.
 
     Attributes:
-        labels: The members under LABEL_KEYS.
-        ids: The members under `id` and `code`.
+        labels: The members under LABEL_KEYS. The `Descriptor` among the attributes of a Workday
+            reference counts as a member.
+        ids: The members under ID_KEYS.
+        references: The arrays and objects under `id`, such as the ids of a Workday reference.
+        flags: The booleans under FLAG_KEYS.
         source: The members under `source_value`. If there is one, the object has the form of a job
             status, and only `source` and `value` count.
         value: The members under `value`.
@@ -90,6 +108,8 @@ class Parts(NamedTuple):
 
     labels: list[Part]
     ids: list[Part]
+    references: list[Part]
+    flags: list[Part]
     source: list[Part]
     value: list[Part]
 
@@ -135,7 +155,7 @@ def elements_with_content(json: bytes) -> list[Element]:
     return [
         Element(first, element, count)
         for element, (first, count) in found.items()
-        if has_content(element) and not _is_workday_id(element)
+        if has_content(element) and not is_workday_id(element)
     ]
 
 
@@ -156,13 +176,22 @@ def _parts(json: bytes) -> Parts:
         if known is not None:
             rank, usual = known
             found.append((rank, key != usual, Part(key, bytes(raw))))
+        elif key in _ATTRIBUTES:
+            for name, attribute in _object_members(raw).items():
+                if name.casefold() in _DESCRIPTORS:
+                    part = Part(f"{key}.{name}", bytes(attribute))
+                    found.append((_RANKS[name.casefold()][0], True, part))
     found.sort()
-    members = Parts([], [], [], [])
+    members = Parts([], [], [], [], [], [])
     for rank, _, part in found:
         if rank >= _FIRST_SOURCE:
             members.source.append(part)
+        elif rank >= _FIRST_FLAG:
+            if part.json in (b"true", b"false"):
+                members.flags.append(part)
         elif rank >= _FIRST_ID:
-            members.ids.append(part)
+            is_reference = part.json[0] in b"[{" and part.key.casefold() != "code"
+            (members.references if is_reference else members.ids).append(part)
         else:
             members.labels.append(part)
         if rank == _VALUE:
@@ -234,21 +263,22 @@ def representative_part(json: bytes, depth: int = 1) -> bytes | None:
         elements = elements_with_content(json)
         return elements[0].json if len(elements) == 1 and elements[0].times == 1 else None
     members = parts(json)
-    candidates = members.source + members.value if members.source else labels_of(members)
+    if members.source:
+        candidates = members.source + members.value
+    else:
+        candidates = members.labels + members.references + members.flags
     return next((part.json for part in candidates if has_content(part.json)), None)
 
 
-def labels_of(members: Parts) -> list[Part]:
-    """Returns the members that can have a text: labels, and an array or object under `id`."""
-    return members.labels + [
-        part for part in members.ids if part.key.casefold() == "id" and part.json[0] in b"[{"
-    ]
+def is_workday_id(json: bytes) -> bool:
+    """Returns True for a Workday reference of the type WID, an opaque id."""
+    # Most values do not have the type anywhere: parse only the others.
+    if _WID not in json or json[0] != ord("{"):
+        return False
+    members = decode_object(json)
+    holders = [members, *(_object_members(members[k]) for k in _ATTRIBUTES if k in members)]
+    return any(bytes(holder[k]) == _WID for holder in holders for k in _TYPES if k in holder)
 
 
-def _is_workday_id(json: bytes) -> bool:
-    if json[0] != ord("{"):
-        return False
-    attributes = decode_object(json).get("attributes", _WID)
-    if memoryview(attributes)[0] != ord("{"):
-        return False
-    return decode_object(attributes).get("wd:type") == _WID
+def _object_members(json: msgspec.Raw) -> dict[str, msgspec.Raw]:
+    return decode_object(json) if memoryview(json)[0] == ord("{") else {}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
+from schemas.mapping import tables
 from schemas.mapping.file import Entry
 from schemas.mapping.normalise import Spellings, normalise_label
 from schemas.mapping.tables import Mapping, Rule, Table, built_in_file
@@ -13,7 +14,7 @@ from tests.transforms.derive_cases import CASES, difference, differences
 from transforms.derive import lookup, source_value
 from transforms.derive.lookup import Hit, RuleLookup, Scope
 from transforms.derive.rules import Deriver
-from transforms.derive.source_value import Part, Parts, number_code, parts
+from transforms.derive.source_value import Parts, number_code, parts
 
 FILE = built_in_file()
 MAPPING = Mapping((FILE,))
@@ -173,12 +174,26 @@ def _ids_as_labels(members: Parts) -> Parts:
     return members._replace(labels=[*members.labels, *members.ids])
 
 
+def _no_attributes(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(source_value, "_DESCRIPTORS", ())
+    patch.setattr(lookup, "parts", source_value._parts)
+
+
 def _no_source_values(members: Parts) -> Parts:
     return members._replace(source=[])
 
 
-def _no_containers(labels: list[Part]) -> list[Part]:
-    return [part for part in labels if part.json[0] not in b"[{"]
+def _no_containers(members: Parts) -> Parts:
+    labels = [part for part in members.labels if part.json[0] not in b"[{"]
+    return members._replace(labels=labels, references=[])
+
+
+def _references_as_labels(members: Parts) -> Parts:
+    return members._replace(labels=[*members.labels, *members.references])
+
+
+def _flags_as_labels(members: Parts) -> Parts:
+    return members._replace(labels=[*members.labels, *members.flags])
 
 
 MUTATIONS: dict[str, Patch] = {
@@ -202,12 +217,15 @@ MUTATIONS: dict[str, Patch] = {
     "ids come after the labels for all providers": _ids_last,
     "the last label comes first": _changed_parts(_labels_first_to_last),
     "ids are labels": _changed_parts(_ids_as_labels),
-    "containers are not searched": lambda patch: patch.setattr(
-        lookup, "labels_of", lambda members: _no_containers(members.labels)
-    ),
+    "containers are not searched": _changed_parts(_no_containers),
+    "a reference under the id is a label": _changed_parts(_references_as_labels),
+    "a boolean in an object is a label": _changed_parts(_flags_as_labels),
+    "the attributes of a reference are ignored": _no_attributes,
+    "a text may follow a code at every provider": _code_by(tables._code_before_text),
+    "no text may follow a code": _code_by(lambda code: code),
     "an object with a source_value is an object like any other": _changed_parts(_no_source_values),
     "a Workday id is an element": lambda patch: patch.setattr(
-        source_value, "_is_workday_id", lambda json: False
+        source_value, "is_workday_id", lambda json: False
     ),
     "less deep": lambda patch: patch.setattr(source_value, "MAX_CONTAINER_DEPTH", 3),
     "deeper": lambda patch: patch.setattr(source_value, "MAX_CONTAINER_DEPTH", 5),

@@ -132,6 +132,27 @@ def test_the_usual_spelling_of_a_key_comes_first_then_the_others_by_code_point()
     ]
 
 
+def test_the_descriptor_among_the_attributes_has_the_place_of_a_member() -> None:
+    json = b'{"$":{"wd:Descriptor":3},"text":4,"attributes":{"Descriptor":2,"text":9},"label":1}'
+    assert parts(json).labels == [
+        Part("label", b"1"),
+        Part("attributes.Descriptor", b"2"),
+        Part("$.wd:Descriptor", b"3"),
+        Part("text", b"4"),
+    ]
+
+
+def test_an_array_or_object_under_the_id_is_a_reference() -> None:
+    found = parts(b'{"id":[1],"wd:ID":{},"code":[2],"ID":"x"}')
+    assert found.references == [Part("id", b"[1]"), Part("wd:ID", b"{}")]
+    assert found.ids == [Part("ID", b'"x"'), Part("code", b"[2]")]
+
+
+def test_only_booleans_are_flags() -> None:
+    found = parts(b'{"isListed":true,"is_open":"true","isOpen":false}')
+    assert found.flags == [Part("isOpen", b"false"), Part("isListed", b"true")]
+
+
 def test_the_last_of_duplicate_keys_counts() -> None:
     assert parts(b'{"id":1,"id":2}').ids == [Part("id", b"2")]
 
@@ -152,10 +173,28 @@ def test_only_distinct_elements_with_content_count() -> None:
 @pytest.mark.parametrize(
     "json",
     [
-        b'{"attributes":{"wd:type":"wid"},"$value":"x"}',
+        b'{"attributes":{"wd:type":"WID"},"$value":"x"}',
         b'{"attributes":{"type":"WID"},"$value":"x"}',
-        b'{"attributes":"WID","$value":"x"}',
+        b'{"$":{"wd:type":"WID"},"_":"x"}',
         b'{"wd:type":"WID","$value":"x"}',
+        b'{"type":"WID","$value":"x"}',
+        b'{"@wd:type":"WID","#text":"x"}',
+        b'{"@type":"WID","#text":"x"}',
+    ],
+)
+def test_a_workday_id_is_not_an_element(json: bytes) -> None:
+    assert elements_with_content(b'["Open",' + json + b"]") == [Element(0, b'"Open"', 1)]
+
+
+@pytest.mark.parametrize(
+    "json",
+    [
+        b'{"attributes":{"wd:type":"wid"},"$value":"x"}',
+        b'{"attributes":{"kind":"WID"},"$value":"x"}',
+        b'{"attributes":"WID","$value":"x"}',
+        b'{"attributes":["type","WID"],"$value":"x"}',
+        b'{"type":["WID"],"$value":"x"}',
+        b'{"wd:type":"Other","$value":"WID"}',
         b'"WID"',
     ],
 )
