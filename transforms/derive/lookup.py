@@ -20,6 +20,8 @@ from schemas.mapping import (
     spellings,
 )
 from transforms.derive.source_value import (
+    MAX_COMMAS,
+    MAX_CONTAINER_DEPTH,
     Part,
     Parts,
     compact,
@@ -27,11 +29,12 @@ from transforms.derive.source_value import (
     has_content,
     id_code,
     is_searched,
+    is_workday_id,
     number_code,
     parts,
     text_of,
 )
-from transforms.json import decode_string, kind_of
+from transforms.json import decode_array, decode_string, kind_of
 
 MEMBERS: Final = {normalise_label(value): value for value in VALUES if value != UNMAPPED}
 """The statuses that a `value` can give, by their normalised text."""
@@ -96,7 +99,9 @@ class RuleLookup:
             return None
         if kind in ("array", "object"):
             if not is_searched(json, depth):
-                self.note(path, "too deep or too large: not searched")
+                levels = f"too deep: only {MAX_CONTAINER_DEPTH} levels are searched"
+                commas = f"too large to be searched: over {MAX_COMMAS:,} commas"
+                self.note(path, levels if depth > MAX_CONTAINER_DEPTH else commas)
                 return None
             search = self._array if kind == "array" else self._object
             return search(json, path, depth, scope)
@@ -126,7 +131,7 @@ class RuleLookup:
             tables += self._global_tables
             if is_known:
                 rule = next((r for t in self._global_tables if (r := t.label(forms))), None)
-        if self._trace is not None:
+        if self._trace is not None and tables:
             quoted = " or ".join(f'"{form}"' for form in dict.fromkeys(forms))
             too_long = forms.plain == OVERLONG
             query = "text of over 256 characters" if too_long else f"text {quoted}"
@@ -136,7 +141,7 @@ class RuleLookup:
     def note(self, path: str, outcome: str) -> None:
         """Adds a step that is not a look-up."""
         if self._trace is not None:
-            self._trace.append(Step(path, "", (), outcome))
+            self._add(self._trace, Step(path, "", (), outcome))
 
     def _boolean(self, text: str, path: str) -> Hit | None:
         self.depends_on_provider |= text in self._mapping.provider_keys
@@ -171,11 +176,18 @@ class RuleLookup:
         # An array in the global scope may still have an element that needs the provider's tables.
         inner = scope if scope == "provider" else "both"
         found: Hit | None = None
+        self._note_workday_ids(json, path)
         elements = elements_with_content(json)
         for position, element, _ in elements:
             hit = self.source(element, self._join(path, f"[{position}]"), depth + 1, inner)
-            if hit is None or (found is not None and hit.value != found.value):
-                self.note(path, "not all elements mean the same: no rule")
+            if hit is None:
+                if len(elements) > 1:
+                    rule = "rule of the provider" if scope == "provider" else "rule"
+                    self.note(path, f"[{position}] has no {rule}, so the whole array has none")
+                return None
+            if found is not None and hit.value != found.value:
+                first = f"[{elements[0].position}] means {found.value}"
+                self.note(path, f"{first} and [{position}] means {hit.value}: no rule")
                 return None
             if found is None or _STRENGTH.index(hit.derivation) > _STRENGTH.index(found.derivation):
                 found = hit
@@ -188,6 +200,8 @@ class RuleLookup:
         members = parts(json)
         if members.source:
             return self._status_object(members, path, depth, scope)
+        if not any(members):
+            self.note(path, "no member that can have a status")
         hit = None
         if scope != "global":
             hit = self._first(members.labels, path, depth, "provider") or self._ids(
@@ -234,6 +248,12 @@ class RuleLookup:
             return self.text(given, self._join(path, ".value"), "global")
         return hit
 
+    def _note_workday_ids(self, json: bytes, path: str) -> None:
+        if self._trace is not None:
+            for position, element in enumerate(decode_array(json)):
+                if is_workday_id(bytes(element)):
+                    self.note(f"{path}[{position}]", "an opaque id of the type WID: not searched")
+
     def _join(self, path: str, more: str) -> str:
         return path if self._trace is None else path + more
 
@@ -242,7 +262,14 @@ class RuleLookup:
     ) -> None:
         if self._trace is not None:
             titles = tuple(table.title for table in tables)
-            self._trace.append(Step(path, query, titles, rule.value if rule else "no rule", rule))
+            outcome = rule.value if rule else "no rule"
+            self._add(self._trace, Step(path, query, titles, outcome, rule))
+
+    @staticmethod
+    def _add(trace: list[Step], step: Step) -> None:
+        # An object is searched once for each kind of table; its arrays may be searched again.
+        if step not in trace:
+            trace.append(step)
 
 
 def _hit(rule: Rule, text: str) -> Hit:
