@@ -1,4 +1,6 @@
-"""A stream on a standalone Flink cluster that loses its TaskManagers, its workers and its job."""
+"""A standalone Flink cluster: a batch of one large file, and a stream that loses its TaskManagers,
+its workers and its job.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +19,13 @@ from typing import Any
 import pytest
 
 from tests.flink.cluster import Cluster
-from tests.kills.command import Job, Watcher
+from tests.kills.command import Job, Watcher, records_in
 from tests.kills.test_stream_kills import event_ids, event_ids_of, publishing
 from tests.pipeline.command import job_status
 from tests.pubsub import Server, wait_for
 from tests.streaming.command import Place
 from tests.streaming.traffic import envelopes
+from transforms.read.limits import LEAST_RANGE_BYTES
 
 pytestmark = [pytest.mark.needs("flink", "java", "pubsub_emulator"), pytest.mark.timeout(3600)]
 
@@ -138,6 +141,20 @@ def test_a_stream_survives_the_loss_of_its_workers(
     wait_until_all_are_written(place, sent, SECONDS)
     stop(command)
     assert check_output(place, sent, watcher, tmp_path / "file") == 0
+
+
+def test_all_subtasks_read_one_file(cluster: Cluster, tmp_path: Path) -> None:
+    lines = [line.ljust(20_000) for line in envelopes(4000, 1)]
+    size = sum(map(len, lines)) + len(lines)
+    assert size > 4 * LEAST_RANGE_BYTES
+    (tmp_path / "events.jsonl").write_bytes(b"\n".join(lines) + b"\n")
+    output = tmp_path / "out"
+    paths = ("--input", str(tmp_path / "events.jsonl"), "--output", str(output))
+    command = Job(["run", *paths, *cluster.arguments, "--parallelism=4"], tmp_path / "log")
+    assert command.wait(SECONDS) == 0, command.log.read_text()
+    # Each subtask with work writes a file of its own.
+    assert len(list(output.glob("job_status/*.avro"))) == 4
+    assert records_in(output).total() == len(lines)
 
 
 def recipe(start: str, replaced: dict[str, str]) -> str:

@@ -8,12 +8,14 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
+from schemas.counts import Tallies
 from tests.components import component_path
 from tests.kills.command import Job, left_over, records_in
-from tests.pipeline.command import run
+from tests.pipeline.command import job_status, run
 from tests.project.test_deploy import commands
 from tests.pubsub import Server, wait_for
 from tests.streaming.command import Place
@@ -76,26 +78,48 @@ def wait_until(condition: Callable[[], bool], job: Job) -> None:
 
 
 def counts(report: Path) -> dict[str, object]:
-    """The tallies of a run."""
+    """The tallies of a run, and its texts without a rule."""
     loaded = json.loads(report.read_bytes())
-    return {name: loaded[name] for name in loaded if name.startswith(("by_", "ignored", "read"))}
+    return {name: loaded[name] for name in (*Tallies.__struct_fields__, "unmapped")}
 
 
+class Shapes(NamedTuple):
+    """Files of every shape, bad payloads included, and what FnApiRunner makes of them."""
+
+    pattern: str
+    output: Path
+    report: Path
+
+
+@pytest.fixture(scope="module")
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> Shapes:
+    """Writes the files and runs them."""
+    directory = tmp_path_factory.mktemp("shapes")
+    made = Shapes(f"{directory}/in/*", directory / "out", directory / "report.json")
+    bad = ("--shapes", "all", "--bad_fraction", "0.05", "--events", str(EVENTS))
+    assert job_status("sample", directory / "in", *bad).code == 0
+    done = run("--input", made.pattern, "--output", made.output, "--report", made.report)
+    assert done.code == 0
+    return made
+
+
+@pytest.mark.parametrize("parallelism", [1, 4])
 def test_the_documented_batch_gives_what_the_local_engine_gives(
-    events: Path, tmp_path: Path
+    parallelism: int, shapes: Shapes, tmp_path: Path
 ) -> None:
-    flink, local = tmp_path / "flink", tmp_path / "local"
-    replaced = {"events/*.jsonl.gz": f"{events}/*.jsonl.gz", "/tmp/out": str(flink)}
+    flink, report = tmp_path / "flink", tmp_path / "report.json"
+    replaced = {
+        "events/*.jsonl.gz": shapes.pattern,
+        "/tmp/out": str(flink),
+        "--parallelism=4": f"--parallelism={parallelism}",
+    }
     arguments = documented(streaming=False, replaced=replaced)
-    report = ("--report", str(tmp_path / "flink.json"))
-    job = Job([*arguments, *report], tmp_path / "log", cold_start=True)
+    job = Job([*arguments, "--report", str(report)], tmp_path / "log", cold_start=True)
     assert job.wait(SECONDS) == 0, job.log.read_text()
-    given = ("--input", events / "*.jsonl.gz", "--output", local)
-    assert run(*given, "--report", tmp_path / "local.json").code == 0
-    assert records_in(flink) == records_in(local)
+    assert records_in(flink) == records_in(shapes.output)
+    assert counts(report) == counts(shapes.report)
     # Each subtask with work writes a file of its own.
-    assert len(list(flink.glob("job_status/*.avro"))) > 1
-    assert counts(tmp_path / "flink.json") == counts(tmp_path / "local.json")
+    assert (len(list(flink.glob("job_status/*.avro"))) > 1) == (parallelism > 1)
     assert left_over(flink) == []
     assert job.seconds_until_gone(SECONDS) is not None
 

@@ -1,13 +1,13 @@
 """ReadFiles: files of any filesystem, codec and format → blocks of payloads.
 
-Patterns → files → ranges of up to 64 MiB → Reshuffle → blocks. Ranges are elements, not the
-restrictions of a splittable DoFn: they work on every runner, and the content of a file decides how
-the file is read. A compressed file is one range, and so is a document.
+Patterns → files → GroupByKey → ranges of up to 64 MiB → Reshuffle → blocks. Ranges are elements,
+not the restrictions of a splittable DoFn: they work on every runner, and the content of a file
+decides how the file is read. A compressed file is one range, and so is a document.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any, BinaryIO
 
@@ -135,8 +135,10 @@ def _match(patterns: list[str]) -> Iterator[Any]:
         yield path, size
 
 
-def _split(file: tuple[str, int], input_format: InputFormat, range_bytes: int) -> Iterator[Any]:
-    path, size = file
+def _split(
+    file: tuple[str, Iterable[int]], input_format: InputFormat, range_bytes: int
+) -> Iterator[Any]:
+    path, (size,) = file
     ranges = split_file(path, size, input_format, range_bytes)
     if not any(each.has_unknown_end for each in ranges):
         ledger = Ledger(inputs={path: InputLedger(end=size)})
@@ -175,6 +177,7 @@ class ReadFiles(beam.PTransform):
     ) -> None:
         super().__init__()
         self._patterns = patterns
+        self._match = beam.FlatMap(_match).with_output_types(tuple[str, int])
         self._split = beam.FlatMap(_split, input_format, range_bytes)
         self._read = beam.FlatMap(_read, limits or ReadLimits(), local_run)
 
@@ -182,11 +185,13 @@ class ReadFiles(beam.PTransform):
         files = (
             root
             | "Patterns" >> beam.Create([self._patterns], reshuffle=False)
-            | "Match" >> beam.FlatMap(_match).with_outputs("inputs", main="files")
+            | "Match" >> self._match.with_outputs("inputs", main="files")
         )
+        # Not a second Reshuffle: Flink removes the later of two, as its input counts as rebalanced.
+        # One reader then gets all ranges of a file.
         ranges = (
             files.files
-            | "SpreadFiles" >> beam.Reshuffle()
+            | "SpreadFiles" >> beam.GroupByKey()
             | "Split" >> self._split.with_outputs("inputs", main="ranges")
         )
         blocks = (

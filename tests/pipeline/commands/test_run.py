@@ -6,7 +6,7 @@ import functools
 import gzip
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -600,7 +600,7 @@ def test_a_lost_file_prevents_the_commit(
 ) -> None:
     real = transforms.read.read_files._split
 
-    def broken(file: tuple[str, int], *settings: Any) -> Iterator[Any]:
+    def broken(file: tuple[str, Iterable[int]], *settings: Any) -> Iterator[Any]:
         return iter(()) if file[0] == str(three_files[1]) else real(file, *settings)
 
     monkeypatch.setattr(transforms.read.read_files, "_split", broken)
