@@ -97,15 +97,11 @@ def read_manifests(output: str, name_part: str = "") -> list[tuple[str, Manifest
 
 
 def committed_blocks(output: str, prefix: str) -> set[str]:
-    """Returns the digests of the blocks in the manifests with a name prefix.
-
-    A manifest with an intent beside it does not count: a retry of its commit has to finish it.
-    """
-    paths = {path for path, _ in manifest_files(output, prefix)}
+    """Returns the digests of the blocks in the manifests with a name prefix."""
     return {
         block
-        for path in paths
-        if _is_manifest(path) and path.removesuffix(_MANIFEST) + PENDING not in paths
+        for path, _ in manifest_files(output, prefix)
+        if _is_manifest(path)
         for block in read_manifest(path).blocks
     }
 

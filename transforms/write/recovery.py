@@ -55,6 +55,17 @@ def recover(settings: CommitSettings) -> list[str]:
     return completed
 
 
+def finish_commits_of(settings: CommitSettings, prefix: str, blocks: set[str]) -> None:
+    """Completes the interrupted commits with a name prefix that hold one of these blocks.
+
+    Raises as `recover`.
+    """
+    for path, _ in manifest_files(settings.output, prefix):
+        intent = read_intent(path) if path.endswith(PENDING) else None
+        if intent is not None and not blocks.isdisjoint(intent.manifest.blocks):
+            finish(settings, intent)
+
+
 def interrupted_same(settings: CommitSettings, inputs: Iterable[filesystem.FileInfo]) -> str | None:
     """Finds a run of the same request and inputs that was interrupted while committing.
 

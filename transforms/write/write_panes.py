@@ -31,7 +31,7 @@ from transforms.storage import (
 )
 from transforms.write.commit import commit
 from transforms.write.metrics import EventMetrics, MeteredFn
-from transforms.write.recovery import clear_staging
+from transforms.write.recovery import clear_staging, finish_commits_of
 from transforms.write.settings import CommitSettings, PaneSettings
 from transforms.write.stager import Stager
 
@@ -152,7 +152,7 @@ class _CommitPane(MeteredFn):
     ) -> Iterator[PendingAcks]:
         shard, elements = grouped[0], list(grouped[1])
         with preserve_error_type():
-            committed, elements = _divide(self._settings.output, window, elements)
+            committed, elements = _divide(self._settings, window, elements)
             for element in committed:
                 yield from _pending_acks(unpacked(element, list[EncodedBlock]))
             if not elements:
@@ -162,17 +162,25 @@ class _CommitPane(MeteredFn):
             yield from commit_pane(settings, elements, self._metrics, self._local_run)
 
 
-def _divide(output: str, window: Any, elements: list[bytes]) -> tuple[list[bytes], list[bytes]]:
+def _divide(
+    settings: CommitSettings, window: Any, elements: list[bytes]
+) -> tuple[list[bytes], list[bytes]]:
     """Divides the blocks of a window into those that are committed and the others.
 
-    A retried pane and a job that is restored from an older checkpoint have committed blocks.
+    A retried pane and a job that is restored from an older checkpoint have committed blocks. A
+    commit of them that was interrupted is completed first.
     """
     start = _window_start(window)
     if start is None or not elements:
         return [], elements
-    known = committed_blocks(output, f"{start}-")
-    committed = [element for element in elements if block_digest(element) in known]
-    return committed, [element for element in elements if block_digest(element) not in known]
+    digests = list(map(block_digest, elements))
+    finish_commits_of(settings, f"{start}-", set(digests))
+    known = committed_blocks(settings.output, f"{start}-")
+    committed: list[bytes] = []
+    others: list[bytes] = []
+    for element, digest in zip(elements, digests, strict=True):
+        (committed if digest in known else others).append(element)
+    return committed, others
 
 
 def _pending_acks(blocks: Iterable[EncodedBlock]) -> Iterator[PendingAcks]:

@@ -251,26 +251,49 @@ def test_a_restored_job_commits_nothing_if_all_of_a_pane_is_committed(run: Commi
     assert len(done.manifests) == 1
 
 
-def test_a_retried_pane_finishes_a_commit_that_was_interrupted_after_its_manifest(
-    run: CommitSettings, monkeypatch: pytest.MonkeyPatch
+def interrupt_commit(
+    run: CommitSettings, step: str, numbers: tuple[int, ...], patch: pytest.MonkeyPatch
 ) -> None:
-    def script() -> test_stream.TestStream:
-        return stream().add_elements(at(1, 1, 2)).advance_watermark_to_infinity()
+    """Runs a stream of blocks whose commit fails at a step after its intent was written."""
 
-    def fail(_: list[str]) -> None:
+    def fail(*_: object) -> None:
         raise OutputError("interrupted")
 
-    with monkeypatch.context() as patch:
-        # The last step of a commit deletes the intent.
-        patch.setattr("transforms.write.commit.filesystem.delete", fail)
+    with patch.context() as patched:
+        patched.setattr(f"transforms.write.commit.{step}", fail)
         with pytest.raises(Exception, match="interrupted"):
-            Streamed(run, MINUTE, script())
-    ((_, manifest),) = read_manifests(run.output)
-    assert Path(pending_path(run.output, manifest.run_id)).exists()
-    done = Streamed(run, MINUTE, script())
-    assert not Path(pending_path(run.output, manifest.run_id)).exists()
-    assert done.events == ids(1, 2)
-    assert len(done.manifests) == 1
+            Streamed(run, MINUTE, one_window(*numbers))
+
+
+def one_window(*numbers: int) -> test_stream.TestStream:
+    """Returns a stream of blocks in one window."""
+    return stream().add_elements(at(1, *numbers)).advance_watermark_to_infinity()
+
+
+def intents(run: CommitSettings) -> list[Path]:
+    """Returns the intents in an output."""
+    return list(Path(run.output, "_manifest").glob("*.pending.json"))
+
+
+# The last step of a commit deletes the intent.
+@pytest.mark.parametrize("step", ["_write_manifest", "filesystem.delete"])
+def test_a_restored_pane_repeats_no_block_of_an_interrupted_commit(
+    run: CommitSettings, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupt_commit(run, step, (1, 2), monkeypatch)
+    assert len(intents(run)) == 1
+    done = Streamed(replace(run, run_id="c3d4"), MINUTE, one_window(1, 3))
+    assert done.events == ids(1, 2, 3)
+    assert sum(each.read for each in done.manifests) == 3
+    assert intents(run) == []
+
+
+def test_a_pane_leaves_an_interrupted_commit_of_other_blocks_to_its_own_retry(
+    run: CommitSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupt_commit(run, "_write_manifest", (1,), monkeypatch)
+    done = Streamed(run, MINUTE, one_window(2))
+    assert len(done.manifests) == len(intents(run)) == 1
 
 
 WINDOW = IntervalWindow(1767225600, 1767225660)
