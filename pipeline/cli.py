@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from pipeline.options import parse_run
 from pipeline.report import log_format_of, set_up_logs
-from pipeline.runners import collect_less_often, make_template
+from pipeline.runners import collect_less_often, lean_imports, make_template
 from pipeline.stop_signals import raised_signals
 from schemas.errors import JobStatusError, StoppedBySignal, UsageError
 from schemas.version import PIPELINE_VERSION
@@ -84,8 +84,9 @@ def _dispatch(argv: list[str], console: Console) -> None:
         print(PIPELINE_VERSION)
     elif name in ("run", "validate", "replay"):
         # Parse before the import: help and usage errors need not wait for Beam to load.
-        options, beam_arguments = parse_run(arguments, name)
-        run = pkgutil.resolve_name(_COMMANDS[name][0])
+        with lean_imports(arguments):
+            options, beam_arguments = parse_run(arguments, name)
+            run = pkgutil.resolve_name(_COMMANDS[name][0])
         if name != "validate":
             make_template()
         # These commands stage files, and remove them when a signal raises an error.

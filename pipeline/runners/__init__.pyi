@@ -1,3 +1,4 @@
+from .beam_import import lean_imports as lean_imports
 from .choose import beam_options as beam_options
 from .choose import check_detached as check_detached
 from .choose import check_runner as check_runner
