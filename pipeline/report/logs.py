@@ -55,7 +55,7 @@ def set_up_logs(log_format: LogFormat, debug: bool) -> Console:
     for name in _OWN_PACKAGES:
         logging.getLogger(name).setLevel(logging.DEBUG if debug else logging.INFO)
     if log_format == "text":
-        return Console(stderr=True, highlight=False)
+        return Console(stderr=True, highlight=False, emoji=False)
     return Console(file=cast(IO[str], _RecordWriter()), width=_JSON_COLUMNS, highlight=False)
 
 

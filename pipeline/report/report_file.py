@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from pipeline.report.html import report_page
 from schemas.errors import OutputError, UsageError
 from schemas.manifest import Manifest
 from transforms.storage import file_paths, filesystem, full_path
@@ -36,8 +35,12 @@ def report_of(output: str, manifest: Manifest) -> Manifest:
 
 def write_report(path: str, report: Manifest) -> None:
     """Writes the report file in the format of its extension; raises OutputError if it cannot."""
-    is_page = path.lower().endswith(_PAGE)
-    data = report_page(report).encode() if is_page else report.to_json()
+    if path.lower().endswith(_PAGE):
+        from pipeline.report.html import report_page  # most runs do not need Jinja2
+
+        data = report_page(report).encode()
+    else:
+        data = report.to_json()
     try:
         filesystem.write(file_paths.normal(path), data)
     except OutputError as error:
