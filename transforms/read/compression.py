@@ -70,7 +70,45 @@ class _GzipMember:
         return chunk
 
 
-_Decompressor = _GzipMember | bz2.BZ2Decompressor | lzma.LZMADecompressor | zstd.ZstdDecompressor
+class _Bzip2Stream:
+    """Decompresses one bzip2 stream; returns a block of it only if its checksum is right.
+
+    The library returns parts of a block before it compares the checksum of the block.
+    """
+
+    _PART_BYTES = 32
+    """One block ends in so few bytes, or two. So few blocks are held; each has up to 46 MB."""
+
+    def __init__(self) -> None:
+        self.eof = False
+        self.needs_input = True
+        self.unused_data = b""
+        self._stream = bz2.BZ2Decompressor()
+        self._input = memoryview(b"")
+        self._checked = memoryview(b"")
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        if data:
+            self._input = memoryview(data)
+        while not self._checked and self._input and not self._stream.eof:
+            part, self._input = self._input[: self._PART_BYTES], self._input[self._PART_BYTES :]
+            self._checked = memoryview(self._decompress_blocks(part))
+        chunk, self._checked = self._checked[:max_length], self._checked[max_length:]
+        self.eof = self._stream.eof and not self._checked
+        self.needs_input = not (self._stream.eof or self._checked or self._input)
+        if self.eof:
+            self.unused_data = self._stream.unused_data + self._input
+        return bytes(chunk)
+
+    def _decompress_blocks(self, part: memoryview) -> bytes:
+        chunks = [self._stream.decompress(part)]
+        # The checksum of a block is compared when nothing of the block is left.
+        while chunks[-1] and not self._stream.eof:
+            chunks.append(self._stream.decompress(b""))
+        return b"".join(chunks)
+
+
+_Decompressor = _GzipMember | _Bzip2Stream | lzma.LZMADecompressor | zstd.ZstdDecompressor
 
 
 class _Codec(NamedTuple):
@@ -86,7 +124,7 @@ _SKIPPABLE_FRAMES = tuple(bytes([first]) + b"\x2a\x4d\x18" for first in range(0x
 
 _CODECS = {
     "gzip": _Codec(".gz", (b"\x1f\x8b",), _GzipMember),
-    "bzip2": _Codec(".bz2", tuple(b"BZh%d" % level for level in range(1, 10)), bz2.BZ2Decompressor),
+    "bzip2": _Codec(".bz2", tuple(b"BZh%d" % level for level in range(1, 10)), _Bzip2Stream),
     "xz": _Codec(".xz", (b"\xfd7zXZ\x00",), _xz),
     "zstandard": _Codec(".zst", (b"\x28\xb5\x2f\xfd", *_SKIPPABLE_FRAMES), zstd.ZstdDecompressor),
 }
