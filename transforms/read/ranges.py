@@ -8,6 +8,7 @@ from typing import NamedTuple
 from transforms.read.compression import MAGIC_BYTES, content_chunks, detect_codec, first_bytes
 from transforms.read.damage import READ_ERRORS, reason_of
 from transforms.read.file_format import FileFormat, InputFormat, detect_file_format
+from transforms.read.foreign_format import foreign_format
 from transforms.read.limits import LEAST_RANGE_BYTES, PEEK_BYTES, RANGE_BYTES
 from transforms.storage import file_paths, filesystem
 
@@ -78,6 +79,9 @@ def split_file(
             head = first_bytes(content_chunks(file, codec, size), PEEK_BYTES)
     except READ_ERRORS as error:
         return [whole_file._replace(damage=reason_of(error))]
+    foreign = foreign_format(head)
+    if foreign is not None:
+        return [whole_file._replace(damage=f"it is {foreign}")]
     if input_format == "auto":
         input_format = detect_file_format(head[:PEEK_BYTES])
     whole_file = whole_file._replace(file_format=input_format, codec=codec)

@@ -82,7 +82,7 @@ def _check_inputs(settings: CommitSettings, ledger: Ledger) -> None:
         more = len(damaged) - _MAX_NAMED
         named = "; ".join(damaged[:_MAX_NAMED]) + (f"; and {more} more" if more > 0 else "")
         raise InputError(
-            f"damaged input, nothing was committed: {named}",
+            f"input that cannot be read, nothing was committed: {named}",
             "repair or leave out the file, or use --on_damaged_input keep to take what can be read",
         )
 
