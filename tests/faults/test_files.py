@@ -113,6 +113,22 @@ def test_a_plain_or_corrupt_file_with_a_compressed_name_is_refused(tmp_path: Pat
     _assert_refused(tmp_path, damaged)
 
 
+def test_a_file_that_is_not_json_is_refused_with_its_format(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.jsonl"
+    path.write_bytes((GOOD + b"\n").decode().encode("utf-16"))
+    said = run("--input", path, "--output", tmp_path / "out")
+    assert said.code == 3
+    assert_clear(said, path, "UTF-16 text", "iconv")
+    assert not visible(tmp_path / "out")
+
+
+def test_a_file_that_is_not_json_does_not_stop_the_others_with_keep(tmp_path: Path) -> None:
+    contents = {"jobs.csv": b"id,status\n1,open\n", "jobs.jsonl": GOOD}
+    found = run_over_files(tmp_path, contents, "--on_damaged_input", "keep", code=3)
+    assert found["jobs.jsonl"].counts() == {"written": 1}
+    assert found["jobs.csv"].counts() == {}
+
+
 def test_all_members_of_a_compressed_file_are_read(tmp_path: Path) -> None:
     contents = {
         f"in{suffix}": pack(GOOD + b"\n" + GOOD[:7]) + pack(b"") + pack(GOOD[7:] + b"\n")

@@ -35,7 +35,7 @@ BAD = {
     "id of another type": (b'{"id":["2"]}', "WRONG_TYPE"),
     "a raw NUL": (_status(b'"\x00"'), "INVALID_JSON"),
     "half an object": (b'{"id":"2",', "INVALID_JSON"),
-    "two values": (b'{"id":"2"}{"id":"3"}', "INVALID_JSON"),
+    "text after an object": (b'{"id":"2"} and {"id":"3"}', "INVALID_JSON"),
     "a trailing comma": (b'{"id":"2",}', "INVALID_JSON"),
     "a scalar": (b"17", "NOT_AN_EVENT"),
     "another object": (b'{"a":1}', "NOT_AN_EVENT"),
@@ -146,6 +146,34 @@ def test_a_bad_job_of_a_page_loses_that_job_only(tmp_path: Path) -> None:
     assert found.counts() == {"written": 2, "INVALID_UTF8": 1, "WRONG_TYPE": 2}
     for letter in found.dead:
         assert page[letter["source_offset"] :].startswith(letter["payload"])
+
+
+def test_objects_that_follow_one_another_are_all_read(tmp_path: Path) -> None:
+    jobs = [{"id": str(number), "title": "} {", "job_status": "open"} for number in range(4)]
+    pretty = [json.dumps(job, indent=2) for job in jobs]
+    plain = [json.dumps(job) for job in jobs]
+    contents = {
+        "pretty": "\n".join(pretty),
+        "pretty without line ends": "".join(pretty),
+        "one line": "".join(plain),
+        "one line with spaces": " \t".join(plain),
+        "pairs": "\n".join([plain[0] + plain[1], plain[2] + plain[3]]),
+        "one of them bad": pretty[0]
+        + "\n"
+        + "{\n  no\n}"
+        + "\n"
+        + pretty[1]
+        + pretty[2]
+        + pretty[3],
+        "the last one truncated": "".join([*plain, '{"id":']),
+    }
+    found = run_over_files(tmp_path, {name: text.encode() for name, text in contents.items()})
+    for name, outcome in found.items():
+        assert sorted(each["job_id"] for each in outcome.written) == ["0", "1", "2", "3"], name
+    assert [letter["payload"] for letter in found["one of them bad"].dead] == [b"{\n  no\n}"]
+    assert [letter["payload"] for letter in found["the last one truncated"].dead] == [b'{"id":']
+    for name in contents.keys() - {"one of them bad", "the last one truncated"}:
+        assert not found[name].dead
 
 
 def test_no_value_becomes_part_of_a_path(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from .decoders import decode_object as decode_object
 from .decoders import decode_raw as decode_raw
 from .decoders import decode_string as decode_string
 from .masks import MAX_NESTING as MAX_NESTING
+from .masks import container_spans as container_spans
 from .masks import depth as depth
 from .masks import mask_depth as mask_depth
 from .masks import mask_invalid_utf8 as mask_invalid_utf8

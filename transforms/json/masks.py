@@ -13,6 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from transforms.json.text import JSON_WHITE_SPACE
+
 MAX_NESTING = 200
 """Levels of arrays and objects that are read. A parser's own limit depends on the stack."""
 
@@ -34,6 +36,27 @@ _SURROGATES = re.compile(
 def depth(text: bytes) -> int:
     """Returns the depth to which arrays and objects are nested."""
     return max((int(each.levels.max(initial=0)) for each in _brackets(text)), default=0)
+
+
+def container_spans(text: bytes) -> NDArray[np.int64]:
+    """Returns the start and end offsets of arrays and objects that follow one another.
+
+    Returns no spans if anything but white space is between them. An array or object without an end
+    extends to the end of the text.
+    """
+    starts: list[int] = []
+    ends = [0]
+    for positions, levels, steps in _brackets(text):
+        if levels.min(initial=0) < 0:
+            return np.empty((0, 2), np.int64)
+        starts += positions[(levels == 1) & (steps > 0)].tolist()
+        ends += (positions[(levels == 0) & (steps < 0)] + 1).tolist()
+    if len(ends) == len(starts):
+        ends.append(len(text))
+    gaps = zip(ends, [*starts, len(text)], strict=True)
+    if any(text[end:start].strip(JSON_WHITE_SPACE) for end, start in gaps):
+        return np.empty((0, 2), np.int64)
+    return np.array([starts, ends[1:]], np.int64).T
 
 
 def may_be_deeper(text: bytes, limit: int) -> bool:

@@ -17,7 +17,14 @@ from msgspec import Raw
 
 from schemas.counts import MAX_IGNORED_TYPES, OTHER
 from transforms.blocks import Context, Rejection, context_beside, too_large
-from transforms.json import decode_array, decode_object, decode_raw, kind_of, spans_of
+from transforms.json import (
+    container_spans,
+    decode_array,
+    decode_object,
+    decode_raw,
+    kind_of,
+    spans_of,
+)
 from transforms.parse.fields import (
     KNOWN_FIELDS,
     NO_JOB_FIELDS,
@@ -244,10 +251,20 @@ class EventFinder:
             self._find_masked(Fault("INVALID_JSON", str(error)), found, rows)
 
     def _find_masked(self, fault: Fault, found: Found, rows: Rows) -> None:
-        """Rejects a payload that has a fault; of a page or an array, only the faulty elements."""
+        """Rejects a payload that has a fault; of a page or an array, only the faulty elements.
+
+        Objects that follow one another without a line end are elements as well.
+        """
         payload, offset = found.payload, found.offset
         mask = Mask.of(payload, offset)
         masked = mask.stages[-1]
+        spans = container_spans(masked) + offset
+        if len(spans) > 1:
+            first, last = int(spans[0, 0]), int(spans[-1, 1])
+            each_span = ((int(start), int(end)) for start, end in spans)
+            elements = Elements(each_span, first, last, found.context, found.is_job, mask)
+            rows.add_elements(elements, payload, offset)
+            return
         scratch = Rows()
         if masked != payload:
             try:

@@ -71,9 +71,12 @@ def detect_file_format(peeked: bytes) -> FileFormat:
         return "lines"
     if state == "whole":
         same_line, _, following = text[end:].partition("\n")
-        # Nothing follows a document. In JSON Lines, the rest of a broken line or a whole line does.
-        is_lines = same_line.strip(_WHITE_SPACE) or _begins_with_line(following)
-        return "lines" if is_lines else "document"
+        same_line = same_line.strip(_WHITE_SPACE)
+        if same_line[:1] in ("{", "[") and _first_value(same_line).state == "open":
+            return "document"
+        # Nothing or another document follows a document. In JSON Lines, the rest of a broken line
+        # or a whole line does.
+        return "lines" if same_line or _begins_with_line(following) else "document"
     # The last bracket of the first line may be the wrong byte. Then the next line is whole, unlike
     # the second element of an unfinished array, which is followed by a comma.
     if state == "open" and (

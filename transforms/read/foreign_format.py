@@ -28,7 +28,7 @@ _MARKS = {
     BOM_UTF16_BE: "UTF-16",
 }
 # JSON begins with two ASCII characters, so zero bytes show the encoding (RFC 4627, section 3).
-_ZEROS = {
+_ZEROS: dict[tuple[bool, ...], str] = {
     (False, True, True, True): "UTF-32LE",
     (True, True, True, False): "UTF-32BE",
     (False, True, False, True): "UTF-16LE",
@@ -58,9 +58,9 @@ def foreign_format(head: bytes) -> str | None:
             return description
     if head.startswith(_TAR_MAGIC, _TAR_MAGIC_OFFSET):
         return "a tar archive; extract it first"
-    encoding = _ZEROS.get(tuple(byte == 0 for byte in head[:4]))
-    if encoding is not None:
-        return _encoded(encoding)
+    unmarked = _ZEROS.get(tuple(byte == 0 for byte in head[:4]))
+    if unmarked is not None:
+        return _encoded(unmarked)
     return "a CSV file; convert it to JSON Lines first" if _is_csv(head) else None
 
 

@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 
 from tests.transforms.event_cases import JSON, LONE
 from transforms.json import masks
-from transforms.json.masks import depth, mask_depth, mask_invalid_utf8, mask_lone_surrogates
+from transforms.json.masks import (
+    container_spans,
+    depth,
+    mask_depth,
+    mask_invalid_utf8,
+    mask_lone_surrogates,
+)
 
 _PIECES = st.lists(
     st.sampled_from(
@@ -85,3 +91,21 @@ def test_lone_surrogates_are_masked_and_pairs_are_not(lone: str) -> None:
     masked = mask_lone_surrogates(text)
     assert masked != text
     assert msgspec.json.decode(masked)[1:] == ["😀", "\\ud800"]
+
+
+@given(st.lists(JSON.filter(lambda text: text.lstrip()[:1] in ("{", "[")), max_size=4))
+def test_containers_that_follow_one_another_are_found(texts: list[str]) -> None:
+    whole = " ".join(texts).encode()
+    found = [whole[start:end].strip() for start, end in container_spans(whole)]
+    assert found == [text.encode().strip() for text in texts]
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b" ", b"{} x {}", b"{}}", b"}{", b'"{}" {}', b"[],[]", b"1 {}"]
+)
+def test_other_text_has_no_containers_that_follow_one_another(text: bytes) -> None:
+    assert not len(container_spans(text))
+
+
+def test_a_container_without_an_end_extends_to_the_end_of_the_text() -> None:
+    assert container_spans(b'{} {"a":[1}').tolist() == [[0, 2], [3, 11]]

@@ -82,6 +82,8 @@ def _possible_formats(peeked: bytes) -> set[str]:
         '{"event":"x",\n"data":{"id":1}}',
         '{\n  "huge": ' + "9" * 6000 + "\n}",
         '{\n  "n": NaN\n}',
+        '{\n "a":1\n}\n{\n "a":2\n}',
+        '{\n "a":1\n}{\n "a":2\n} {\n "a":3\n}',
     ],
 )
 def test_a_document_of_any_style_is_a_document(text: str) -> None:
