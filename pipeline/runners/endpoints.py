@@ -59,7 +59,7 @@ def check_endpoints(options: PipelineOptions) -> None:
         server = master.rpartition("://")[2]
         _check_answers(server, "Flink JobManager", "--flink_master")
     else:
-        return
+        server = "localhost:"  # Flink runs in the job server that starts with the command
     pool = portable.environment_config
     if portable.environment_type == "EXTERNAL" and pool and _is_loopback(server):
         pool = json.loads(pool)["url"] if pool.startswith("{") else pool

@@ -92,10 +92,7 @@ def run_supervised(
         raise failure
     if debug:
         logging.getLogger(__name__).error("the runner failed", exc_info=failure)
-    reported = preserved_error(str(failure)) or JobStatusError(
-        f"the runner failed: {_summary(failure)}", "run again with --debug to see more"
-    )
-    raise reported from failure
+    raise preserved_error(str(failure)) or _runner_error(failure) from failure
 
 
 def may_be_running(error: BaseException | None, options: PipelineOptions) -> bool:
@@ -103,6 +100,18 @@ def may_be_running(error: BaseException | None, options: PipelineOptions) -> boo
     if isinstance(error, StoppedBySignal):
         return error.is_job_alive
     return not is_bound_to_command(options)
+
+
+def _runner_error(failure: BaseException) -> JobStatusError:
+    missing = re.search(r"^ModuleNotFoundError: (.+)", str(failure), re.MULTILINE)
+    if missing:
+        return JobStatusError(
+            f"the workers cannot load job-status ({missing[1]})",
+            "start them with its environment, in the same version; docs/deploy.md has the commands",
+        )
+    return JobStatusError(
+        f"the runner failed: {_summary(failure)}", "run again with --debug to see more"
+    )
 
 
 def _summary(failure: BaseException) -> str:

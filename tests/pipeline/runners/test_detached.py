@@ -45,11 +45,12 @@ class Service:
         self.graphs: list[Any] = []
         self.is_waited_for = False
         self.state = PipelineState.RUNNING
+        self.error = "Dataflow pipeline failed."
 
     def wait(self) -> None:
         """Raises for every state but DONE, as Dataflow's result does."""
         if self.state != PipelineState.DONE:
-            raise RuntimeError(f"Dataflow pipeline failed. State: {self.state}")
+            raise RuntimeError(f"{self.error} State: {self.state}")
 
 
 @pytest.fixture
@@ -216,6 +217,21 @@ def test_a_cancelled_stream_has_failed(service: Service, tmp_path: Path) -> None
     said = run(*STREAMING, "--output", tmp_path / "out", *DATAFLOW)
     assert said.code == 1
     assert "the runner failed: RuntimeError" in said.err
+
+
+def test_workers_without_job_status_are_named(service: Service, tmp_path: Path) -> None:
+    service.state = PipelineState.FAILED
+    # Each runner repeats the error of a worker.
+    service.error = (
+        "stage-003 failed:Traceback (most recent call last):\n"
+        "  return importlib.import_module(name)\n"
+        "ModuleNotFoundError: No module named 'transforms'\n\n"
+    )
+    said = run(*STREAMING, "--output", tmp_path / "out", *DATAFLOW)
+    assert said.code == 1
+    assert "error: the workers cannot load job-status (No module named 'transforms')\n" in said.err
+    assert "docs/deploy.md" in said.err
+    assert "Traceback" not in said.err
 
 
 @pytest.mark.parametrize("source", ["files", "messages"])

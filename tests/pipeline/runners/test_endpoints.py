@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
 import sys
-import sysconfig
 import threading
 import time
 from collections.abc import Iterator
@@ -18,7 +16,7 @@ import pytest
 from pipeline.runners.choose import beam_options
 from pipeline.runners.endpoints import check_endpoints
 from schemas.errors import UsageError
-from tests.flink.cluster import free_ports
+from tests.flink.pool import path_with_beam_alone, path_with_python, worker_pool
 from tests.pipeline.command import run, write_events
 
 EXTERNAL = ("--runner=PortableRunner", "--environment_type=EXTERNAL")
@@ -36,23 +34,6 @@ def _accept(server: socket.socket) -> None:
     with suppress(OSError):
         while True:
             server.accept()[0].close()
-
-
-@contextmanager
-def worker_pool(path: str) -> Iterator[str]:
-    """Runs Beam's worker pool with a PATH, and gives its address."""
-    (port,) = free_ports(1)
-    command = [sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main"]
-    process = subprocess.Popen(
-        [*command, f"--service_port={port}"],
-        env={**os.environ, "PATH": path},
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        yield f"localhost:{port}"
-    finally:
-        process.kill()
-        process.wait()
 
 
 def check(server: str, pool: str) -> None:
@@ -102,6 +83,14 @@ def test_a_pool_that_does_not_answer_is_a_usage_error() -> None:
         check_endpoints(options)
 
 
+def test_a_pool_for_the_flink_of_the_command_is_checked() -> None:
+    options = beam_options(
+        ["--runner=FlinkRunner", "--environment_type=EXTERNAL", "--environment_config=localhost:1"]
+    )
+    with pytest.raises(UsageError, match="no worker pool answers"):
+        check_endpoints(options)
+
+
 def test_a_pool_of_another_host_is_left_to_the_cluster() -> None:
     with listening() as server:
         check(server, "taskmanager.example:50000")
@@ -111,10 +100,9 @@ def test_a_pool_whose_python_cannot_start_a_worker_is_a_usage_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pipeline.runners.endpoints._START_SECONDS", 3.0)
-    path = path_with_python(tmp_path, "exit 1")
     with (
         listening() as server,
-        worker_pool(path) as pool,
+        worker_pool(path_with_python(tmp_path, "exit 1")) as pool,
         pytest.raises(UsageError, match=r"cannot run \(none has connected\)") as caught,
     ):
         check(server, pool)
@@ -122,24 +110,12 @@ def test_a_pool_whose_python_cannot_start_a_worker_is_a_usage_error(
 
 
 def test_a_pool_whose_python_has_only_beam_is_a_usage_error(tmp_path: Path) -> None:
-    # -S leaves out the .pth file of an editable installation, and / the working directory.
-    packages = sysconfig.get_path("purelib")
-    command = f'cd /; PYTHONPATH={packages} exec {sys.executable} -S "$@"'
-    path = path_with_python(tmp_path, command)
     with (
         listening() as server,
-        worker_pool(path) as pool,
+        worker_pool(path_with_beam_alone(tmp_path)) as pool,
         pytest.raises(UsageError, match=r"run \(ModuleNotFoundError: No module named 'pipeline'\)"),
     ):
         check(server, pool)
-
-
-def path_with_python(directory: Path, command: str) -> str:
-    """Makes a `python` that runs a shell command, and returns a PATH that begins with it."""
-    python = directory / "python"
-    python.write_text(f"#!/bin/sh\n{command}\n")
-    python.chmod(0o755)
-    return f"{directory}{os.pathsep}{os.environ['PATH']}"
 
 
 def test_a_pool_whose_workers_start_is_accepted() -> None:
