@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import tzinfo
 
 import apache_beam as beam
 
@@ -51,6 +52,7 @@ class GraphSettings:
     limits: ReadLimits
     event_types: tuple[str, ...]
     context: Context
+    assumed_zone: tzinfo | None
     mapping: Mapping
     payload_policy: PayloadPolicy
     commit: CommitSettings
@@ -76,6 +78,7 @@ def build(
             event_types=settings.event_types,
             max_event_bytes=settings.limits.max_event_bytes,
             context=settings.context,
+            assumed_zone=settings.assumed_zone,
         )
         | "DeriveJobStatus" >> DeriveJobStatus(settings.mapping)
         | "EncodeAvro"

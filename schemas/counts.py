@@ -17,6 +17,9 @@ MAX_IGNORED_TYPES: Final = 100
 MAX_PROVIDERS: Final = 100
 """Limit of distinct providers that have their own count."""
 
+MAX_SHAPES: Final = 20
+"""Limit of distinct shapes of unreadable timestamps that have their own count, for each field."""
+
 MAX_DAYS: Final = 4_000
 """Limit of distinct days that have their own count: eleven years."""
 
@@ -29,12 +32,17 @@ def add_counts(mine: Counts, theirs: Counts, most: int | None = None) -> None:
         mine[name] = mine.get(name, 0) + count
 
 
-def add_tables(mine: dict[str, Counts], theirs: dict[str, Counts], most: int) -> None:
+def add_tables(
+    mine: dict[str, Counts],
+    theirs: dict[str, Counts],
+    most: int | None = None,
+    most_inner: int | None = None,
+) -> None:
     """Adds nested counts to others. `most` limits the outer names, as in `add_counts`."""
     for name, counts in theirs.items():
-        if not _has_room(mine, name, most):
+        if most is not None and not _has_room(mine, name, most):
             name = OTHER
-        add_counts(mine.setdefault(name, {}), counts)
+        add_counts(mine.setdefault(name, {}), counts, most_inner)
 
 
 class Tallies(Struct, kw_only=True):
@@ -53,6 +61,8 @@ class Tallies(Struct, kw_only=True):
         by_error_code: Dead letters by error code.
         ignored_by_type: Ignored envelopes by type.
         unreadable_timestamps: Timestamps that are not null and could not be parsed.
+        unreadable_by_field: The same by field, then by shape (digits as 9, letters as a).
+        assumed_timezone: Timestamps without an offset, parsed in the zone of --assume_timezone.
     """
 
     read: int = 0
@@ -67,14 +77,20 @@ class Tallies(Struct, kw_only=True):
     by_error_code: Counts = field(default_factory=dict)
     ignored_by_type: Counts = field(default_factory=dict)
     unreadable_timestamps: int = 0
+    unreadable_by_field: dict[str, Counts] = field(default_factory=dict)
+    assumed_timezone: int = 0
 
     def add_tallies(self, other: Tallies) -> None:
         """Adds the counts of other events."""
-        for name in ("read", "written", "dead_lettered", "ignored", "unreadable_timestamps"):
+        for name in (
+            *("read", "written", "dead_lettered", "ignored"),
+            *("unreadable_timestamps", "assumed_timezone"),
+        ):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name in ("by_value", "by_source_value_type", "by_derivation", "by_error_code"):
             add_counts(getattr(self, name), getattr(other, name))
         add_tables(self.by_provider, other.by_provider, MAX_PROVIDERS)
+        add_tables(self.unreadable_by_field, other.unreadable_by_field, most_inner=MAX_SHAPES)
         add_counts(self.by_day, other.by_day, MAX_DAYS)
         add_counts(self.ignored_by_type, other.ignored_by_type, MAX_IGNORED_TYPES)
 

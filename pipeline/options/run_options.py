@@ -50,7 +50,7 @@ class RunOptions:
 
     input: list[str] = _option(
         "Input",
-        "files to read, on any filesystem that Beam supports; repeatable",
+        "files to read, on any of Beam's filesystems",
         default=[],
         metavar="PATTERN",
     )
@@ -74,7 +74,7 @@ class RunOptions:
     )
     event_types: list[str] = _option(
         "Input",
-        "types of events to process, others are ignored; repeatable",
+        "read only these events",
         default=["ats_jobs.*"],
         metavar="GLOB",
     )
@@ -83,6 +83,11 @@ class RunOptions:
     )
     account_id: str | None = _option(
         "Input", "account of events that do not name theirs", metavar="ID"
+    )
+    assume_timezone: str | None = _option(
+        "Input",
+        "zone of timestamps without an offset",
+        metavar="ZONE",
     )
     allow_no_input: bool = _option(
         "Input", "accept a pattern that matches nothing", default=False, only_for="files"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,9 @@ from transforms.storage import manifest_path
 
 _LIMIT_FACTOR = 10
 """Factor by which to raise the limit for events that were too large."""
+
+_MAX_SHAPES = 3
+_WITHOUT_OFFSET = re.compile(r" 9999-99-99[a ]99:99:99(\.9+)?$")
 
 
 @dataclass(frozen=True)
@@ -44,11 +48,7 @@ def next_steps(report: Manifest, options: RunOptions) -> Iterator[NextStep]:
     if report.unmapped:
         yield _unmapped(report, options)
     if report.unreadable_timestamps:
-        count = counted(report.unreadable_timestamps, "timestamp")
-        yield NextStep(
-            f"{count} not readable, and null: they need RFC 3339 with an offset",
-            ("job-status", "inspect", options.output, "--rows", "100"),
-        )
+        yield _unreadable(report, options)
 
 
 def _replay_with_higher_limit(options: RunOptions) -> list[str]:
@@ -61,6 +61,21 @@ def _replay_with_higher_limit(options: RunOptions) -> list[str]:
     if options.event_types != RunOptions().event_types:
         words += ["--event_types", *options.event_types]
     return words
+
+
+def _unreadable(report: Manifest, options: RunOptions) -> NextStep:
+    text = f"{counted(report.unreadable_timestamps, 'timestamp')} not readable, and null"
+    shapes = [
+        (count, f"{name} {shape}")
+        for name, counts in report.unreadable_by_field.items()
+        for shape, count in counts.items()
+    ]
+    shapes.sort(reverse=True)
+    shown = ", ".join(f"{shape} ({count:,})" for count, shape in shapes[:_MAX_SHAPES])
+    text += f", such as {shown}: they need RFC 3339 with an offset"
+    if any(_WITHOUT_OFFSET.search(shape) for _, shape in shapes):
+        text += ", or --assume_timezone"
+    return NextStep(text, ("job-status", "inspect", options.output, "--rows", "100"))
 
 
 def _unmapped(report: Manifest, options: RunOptions) -> NextStep:

@@ -60,6 +60,9 @@ def _figures(report: Manifest, options: RunOptions, width: int, with_data: bool)
     ]
     unmapped = _listed(texts, _MAX_DATA_NAMES) if with_data else ""
     row("unmapped", report.by_derivation.get("unmapped", 0), unmapped)
+    if report.assumed_timezone:
+        text = f"timestamps without an offset, in {options.assume_timezone}"
+        row("assumed zone", report.assumed_timezone, text)
     for output in ("job_status", "dead_letter"):
         files = [file for file in report.files if file.output == output]
         if files:

@@ -8,6 +8,7 @@ import re
 import secrets
 import time
 from dataclasses import asdict, dataclass, field
+from datetime import tzinfo
 
 from pipeline.graph import GraphSettings, MessageSettings
 from pipeline.options import RunOptions
@@ -15,6 +16,7 @@ from pipeline.report import check_report, counted
 from schemas.errors import InputError, OutputError, UsageError
 from schemas.mapping import Mapping
 from transforms.blocks import Context
+from transforms.parse import zone_of
 from transforms.pubsub import DrainLimits, PullSettings, check_installed, checked_name
 from transforms.read import DeadLetterFile, ReadLimits, find_dead_letters, match_files, replayed
 from transforms.storage import (
@@ -51,7 +53,8 @@ def prepare(options: RunOptions, mapping: Mapping, *, is_replay: bool = False) -
     """Makes the settings of a graph. Does not touch the input or the output.
 
     Raises:
-        UsageError: The run id, the report, the output or the name of a subscription is not valid.
+        UsageError: The run id, the report, the output, the name of a subscription or the time zone
+            is not valid.
     """
     if options.report is not None:
         check_report(options.report)
@@ -66,6 +69,7 @@ def prepare(options: RunOptions, mapping: Mapping, *, is_replay: bool = False) -
         limits=ReadLimits(options.max_event_bytes, options.max_document_bytes),
         event_types=tuple(options.event_types),
         context=Context(default_provider=options.provider, account_id=options.account_id),
+        assumed_zone=_assumed_zone(options),
         mapping=mapping,
         payload_policy=options.dead_letter_payload,
         commit=CommitSettings(
@@ -83,6 +87,18 @@ def prepare(options: RunOptions, mapping: Mapping, *, is_replay: bool = False) -
             from_messages=options.reads_messages,
         ),
     )
+
+
+def _assumed_zone(options: RunOptions) -> tzinfo | None:
+    if options.assume_timezone is None:
+        return None
+    try:
+        return zone_of(options.assume_timezone)
+    except ValueError as error:
+        raise UsageError(
+            f"--assume_timezone {options.assume_timezone}: {error}",
+            "use a name such as Europe/Paris, or an offset: --assume_timezone=-05:00",
+        ) from error
 
 
 def _message_settings(options: RunOptions) -> MessageSettings:

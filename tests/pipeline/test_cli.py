@@ -78,6 +78,8 @@ def place(tmp_path: Path) -> Place:
         (["--codec", "snappy"], ["snappy", "deflate"]),
         (["--write_mode", "replace"], ["replace", "overwrite"]),
         (["--on_damaged_input", "skip"], ["skip", "keep"]),
+        (["--assume_timezone", "Mars/Base"], ["--assume_timezone Mars/Base", "Europe/Paris"]),
+        (["--assume_timezone=+25:00"], ["--assume_timezone +25:00"]),
         (["--run_id", "../x"], ["--run_id"]),
         (["--run_id", "a/b"], ["--run_id"]),
         (["--run_id", ""], ["--run_id"]),

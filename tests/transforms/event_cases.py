@@ -396,7 +396,8 @@ def derived(block: EventBlock, *statuses: Mapping[str, str | None]) -> EventBloc
         block.rejections,
         block.ignored,
         block.read,
-        block.unreadable_timestamps,
+        block.unreadable,
+        block.assumed_timezone,
         block.span,
         block.note,
     )

@@ -14,6 +14,7 @@ from itertools import compress
 import numpy as np
 import pyarrow as pa
 
+from schemas.counts import Counts
 from transforms.blocks.coder import with_block_coder
 from transforms.blocks.context import Context
 from transforms.blocks.ledger import Ledger
@@ -71,7 +72,8 @@ class EventBlock:
         rejections: The payloads that were rejected so far.
         ignored: Envelopes of other types, counted by type.
         read: Number of events that were found: rows, rejections and ignored ones.
-        unreadable_timestamps: Number of timestamps that were given and could not be read.
+        unreadable: The shapes of timestamps that were given and could not be read, by field.
+        assumed_timezone: Number of timestamps that were read in the assumed time zone.
     """
 
     source: str
@@ -81,7 +83,8 @@ class EventBlock:
     rejections: list[Rejection] = field(default_factory=list)
     ignored: dict[str, int] = field(default_factory=dict)
     read: int = 0
-    unreadable_timestamps: int = 0
+    unreadable: dict[str, Counts] = field(default_factory=dict)
+    assumed_timezone: int = 0
     span: Span | None = None
     note: InputNote | None = None
     input: str | None = None

@@ -22,7 +22,9 @@ def ledger_of(block: EventBlock) -> Ledger:
         ignored=sum(block.ignored.values()),
         ignored_by_type=block.ignored,
         by_error_code=dict(Counter(each.code for each in block.rejections)),
-        unreadable_timestamps=block.unreadable_timestamps,
+        unreadable_timestamps=sum(sum(shapes.values()) for shapes in block.unreadable.values()),
+        unreadable_by_field=block.unreadable,
+        assumed_timezone=block.assumed_timezone,
         pending_acks=[] if block.pending_acks is None else [block.pending_acks],
     )
     ledger.account_for(block.input or block.source, block.span, block.note)

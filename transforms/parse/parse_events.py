@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import tzinfo
 from fnmatch import fnmatchcase
+from typing import NamedTuple
 
 import apache_beam as beam
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from schemas.counts import Counts
 from transforms.blocks import (
     BLOCK_BYTES,
     BLOCK_ROWS,
@@ -35,6 +38,7 @@ from transforms.parse.event_id import event_ids
 from transforms.parse.fields import with_fallback
 from transforms.parse.one_by_one import STEP, EventFinder, Found, Rows
 from transforms.parse.timestamps import parse_timestamps
+from transforms.parse.unreadable import unreadable_shapes
 
 DEFAULT_EVENT_TYPES = ("ats_jobs.*",)
 
@@ -66,10 +70,17 @@ class EventTypes:
 class EventParser:
     """Parses blocks; the pure part of ParseEvents, with the same arguments."""
 
-    def __init__(self, event_types: EventTypes, max_event_bytes: int, context: Context) -> None:
+    def __init__(
+        self,
+        event_types: EventTypes,
+        max_event_bytes: int,
+        context: Context,
+        assumed_zone: tzinfo | None = None,
+    ) -> None:
         self._event_types = event_types
         self._finder = EventFinder(event_types, max_event_bytes)
         self._context = context
+        self._assumed_zone = assumed_zone
 
     def parse(self, block: RawBlock) -> Iterator[EventBlock]:
         """Parses a block into columns; into several blocks if its payloads hold many events.
@@ -136,24 +147,39 @@ class EventParser:
     def _with_columns(self, source: str, rows: Rows) -> Iterator[EventBlock]:
         """Makes a block of the rows. On an unexpected exception, a block of each row."""
         try:
-            block = _block(source, rows)
+            block = self._block(source, rows)
         except Exception as error:
             log_bug(STEP, error)
         else:
             yield block
             return
-        yield _block(source, Rows(rejections=rows.rejections, ignored=rows.ignored))
+        yield self._block(source, Rows(rejections=rows.rejections, ignored=rows.ignored))
         for found in map(Found, rows.payloads, rows.offsets, rows.contexts):
             # A row's payload can be parsed again on its own.
             one = Rows()
             try:
                 self._finder.find(found, one)
-                block = _block(source, one)
+                block = self._block(source, one)
             except Exception as error:
                 one = Rows()
                 one.reject("INTERNAL", type(error).__name__, found)
-                block = _block(source, one)
+                block = self._block(source, one)
             yield block
+
+    def _block(self, source: str, rows: Rows) -> EventBlock:
+        read = len(rows.payloads) + len(rows.rejections) + sum(rows.ignored.values())
+        columns = columns_of(source, rows, self._assumed_zone)
+        return EventBlock(
+            source,
+            columns.events,
+            rows.payloads,
+            rows.contexts,
+            rows.rejections,
+            rows.ignored,
+            read,
+            columns.unreadable,
+            columns.assumed_timezone,
+        )
 
 
 def _isolate(find: Callable[[Found, Rows], None], found: Found, rows: Rows) -> None:
@@ -164,23 +190,21 @@ def _isolate(find: Callable[[Found, Rows], None], found: Found, rows: Rows) -> N
         rows.reject("INTERNAL", type(error).__name__, found)
 
 
-def _block(source: str, rows: Rows) -> EventBlock:
-    events, unreadable = columns_of(source, rows)
-    read = len(rows.payloads) + len(rows.rejections) + sum(rows.ignored.values())
-    return EventBlock(
-        source,
-        events,
-        rows.payloads,
-        rows.contexts,
-        rows.rejections,
-        rows.ignored,
-        read,
-        unreadable,
-    )
+class Columns(NamedTuple):
+    """The columns PARSED of the events of a block, and what was noticed about their timestamps.
+
+    Attributes:
+        unreadable: The shapes of those that could not be read, by field.
+        assumed_timezone: The number of those that were read in the assumed time zone.
+    """
+
+    events: pa.RecordBatch
+    unreadable: dict[str, Counts]
+    assumed_timezone: int
 
 
-def columns_of(source: str, rows: Rows) -> tuple[pa.RecordBatch, int]:
-    """Returns the columns PARSED of the rows, and the number of unreadable timestamps."""
+def columns_of(source: str, rows: Rows, assumed_zone: tzinfo | None = None) -> Columns:
+    """Makes the columns of the rows."""
     columns: dict[str, pa.Array] = dict(rows.texts.columns())
     for name in CONTEXT_KEYS:
         columns[name] = _with_context(columns[name], rows.contexts, name)
@@ -202,11 +226,15 @@ def columns_of(source: str, rows: Rows) -> tuple[pa.RecordBatch, int]:
     if known is not providers:
         columns["provider"] = known.dictionary_encode(null_encoding="encode")
 
-    unreadable = 0
+    unreadable: dict[str, Counts] = {}
+    assumed_timezone = 0
     for name in ("event_date", "created_at", "updated_at"):
         given = columns[name]
-        columns[f"{name} read"] = parse_timestamps(given)
-        unreadable += columns[f"{name} read"].null_count - given.null_count
+        times, assumed = parse_timestamps(given, assumed_zone)
+        columns[f"{name} read"] = times
+        assumed_timezone += assumed
+        if shapes := unreadable_shapes(given, times):
+            unreadable[name] = shapes
     columns["job_created_at"] = columns["created_at read"]
     columns["job_updated_at"] = columns["updated_at read"]
     columns["event_time"] = pc.coalesce(
@@ -234,7 +262,7 @@ def columns_of(source: str, rows: Rows) -> tuple[pa.RecordBatch, int]:
         columns["message_id"] = pa.nulls(count, pa.string())
         columns["publish_time"] = pa.nulls(count, TIMESTAMP)
     batch = pa.RecordBatch.from_arrays([columns[name] for name in PARSED.names], schema=PARSED)
-    return batch, unreadable
+    return Columns(batch, unreadable, assumed_timezone)
 
 
 def _with_context(column: pa.StringArray, contexts: list[Context], name: str) -> pa.StringArray:
@@ -261,6 +289,7 @@ class ParseEvents(beam.PTransform):
         event_types: Shell-style patterns of the wanted events; others are counted and ignored.
         max_event_bytes: Longest job of a page or element of an array, in bytes.
         context: Values for every event whose payload and message have none.
+        assumed_zone: The time zone of timestamps without an offset; None to leave them null.
 
     Returns:
         A collection of EventBlock.
@@ -272,9 +301,11 @@ class ParseEvents(beam.PTransform):
         event_types: tuple[str, ...] = DEFAULT_EVENT_TYPES,
         max_event_bytes: int = 10_000_000,
         context: Context = NO_CONTEXT,
+        assumed_zone: tzinfo | None = None,
     ) -> None:
         super().__init__()
-        self._parser = EventParser(EventTypes(event_types), max_event_bytes, context)
+        types = EventTypes(event_types)
+        self._parser = EventParser(types, max_event_bytes, context, assumed_zone)
 
     def expand(self, blocks: beam.PCollection) -> beam.PCollection:
         return blocks | beam.ParDo(_ParseEvents(self._parser)).with_output_types(EventBlock)

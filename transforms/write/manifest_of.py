@@ -55,8 +55,9 @@ def _tallies(ledger: Ledger) -> dict[str, Any]:
     for name, counts in tallies.items():
         if isinstance(counts, dict):
             tallies[name] = _largest_first(counts)
-    by_provider = {name: _largest_first(counts) for name, counts in tallies["by_provider"].items()}
-    return {**tallies, "by_provider": by_provider, "by_day": dict(sorted(ledger.by_day.items()))}
+    for table in ("by_provider", "unreadable_by_field"):
+        tallies[table] = {name: _largest_first(each) for name, each in tallies[table].items()}
+    return {**tallies, "by_day": dict(sorted(ledger.by_day.items()))}
 
 
 def _largest_first(counts: dict[str, Any]) -> dict[str, Any]:

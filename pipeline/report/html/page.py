@@ -63,5 +63,6 @@ def report_page(report: Manifest) -> str:
         source_value_types=view.count_rows(report.by_source_value_type, "accent"),
         error_codes=view.count_rows(report.by_error_code, "fill-bad"),
         ignored_types=view.count_rows(report.ignored_by_type, "fill-muted"),
+        unreadable=view.shape_rows(report.unreadable_by_field),
         inputs=sorted(report.inputs, key=lambda each: not each.damaged),
     )

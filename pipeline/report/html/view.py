@@ -69,6 +69,25 @@ def provider_rows(by_provider: dict[str, Counts]) -> list[Row]:
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class ShapeRow:
+    """A row of the table of unreadable timestamps."""
+
+    field: str
+    shape: str
+    count: int
+
+
+def shape_rows(unreadable_by_field: dict[str, Counts]) -> list[ShapeRow]:
+    """Returns a row for each field and shape, the most frequent first."""
+    rows = [
+        ShapeRow(name, "all others" if shape == OTHER else shape, count)
+        for name, counts in unreadable_by_field.items()
+        for shape, count in counts.items()
+    ]
+    return sorted(rows, key=lambda row: -row.count)
+
+
 def value_parts(counts: Counts) -> list[Part]:
     """Returns a part for each value, in the order of a job's life."""
     known = [name for name in _VALUE_STYLES if name in counts]

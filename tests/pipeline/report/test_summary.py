@@ -189,6 +189,27 @@ def test_for_messages_which_have_many_manifests_a_report_is_suggested() -> None:
     assert "--report FILE.json" in step.text
 
 
+def test_unreadable_timestamps_are_described_by_their_most_frequent_shapes() -> None:
+    shapes = {"9": 1, "9999-99-99": 7, "aaaa": 2, "9999-99-99a99:99": 3}
+    (step,) = _steps(unreadable_timestamps=13, unreadable_by_field={"created_at": shapes})
+    assert step.text == (
+        "13 timestamps not readable, and null, such as created_at 9999-99-99 (7), "
+        "created_at 9999-99-99a99:99 (3), created_at aaaa (2): they need RFC 3339 with an offset"
+    )
+
+
+def test_a_missing_offset_suggests_to_assume_a_time_zone() -> None:
+    shapes = {"event_date": {"9999-99-99 99:99:99.999": 1}}
+    (step,) = _steps(unreadable_timestamps=1, unreadable_by_field=shapes)
+    assert "--assume_timezone" in step.text
+
+
+def test_timestamps_in_the_assumed_time_zone_are_counted_in_the_summary() -> None:
+    report = Manifest(run_id="run", assumed_timezone=1_234)
+    text = " ".join(_printed(report, replace(OPTIONS, assume_timezone="Asia/Tokyo")).split())
+    assert "assumed zone 1,234 timestamps without an offset, in Asia/Tokyo" in text
+
+
 def test_events_that_were_too_large_are_replayed_with_the_options_of_the_run() -> None:
     options = replace(OPTIONS, mapping="m.yaml", dead_letter_output="d", event_types=["a.*", "b"])
     *_, step = _steps(options, dead_lettered=1, by_error_code={"TOO_LARGE": 1})

@@ -23,6 +23,7 @@ from transforms.parse import one_by_one, parse_events
 from transforms.parse.event_id import event_ids
 from transforms.parse.parse_events import EventParser, EventTypes
 from transforms.parse.raw_status import StatusText, status_text
+from transforms.parse.timestamps import zone_of
 
 
 def _blocks(block: RawBlock, context: Context = NO_CONTEXT) -> list[EventBlock]:
@@ -102,22 +103,38 @@ def test_a_rejection_of_the_reader_has_its_own_context_and_the_flags() -> None:
 @pytest.mark.parametrize(
     ("event_date", "updated", "created", "hour", "unreadable"),
     [
-        ("2025-05-01T01:00:00Z", "2025-05-01T02:00:00Z", "2025-05-01T03:00:00Z", 1, 0),
-        ("soon", "2025-05-01T02:00:00Z", "2025-05-01T03:00:00Z", 2, 1),
-        (None, "soon", "2025-05-01T03:00:00Z", 3, 1),
-        (None, None, "2025-05-01T03:00:00Z", 3, 0),
-        (5, [], True, None, 3),
+        ("2025-05-01T01:00:00Z", "2025-05-01T02:00:00Z", "2025-05-01T03:00:00Z", 1, {}),
+        (
+            *("soon", "2025-05-01T02:00:00Z", "2025-05-01T03:00:00Z", 2),
+            {"event_date": {"aaaa": 1}},
+        ),
+        (None, "soon", "2025-05-01T03:00:00Z", 3, {"updated_at": {"aaaa": 1}}),
+        (None, None, "2025-05-01T03:00:00Z", 3, {}),
+        (
+            *(5, [], True, None),
+            {"event_date": {"9": 1}, "updated_at": {"[]": 1}, "created_at": {"aaaa": 1}},
+        ),
     ],
 )
 def test_the_event_time_is_the_first_readable_timestamp(
-    event_date: Any, updated: Any, created: Any, hour: int | None, unreadable: int
+    event_date: Any, updated: Any, created: Any, hour: int | None, unreadable: Any
 ) -> None:
     job = {"id": "a", "updated_at": updated, "created_at": created}
     payload = {"event": "ats_jobs.x", "event_date": event_date, "event_data": job}
     block = parsed(json.dumps(payload).encode())
     (row,) = block.events.to_pylist()
     assert (row["event_time"] and row["event_time"].hour) == hour
-    assert block.unreadable_timestamps == unreadable
+    assert block.unreadable == unreadable
+
+
+def test_an_assumed_time_zone_is_counted() -> None:
+    times = {"created_at": "2025-05-01T03:00:00", "updated_at": "2025-05-01T03:00:00Z"}
+    block = RawBlock("x", [json.dumps({"id": "a", **times}).encode()], [0])
+    parser = EventParser(EventTypes(), 10_000_000, NO_CONTEXT, zone_of("+01:00"))
+    (found,) = parser.parse(block)
+    (row,) = found.events.to_pylist()
+    assert (row["job_created_at"].hour, row["job_updated_at"].hour) == (2, 3)
+    assert (found.assumed_timezone, found.unreadable) == (1, {})
 
 
 def test_the_times_of_a_job_have_their_own_columns() -> None:

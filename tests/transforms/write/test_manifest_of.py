@@ -25,7 +25,8 @@ pytestmark = pytest.mark.usefixtures("no_sync")
 REPORT_KEYS = [
     *("run_id", "read", "written", "dead_lettered", "ignored"),
     *("by_value", "by_source_value_type", "by_derivation", "by_provider", "by_day"),
-    *("by_error_code", "ignored_by_type", "unreadable_timestamps", "conserved", "unmapped"),
+    *("by_error_code", "ignored_by_type", "unreadable_timestamps", "unreadable_by_field"),
+    *("assumed_timezone", "conserved", "unmapped"),
     *("inputs", "files", "duration_seconds", "events_per_second"),
 ]
 
