@@ -12,7 +12,7 @@ from transforms.blocks import Context
 from transforms.derive import DeriveJobStatus
 from transforms.encode import EncodeAvro, PayloadPolicy
 from transforms.local import REMOTE_RUN, LocalRun
-from transforms.parse import ParseEvents
+from transforms.parse import Accounts, ParseEvents
 from transforms.pubsub import (
     Acknowledge,
     DrainLimits,
@@ -52,6 +52,7 @@ class GraphSettings:
     limits: ReadLimits
     event_types: tuple[str, ...]
     context: Context
+    accounts: Accounts | None
     assumed_zone: tzinfo | None
     mapping: Mapping
     payload_policy: PayloadPolicy
@@ -78,6 +79,7 @@ def build(
             event_types=settings.event_types,
             max_event_bytes=settings.limits.max_event_bytes,
             context=settings.context,
+            accounts=settings.accounts,
             assumed_zone=settings.assumed_zone,
         )
         | "DeriveJobStatus" >> DeriveJobStatus(settings.mapping)

@@ -11,11 +11,17 @@ Counts = dict[str, int]
 OTHER: Final = "other"
 """The name that counts everything beyond a limit."""
 
+NO_NAME: Final = "null"
+"""The name that counts what has no name."""
+
 MAX_IGNORED_TYPES: Final = 100
 """Limit of distinct types of ignored events that have their own count."""
 
 MAX_PROVIDERS: Final = 100
 """Limit of distinct providers that have their own count."""
+
+MAX_ACCOUNTS: Final = 100
+"""Limit of distinct accounts without a provider that have their own count."""
 
 MAX_SHAPES: Final = 20
 """Limit of distinct shapes of unreadable timestamps that have their own count, for each field."""
@@ -57,6 +63,7 @@ class Tallies(Struct, kw_only=True):
         by_source_value_type: Written events by the type of their source value.
         by_derivation: Written events by the kind of rule that derived their value.
         by_provider: Written events by provider, then by value; `null` for none.
+        accounts_without_provider: Written events without a provider by account; `null` for none.
         by_day: Written events by the UTC day of their event time; `null` for none.
         by_error_code: Dead letters by error code.
         ignored_by_type: Ignored envelopes by type.
@@ -73,6 +80,7 @@ class Tallies(Struct, kw_only=True):
     by_source_value_type: Counts = field(default_factory=dict)
     by_derivation: Counts = field(default_factory=dict)
     by_provider: dict[str, Counts] = field(default_factory=dict)
+    accounts_without_provider: Counts = field(default_factory=dict)
     by_day: Counts = field(default_factory=dict)
     by_error_code: Counts = field(default_factory=dict)
     ignored_by_type: Counts = field(default_factory=dict)
@@ -91,6 +99,7 @@ class Tallies(Struct, kw_only=True):
             add_counts(getattr(self, name), getattr(other, name))
         add_tables(self.by_provider, other.by_provider, MAX_PROVIDERS)
         add_tables(self.unreadable_by_field, other.unreadable_by_field, most_inner=MAX_SHAPES)
+        add_counts(self.accounts_without_provider, other.accounts_without_provider, MAX_ACCOUNTS)
         add_counts(self.by_day, other.by_day, MAX_DAYS)
         add_counts(self.ignored_by_type, other.ignored_by_type, MAX_IGNORED_TYPES)
 

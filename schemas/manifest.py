@@ -7,7 +7,7 @@ from collections import Counter
 import msgspec
 from msgspec import Struct, field
 
-from schemas.counts import BalanceCheck, Tallies, balance
+from schemas.counts import MAX_PROVIDERS, BalanceCheck, Counts, Tallies, add_counts, balance
 
 
 class Unmapped(Struct):
@@ -65,6 +65,7 @@ class Manifest(Tallies, kw_only=True):
     Attributes:
         conserved: True if the counts balance and every byte of every input was read once.
         unmapped: The most frequent source values that no rule maps.
+        providers_without_table: Written events of providers that the mapping does not know.
         committed_at: RFC 3339, UTC.
         replaces: Paths of the manifests that this run replaces, in the form of file paths. These
             manifests and their files are removed before the intent of this run is. Readers ignore
@@ -77,6 +78,7 @@ class Manifest(Tallies, kw_only=True):
     run_id: str
     conserved: bool = True
     unmapped: list[Unmapped] = field(default_factory=list)
+    providers_without_table: Counts = field(default_factory=dict)
     inputs: list[Input] = field(default_factory=list)
     files: list[OutputFile] = field(default_factory=list)
     duration_seconds: float = 0.0
@@ -85,6 +87,7 @@ class Manifest(Tallies, kw_only=True):
     schema_version: int = 0
     schema_fingerprint: str = ""
     mapping_fingerprint: str = ""
+    accounts_fingerprint: str = ""
     committed_at: str = ""
     replaces: list[str] = field(default_factory=list)
     consumed: list[str] = field(default_factory=list)
@@ -103,6 +106,7 @@ class Manifest(Tallies, kw_only=True):
         self.add_tallies(other)
         self.conserved = self.conserved and other.conserved
         self.unmapped = _added(self.unmapped, other.unmapped)
+        add_counts(self.providers_without_table, other.providers_without_table, MAX_PROVIDERS)
         self.files += other.files
 
     def to_json(self) -> bytes:

@@ -84,6 +84,7 @@ class RunOptions:
     account_id: str | None = _option(
         "Input", "account of events that do not name theirs", metavar="ID"
     )
+    accounts: str | None = _option("Input", "providers of accounts, as JSON or CSV", metavar="FILE")
     assume_timezone: str | None = _option(
         "Input",
         "zone of timestamps without an offset",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pipeline.options import RunOptions
 from pipeline.report.text import counted, printable
+from schemas.counts import NO_NAME
 from schemas.manifest import Manifest
 from transforms.storage import manifest_path
 
@@ -47,6 +48,7 @@ def next_steps(report: Manifest, options: RunOptions) -> Iterator[NextStep]:
         yield NextStep(text, _replay_with_higher_limit(options))
     if report.unmapped:
         yield _unmapped(report, options)
+    yield from _providers(report)
     if report.unreadable_timestamps:
         yield _unreadable(report, options)
 
@@ -61,6 +63,24 @@ def _replay_with_higher_limit(options: RunOptions) -> list[str]:
     if options.event_types != RunOptions().event_types:
         words += ["--event_types", *options.event_types]
     return words
+
+
+def _providers(report: Manifest) -> Iterator[NextStep]:
+    accounts = report.accounts_without_provider
+    without_account = accounts.get(NO_NAME, 0)
+    without_provider = sum(accounts.values()) - without_account
+    if without_provider:
+        text = f"{counted(without_provider, 'event')} with an account, but without a provider"
+        yield NextStep(f"{text}: add --accounts FILE, or its missing accounts")
+    if without_account:
+        text = f"{counted(without_account, 'event')} with neither a provider nor an account"
+        yield NextStep(f"{text}: if all are of one provider, add --provider NAME")
+    if report.providers_without_table:
+        count = counted(len(report.providers_without_table), "provider")
+        yield NextStep(
+            f"{count} without a table: add other names of a known one to its `names:` in --mapping",
+            ("job-status", "mapping", "print"),
+        )
 
 
 def _unreadable(report: Manifest, options: RunOptions) -> NextStep:

@@ -60,6 +60,15 @@ def _figures(report: Manifest, options: RunOptions, width: int, with_data: bool)
     ]
     unmapped = _listed(texts, _MAX_DATA_NAMES) if with_data else ""
     row("unmapped", report.by_derivation.get("unmapped", 0), unmapped)
+    accounts = _counts(report.accounts_without_provider, _MAX_DATA_NAMES) if with_data else ""
+    without_provider = sum(report.accounts_without_provider.values())
+    unknown = _counts(report.providers_without_table, _MAX_DATA_NAMES) if with_data else ""
+    for name, count, text in (
+        ("no provider", without_provider, accounts and f"accounts: {accounts}"),
+        ("no table", sum(report.providers_without_table.values()), unknown),
+    ):
+        if count:
+            row(name, count, text)
     if report.assumed_timezone:
         text = f"timestamps without an offset, in {options.assume_timezone}"
         row("assumed zone", report.assumed_timezone, text)

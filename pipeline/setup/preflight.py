@@ -14,6 +14,7 @@ from pipeline.graph import GraphSettings
 from pipeline.options import RunOptions
 from pipeline.report import counted
 from pipeline.runners import beam_options, check_detached, check_runner
+from pipeline.setup.accounts_file import read_accounts
 from pipeline.setup.output_directories import removed_where_unused
 from pipeline.setup.prepare import (
     Inputs,
@@ -27,6 +28,7 @@ from pipeline.setup.text_files import read_mapping
 from schemas.avro import RECORD_NAMES, record_schema
 from schemas.errors import JobStatusError
 from schemas.mapping import Mapping
+from transforms.parse import Accounts
 
 
 class Preflight:
@@ -47,9 +49,14 @@ class Preflight:
         return read_mapping(self.options.mapping)
 
     @cached_property
+    def accounts(self) -> Accounts | None:
+        """Returns the providers of the accounts, if a table is given."""
+        return read_accounts(self.options.accounts)
+
+    @cached_property
     def settings(self) -> GraphSettings:
         """Returns the settings of the graph, without the dead letters of a replay."""
-        return prepare(self.options, self.mapping, is_replay=self.is_replay)
+        return prepare(self.options, self.mapping, accounts=self.accounts, is_replay=self.is_replay)
 
     @cached_property
     def inputs(self) -> Inputs:
@@ -75,10 +82,12 @@ class Preflight:
         A check returns a short description, or raises JobStatusError if the run cannot start.
         """
         tables = self.options.mapping or "built-in"
+        accounts = {} if self.options.accounts is None else {"accounts": self._describe_accounts}
         source = {"input": self._describe_input}
         runner = {"runner": lambda: check_runner(self.beam)}
         return {
             "mapping": lambda: f"{tables}, fingerprint {self.mapping.fingerprint}",
+            **accounts,
             "schemas": lambda: ", ".join(f"{n} v{record_schema(n).version}" for n in RECORD_NAMES),
             # The size of files decides the runner. A subscription is asked for over the network.
             **(runner | source if self.options.reads_messages else source | runner),
@@ -95,6 +104,11 @@ class Preflight:
             return self._describe_subscription()
         megabytes = self.inputs.bytes / 1_000_000
         return f"{counted(len(self.inputs.files), 'file')}, {megabytes:,.1f} MB"
+
+    def _describe_accounts(self) -> str:
+        assert self.accounts is not None
+        count = counted(len(self.accounts.providers), "account")
+        return f"{self.options.accounts}, {count}, fingerprint {self.accounts.fingerprint}"
 
     def _describe_subscription(self) -> str:
         from transforms.pubsub import PubSubUnavailableError, Subscription

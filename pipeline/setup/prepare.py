@@ -16,7 +16,7 @@ from pipeline.report import check_report, counted
 from schemas.errors import InputError, OutputError, UsageError
 from schemas.mapping import Mapping
 from transforms.blocks import Context
-from transforms.parse import zone_of
+from transforms.parse import Accounts, zone_of
 from transforms.pubsub import DrainLimits, PullSettings, check_installed, checked_name
 from transforms.read import DeadLetterFile, ReadLimits, find_dead_letters, match_files, replayed
 from transforms.storage import (
@@ -49,7 +49,13 @@ class Inputs:
         return sum(file.size for file in self.files)
 
 
-def prepare(options: RunOptions, mapping: Mapping, *, is_replay: bool = False) -> GraphSettings:
+def prepare(
+    options: RunOptions,
+    mapping: Mapping,
+    *,
+    accounts: Accounts | None = None,
+    is_replay: bool = False,
+) -> GraphSettings:
     """Makes the settings of a graph. Does not touch the input or the output.
 
     Raises:
@@ -69,6 +75,7 @@ def prepare(options: RunOptions, mapping: Mapping, *, is_replay: bool = False) -
         limits=ReadLimits(options.max_event_bytes, options.max_document_bytes),
         event_types=tuple(options.event_types),
         context=Context(default_provider=options.provider, account_id=options.account_id),
+        accounts=accounts,
         assumed_zone=_assumed_zone(options),
         mapping=mapping,
         payload_policy=options.dead_letter_payload,
@@ -76,13 +83,15 @@ def prepare(options: RunOptions, mapping: Mapping, *, is_replay: bool = False) -
             output=file_paths.normal(options.output),
             run_id=new_run_id() if options.run_id is None else checked_run_id(options.run_id),
             mapping_fingerprint=mapping.fingerprint,
+            mapping=mapping,
+            accounts_fingerprint="" if accounts is None else accounts.fingerprint,
             dead_letter_output=dead_letter_output and file_paths.normal(dead_letter_output),
             write_mode=options.write_mode,
             codec=options.codec,
             target_file_bytes=options.target_file_bytes,
             keep_damaged=options.on_damaged_input == "keep",
             started_at=time.time(),
-            request=_request_digest(options, mapping),
+            request=_request_digest(options, mapping, accounts),
             is_replay=is_replay,
             from_messages=options.reads_messages,
         ),
@@ -121,13 +130,15 @@ def _message_settings(options: RunOptions) -> MessageSettings:
     )
 
 
-def _request_digest(options: RunOptions, mapping: Mapping) -> str:
+def _request_digest(options: RunOptions, mapping: Mapping, accounts: Accounts | None) -> str:
     """Returns a digest of the options that decide which records the same input gives."""
     request = asdict(options)
-    for name in ("output", "run_id", "write_mode", "mapping", "report", "log_format", "debug"):
+    paths = ("output", "mapping", "accounts", "report")
+    for name in (*paths, "run_id", "write_mode", "log_format", "debug"):
         del request[name]
     request["input"] = [file_paths.normal(pattern) for pattern in options.input]
     request["mapping_fingerprint"] = mapping.fingerprint
+    request["accounts_fingerprint"] = accounts and accounts.fingerprint
     text = json.dumps(request, sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 

@@ -6,6 +6,8 @@ from schemas.errors import InputError, UsageError
 from schemas.mapping import Mapping, load_mapping
 from transforms.storage import file_paths, filesystem
 
+_MAX_BYTES = 256_000_000
+
 
 def read_mapping(path: str | None) -> Mapping:
     """Loads the built-in tables and the user's file, if a path is given.
@@ -17,10 +19,18 @@ def read_mapping(path: str | None) -> Mapping:
 
 
 def read_text(path: str, kind: str) -> str:
-    """Reads a file that messages call `kind`; raises UsageError if it cannot, or is not UTF-8."""
+    """Reads a file that messages call `kind`.
+
+    Raises:
+        UsageError: It cannot be read, is larger than 256 MB, or is not UTF-8.
+    """
     file_paths.check_scheme(path)
     try:
-        return filesystem.read(file_paths.normal(path)).decode()
+        with filesystem.open_for_reading(file_paths.normal(path)) as file:
+            data = file.read(_MAX_BYTES + 1)
+        if len(data) > _MAX_BYTES:
+            raise UsageError(f"{kind} {path} has more than {_MAX_BYTES:,} bytes")
+        return data.decode()
     except InputError as error:
         raise UsageError(error.message.replace("the input", kind)) from error
     except UnicodeDecodeError as error:

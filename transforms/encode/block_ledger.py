@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from schemas.counts import Counts, add_counts
+from schemas.counts import NO_NAME, Counts, add_counts
 from transforms.blocks import EventBlock, Ledger, shorten, unmapped_key
 
 _MICROSECONDS_OF_DAY = 24 * 3600 * 1_000_000
@@ -39,6 +39,7 @@ def ledger_of(block: EventBlock) -> Ledger:
     ledger.by_source_value_type = kind.counts()
     ledger.by_derivation = derivation.counts()
     ledger.by_provider = _named(block.events.column("provider")).table(value)
+    ledger.accounts_without_provider = _accounts_without_provider(block.events)
     ledger.by_day = _by_day(block.events.column("event_time"))
     if "unmapped" in ledger.by_derivation:
         _tally_unmapped(ledger, block)
@@ -79,11 +80,19 @@ class _Names(NamedTuple):
 
 def _named(column: pa.Array) -> _Names:
     encoded = column if isinstance(column, pa.DictionaryArray) else column.dictionary_encode()
-    names = ["null" if each is None else shorten(each) for each in encoded.dictionary.to_pylist()]
+    names = [NO_NAME if each is None else shorten(each) for each in encoded.dictionary.to_pylist()]
     rows = encoded.indices
     if rows.null_count:
-        rows, names = rows.fill_null(len(names)), [*names, "null"]
+        rows, names = rows.fill_null(len(names)), [*names, NO_NAME]
     return _Names(names, rows.to_numpy().astype(np.int64))
+
+
+def _accounts_without_provider(events: pa.RecordBatch) -> Counts:
+    providers = events.column("provider")
+    if not providers.dictionary.null_count:
+        return {}
+    rows = providers.dictionary.is_null().take(providers.indices)
+    return _named(events.column("account_id").filter(rows)).counts()
 
 
 def _by_day(times: pa.Array) -> Counts:
@@ -92,7 +101,7 @@ def _by_day(times: pa.Array) -> Counts:
     days, counts = np.unique(micros // _MICROSECONDS_OF_DAY, return_counts=True)
     names = days.astype("datetime64[D]").astype(str).tolist()
     by_day = dict(zip(names, counts.tolist(), strict=True))
-    return by_day | {"null": times.null_count} if times.null_count else by_day
+    return by_day | {NO_NAME: times.null_count} if times.null_count else by_day
 
 
 def _tally_unmapped(ledger: Ledger, block: EventBlock) -> None:

@@ -33,6 +33,7 @@ from transforms.blocks import (
     log_bug,
     strings,
 )
+from transforms.parse.accounts import Accounts
 from transforms.parse.batch import add_batch
 from transforms.parse.event_id import event_ids
 from transforms.parse.fields import with_fallback
@@ -75,11 +76,13 @@ class EventParser:
         event_types: EventTypes,
         max_event_bytes: int,
         context: Context,
+        accounts: Accounts | None = None,
         assumed_zone: tzinfo | None = None,
     ) -> None:
         self._event_types = event_types
         self._finder = EventFinder(event_types, max_event_bytes)
         self._context = context
+        self._accounts = accounts
         self._assumed_zone = assumed_zone
 
     def parse(self, block: RawBlock) -> Iterator[EventBlock]:
@@ -168,7 +171,7 @@ class EventParser:
 
     def _block(self, source: str, rows: Rows) -> EventBlock:
         read = len(rows.payloads) + len(rows.rejections) + sum(rows.ignored.values())
-        columns = columns_of(source, rows, self._assumed_zone)
+        columns = columns_of(source, rows, self._accounts, self._assumed_zone)
         return EventBlock(
             source,
             columns.events,
@@ -203,7 +206,12 @@ class Columns(NamedTuple):
     assumed_timezone: int
 
 
-def columns_of(source: str, rows: Rows, assumed_zone: tzinfo | None = None) -> Columns:
+def columns_of(
+    source: str,
+    rows: Rows,
+    accounts: Accounts | None = None,
+    assumed_zone: tzinfo | None = None,
+) -> Columns:
     """Makes the columns of the rows."""
     columns: dict[str, pa.Array] = dict(rows.texts.columns())
     for name in CONTEXT_KEYS:
@@ -222,7 +230,10 @@ def columns_of(source: str, rows: Rows, assumed_zone: tzinfo | None = None) -> C
     columns["posting_id"] = columns["remote_posting_id"] = pa.nulls(count, pa.string())
     columns["event_id"] = event_ids(columns, rows.payloads)
     # The identity covers only the provider that belongs to the event.
-    known = _with_context(providers, rows.contexts, "default_provider")
+    named = providers
+    if accounts is not None and providers.null_count:
+        named = pc.coalesce(providers, accounts.providers_of(columns["account_id"]))
+    known = _with_context(named, rows.contexts, "default_provider")
     if known is not providers:
         columns["provider"] = known.dictionary_encode(null_encoding="encode")
 
@@ -289,6 +300,7 @@ class ParseEvents(beam.PTransform):
         event_types: Shell-style patterns of the wanted events; others are counted and ignored.
         max_event_bytes: Longest job of a page or element of an array, in bytes.
         context: Values for every event whose payload and message have none.
+        accounts: The providers of accounts, for events whose payload and message name none.
         assumed_zone: The time zone of timestamps without an offset; None to leave them null.
 
     Returns:
@@ -301,11 +313,12 @@ class ParseEvents(beam.PTransform):
         event_types: tuple[str, ...] = DEFAULT_EVENT_TYPES,
         max_event_bytes: int = 10_000_000,
         context: Context = NO_CONTEXT,
+        accounts: Accounts | None = None,
         assumed_zone: tzinfo | None = None,
     ) -> None:
         super().__init__()
         types = EventTypes(event_types)
-        self._parser = EventParser(types, max_event_bytes, context, assumed_zone)
+        self._parser = EventParser(types, max_event_bytes, context, accounts, assumed_zone)
 
     def expand(self, blocks: beam.PCollection) -> beam.PCollection:
         return blocks | beam.ParDo(_ParseEvents(self._parser)).with_output_types(EventBlock)

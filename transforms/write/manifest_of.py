@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from schemas.avro import record_schema
-from schemas.counts import Tallies
+from schemas.counts import NO_NAME, OTHER, Counts, Tallies
 from schemas.manifest import Input, Manifest, OutputFile, Unmapped
 from schemas.version import PIPELINE_VERSION
 from transforms.blocks import Ledger
@@ -34,6 +34,7 @@ def manifest_of(
             Unmapped(row.provider, row.source_value, row.count)
             for row in ledger.unmapped.top(_MAX_UNMAPPED)
         ],
+        providers_without_table=_providers_without_table(settings, ledger),
         inputs=[Input(path, each.bytes, each.damage is not None) for path, each in inputs],
         files=files,
         duration_seconds=round(duration, 3),
@@ -42,11 +43,23 @@ def manifest_of(
         schema_version=schema.version,
         schema_fingerprint=schema.fingerprint,
         mapping_fingerprint=settings.mapping_fingerprint,
+        accounts_fingerprint=settings.accounts_fingerprint,
         committed_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         replaces=replaces,
         consumed=[relative_path(settings.output, path) for path in consumed],
         blocks=ledger.blocks,
     )
+
+
+def _providers_without_table(settings: CommitSettings, ledger: Ledger) -> Counts:
+    if settings.mapping is None:
+        return {}
+    found = {
+        name: sum(counts.values())
+        for name, counts in ledger.by_provider.items()
+        if name not in (NO_NAME, OTHER) and settings.mapping.provider(name) is None
+    }
+    return _largest_first(found)
 
 
 def _tallies(ledger: Ledger) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from schemas.avro import RECORD_NAMES, Codec, RecordName
+from schemas.mapping import Mapping
 from transforms.storage import file_paths, staging_directory
 
 WriteMode = Literal["error", "append", "overwrite"]
@@ -35,6 +36,8 @@ class CommitSettings:
 
     Attributes:
         run_id: Identifies the run; part of every file's name.
+        mapping: The tables of the run. Providers without a table are listed in the manifest.
+        accounts_fingerprint: Of the table of accounts; "" for none.
         dead_letter_output: Another directory for dead letters, or None.
         write_mode: What to do if the output holds earlier runs.
         target_file_bytes: A file that reaches this size is closed, and another one is started.
@@ -50,6 +53,8 @@ class CommitSettings:
     output: str
     run_id: str
     mapping_fingerprint: str
+    mapping: Mapping | None = None
+    accounts_fingerprint: str = ""
     dead_letter_output: str | None = None
     write_mode: WriteMode = "error"
     codec: Codec = "deflate"

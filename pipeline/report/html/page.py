@@ -59,6 +59,8 @@ def report_page(report: Manifest) -> str:
         values=view.value_rows(report.by_value),
         derivations=view.count_rows(report.by_derivation, "accent", derivation_styles),
         providers=view.provider_rows(report.by_provider),
+        accounts=view.account_rows(report.accounts_without_provider),
+        unknown_providers=view.count_rows(report.providers_without_table, "accent"),
         time=day_bins(report.by_day),
         source_value_types=view.count_rows(report.by_source_value_type, "accent"),
         error_codes=view.count_rows(report.by_error_code, "fill-bad"),

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from pipeline.report import shortened
-from schemas.counts import MAX_PROVIDERS, OTHER, Counts
-
-_NULL: Final = "null"
+from schemas.counts import MAX_ACCOUNTS, MAX_PROVIDERS, NO_NAME, OTHER, Counts
 
 _STATUSES: Final = (
     *("open", "published", "internal", "pending", "draft", "on_hold", "closed", "archived"),
     *("deleted", "unmapped_value"),
 )
-_VALUE_STYLES: Final = {name: name for name in _STATUSES} | {_NULL: "none"}
+_VALUE_STYLES: Final = {name: name for name in _STATUSES} | {NO_NAME: "none"}
 """In the order of a job's life; the style sheet has a colour for each name."""
 
 _LONGEST_NAME: Final = 80
@@ -51,6 +49,15 @@ def count_rows(counts: Counts, style: str, styles: Mapping[str, str] | None = No
     ]
 
 
+def account_rows(counts: Counts) -> list[Row]:
+    """Returns a row for each account."""
+    names = {NO_NAME: "no account"}
+    # Up to the limit, `other` is the name of an account.
+    if len(counts) > MAX_ACCOUNTS:
+        names[OTHER] = "all others"
+    return count_rows({names.get(name, name): n for name, n in counts.items()}, "accent")
+
+
 def value_rows(counts: Counts) -> list[Row]:
     """Returns a row for each value, the most frequent first."""
     rows = [Row(part.name, [part]) for part in value_parts(counts)]
@@ -59,7 +66,7 @@ def value_rows(counts: Counts) -> list[Row]:
 
 def provider_rows(by_provider: dict[str, Counts]) -> list[Row]:
     """Returns a row for each provider, with a part for each value."""
-    names = {_NULL: "no provider"}
+    names = {NO_NAME: "no provider"}
     # Up to the limit, `other` is the name of a provider.
     if len(by_provider) > MAX_PROVIDERS:
         names[OTHER] = "all others"
@@ -93,7 +100,7 @@ def value_parts(counts: Counts) -> list[Part]:
     known = [name for name in _VALUE_STYLES if name in counts]
     others = [name for name in counts if name not in _VALUE_STYLES]
     return [
-        Part("no value" if name == _NULL else name, counts[name], _VALUE_STYLES.get(name, "more"))
+        Part("no value" if name == NO_NAME else name, counts[name], _VALUE_STYLES.get(name, "more"))
         for name in known + others
     ]
 

@@ -33,6 +33,8 @@ MANY = Manifest(
     ignored_by_type={f"canary.{number}": 100 for number in range(10)},
     unmapped=[Unmapped("canary", "canary text", 5), Unmapped(None, "canary alone", 2)],
     unreadable_timestamps=3,
+    accounts_without_provider={"canary 17": 3, "null": 1},
+    providers_without_table={"canary": 5},
     files=[OutputFile("/a/job_status/x.avro", 3_000, 12_345, "", "job_status")],
     duration_seconds=2.0,
     events_per_second=3_000,
@@ -187,6 +189,30 @@ def test_for_messages_which_have_many_manifests_a_report_is_suggested() -> None:
     (step,) = _steps(options, unmapped=UNMAPPED)
     assert not step.command
     assert "--report FILE.json" in step.text
+
+
+def test_accounts_without_a_provider_suggest_a_table_of_accounts() -> None:
+    (step,) = _steps(accounts_without_provider={"17": 1_000, "18": 234})
+    assert step.text.startswith("1,234 events with an account, but without a provider")
+    assert "--accounts FILE" in step.text
+
+
+def test_events_without_a_provider_and_an_account_suggest_the_provider() -> None:
+    (step,) = _steps(accounts_without_provider={"null": 2})
+    assert step.text.startswith("2 events with neither a provider nor an account")
+    assert "--provider NAME" in step.text
+
+
+def test_providers_without_a_table_suggest_another_name_in_a_mapping() -> None:
+    (step,) = _steps(providers_without_table={"greenhouze": 5, "acme": 1})
+    assert step.text.startswith("2 providers without a table")
+    assert step.command == ("job-status", "mapping", "print")
+
+
+def test_the_summary_counts_events_without_a_provider_and_without_a_table() -> None:
+    shown = " ".join(_printed(MANY, terminal=True).split())
+    assert "no provider 4 accounts: canary 17 3, null 1" in shown
+    assert "no table 5 canary 5" in shown
 
 
 def test_unreadable_timestamps_are_described_by_their_most_frequent_shapes() -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from pipeline.options.run_options import RunOptions
+from pipeline.setup.preflight import Preflight
 from tests.pipeline.command import job_status, run, visible, write_events
 from tests.transforms.memory_filesystem import MemoryFileSystem
 
@@ -123,3 +125,13 @@ def test_only_one_of_many_objects_is_opened(
     assert said.code == 0, said.out
     assert "50 files" in said.out
     assert len(opened) == 1
+
+
+def test_another_table_of_accounts_is_another_request(events: Path, tmp_path: Path) -> None:
+    requests = set()
+    for provider in ("lever", "ashby", "ashby"):
+        table = tmp_path / "accounts.csv"
+        table.write_text(f"account_id,provider\n1,{provider}\n")
+        options = RunOptions(input=[str(events)], output=str(tmp_path), accounts=str(table))
+        requests.add(Preflight(options, []).settings.commit.request)
+    assert len(requests) == 2

@@ -183,6 +183,7 @@ def test_a_merge_adds_all_counts_and_files() -> None:
     ledger.unreadable_timestamps = 3
     ledger.unreadable_by_field = {"event_date": {"aaaa": 3}}
     ledger.assumed_timezone = 2
+    ledger.accounts_without_provider = {"17": 2}
     ledger.merge(Ledger.from_bytes(ledger.to_bytes()))
     assert (ledger.read, ledger.written, ledger.dead_lettered, ledger.ignored) == (12, 6, 4, 2)
     assert ledger.by_value == {"open": 4, "null": 2}
@@ -194,6 +195,7 @@ def test_a_merge_adds_all_counts_and_files() -> None:
     assert ledger.unreadable_timestamps == 6
     assert ledger.unreadable_by_field == {"event_date": {"aaaa": 6}}
     assert ledger.assumed_timezone == 4
+    assert ledger.accounts_without_provider == {"17": 4}
     assert [(row.source_value, row.count) for row in ledger.unmapped.top()] == [("?", 2)]
     assert len(ledger.files) == 6
 

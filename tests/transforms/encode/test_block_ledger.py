@@ -37,6 +37,10 @@ _rows = st.lists(
 Row = tuple[str | None, str | None, datetime | None]
 
 
+def _shared(texts: list[str | None]) -> pa.DictionaryArray:
+    return pa.array(texts, pa.string()).dictionary_encode(null_encoding="encode")
+
+
 def _block(rows: list[Row]) -> EventBlock:
     lines = [b'{"id":1,"job_status":{"source_value":"x"}}'] * len(rows)
     block = derived(
@@ -48,7 +52,7 @@ def _block(rows: list[Row]) -> EventBlock:
     offset = (datetime(1970, 1, 1, tzinfo=timezone.utc) - _START) // timedelta(microseconds=1)
     times = pa.array([None if each is None else each - offset for each in micros], pa.int64())
     for name, column in (
-        ("provider", pa.array([provider for provider, *_ in rows], pa.string())),
+        ("provider", _shared([provider for provider, *_ in rows])),
         ("event_time", times.cast(TIMESTAMP)),
     ):
         events = events.set_column(events.schema.get_field_index(name), name, column)
@@ -78,6 +82,19 @@ def test_the_counts_by_value_are_the_sum_of_those_by_provider(rows: list[Row]) -
     for counts in ledger.by_provider.values():
         counted.update(counts)
     assert ledger.by_value == counted
+
+
+@given(_rows)
+def test_events_without_a_provider_are_counted_by_account(rows: list[Row]) -> None:
+    block = _block(rows)
+    accounts = [None if value is None else f"account {value}" for _, value, _ in rows]
+    index = block.events.schema.get_field_index("account_id")
+    events = block.events.set_column(index, "account_id", _shared(accounts))
+    assert ledger_of(replace(block, events=events)).accounts_without_provider == Counter(
+        account or "null"
+        for account, (provider, *_) in zip(accounts, rows, strict=True)
+        if provider is None
+    )
 
 
 def test_only_texts_without_a_rule_count_as_unmapped() -> None:

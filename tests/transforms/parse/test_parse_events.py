@@ -20,6 +20,7 @@ from transforms.blocks.context import NO_CONTEXT, Context
 from transforms.blocks.origin import InputNote, Span
 from transforms.blocks.rejection import Rejection
 from transforms.parse import one_by_one, parse_events
+from transforms.parse.accounts import Accounts
 from transforms.parse.event_id import event_ids
 from transforms.parse.parse_events import EventParser, EventTypes
 from transforms.parse.raw_status import StatusText, status_text
@@ -127,10 +128,22 @@ def test_the_event_time_is_the_first_readable_timestamp(
     assert block.unreadable == unreadable
 
 
+def test_the_provider_is_that_of_the_payload_the_message_the_account_or_the_options() -> None:
+    accounts = Accounts({"1": "account"}, "")
+    message = Context(account_id="1", provider="message")
+    contexts = [message, message, Context(account_id="1"), Context(account_id="2")]
+    payloads = [b'{"id":"a","provider":"payload"}', *[b'{"id":"a"}'] * 3]
+    block = RawBlock("x", payloads, [0] * 4, contexts=contexts)
+    options = Context(default_provider="options")
+    (found,) = EventParser(EventTypes(), 10_000_000, options, accounts).parse(block)
+    names = found.events.column("provider").to_pylist()
+    assert names == ["payload", "message", "account", "options"]
+
+
 def test_an_assumed_time_zone_is_counted() -> None:
     times = {"created_at": "2025-05-01T03:00:00", "updated_at": "2025-05-01T03:00:00Z"}
     block = RawBlock("x", [json.dumps({"id": "a", **times}).encode()], [0])
-    parser = EventParser(EventTypes(), 10_000_000, NO_CONTEXT, zone_of("+01:00"))
+    parser = EventParser(EventTypes(), 10_000_000, NO_CONTEXT, None, zone_of("+01:00"))
     (found,) = parser.parse(block)
     (row,) = found.events.to_pylist()
     assert (row["job_created_at"].hour, row["job_updated_at"].hour) == (2, 3)

@@ -24,15 +24,17 @@ pytestmark = pytest.mark.usefixtures("no_sync")
 
 REPORT_KEYS = [
     *("run_id", "read", "written", "dead_lettered", "ignored"),
-    *("by_value", "by_source_value_type", "by_derivation", "by_provider", "by_day"),
+    *("by_value", "by_source_value_type", "by_derivation", "by_provider"),
+    *("accounts_without_provider", "by_day"),
     *("by_error_code", "ignored_by_type", "unreadable_timestamps", "unreadable_by_field"),
-    *("assumed_timezone", "conserved", "unmapped"),
+    *("assumed_timezone", "conserved", "unmapped", "providers_without_table"),
     *("inputs", "files", "duration_seconds", "events_per_second"),
 ]
 
 
 EXTRA_KEYS = [
     *("pipeline_version", "schema_version", "schema_fingerprint", "mapping_fingerprint"),
+    *("accounts_fingerprint",),
     *("committed_at", "replaces", "consumed", "blocks"),
 ]
 

@@ -62,6 +62,10 @@ def _report(text: str) -> Manifest:
         by_source_value_type={f"{text}s": 7},
         by_derivation={"given": 5, "unmapped": 2},
         by_provider={f"{text}p": {"open": 4, f"{text}v": 1}, "null": {"unmapped_value": 2}},
+        accounts_without_provider={f"{text}a": 2},
+        providers_without_table={f"{text}w": 5},
+        unreadable_timestamps=1,
+        unreadable_by_field={f"{text}u": {f"{text}s": 1}},
         by_day={"2025-05-01": 4, "2025-05-03": 2, "null": 1, f"{text}d": 0},
         by_error_code={f"{text}e": 1, "TOO_LARGE": 1},
         ignored_by_type={f"{text}t": 1},
@@ -74,6 +78,7 @@ def _report(text: str) -> Manifest:
         pipeline_version=f"{text}v",
         schema_fingerprint=f"{text}f",
         mapping_fingerprint=f"{text}m",
+        accounts_fingerprint=f"{text}a",
         committed_at=f"{text}c",
         replaces=[f"{text}r"],
         consumed=[f"{text}c"],
@@ -256,3 +261,19 @@ def test_the_page_of_a_run_over_very_many_files_is_small() -> None:
     assert len(text) < 200_000
     assert "/in/9999" in text
     assert "9,500 more inputs: see the manifest of the run." in text
+
+
+def test_accounts_without_a_provider_and_providers_without_a_table_are_listed() -> None:
+    page = _Page(
+        report_page(
+            Manifest(
+                run_id="run",
+                written=9,
+                accounts_without_provider={"17": 3, "null": 1},
+                providers_without_table={"greenhouze": 5},
+            )
+        )
+    )
+    assert "17 3 33.3 % no account 1 11.1 %" in page.text
+    assert "greenhouze 5 55.6 %" in page.text
+    assert "without a table" not in _Page(report_page(Manifest(run_id="run"))).text

@@ -1,0 +1,15 @@
+"""Reads the table of accounts that `--accounts` names."""
+
+from __future__ import annotations
+
+from pipeline.setup.text_files import read_text
+from transforms.parse import Accounts, parse_accounts
+
+
+def read_accounts(path: str | None) -> Accounts | None:
+    """Loads a table of accounts; None without a path.
+
+    Raises:
+        UsageError: The file cannot be read or is not valid.
+    """
+    return None if path is None else parse_accounts(read_text(path, "the accounts"), path)
