@@ -67,6 +67,7 @@ class Tallies(Struct, kw_only=True):
         by_day: Written events by the UTC day of their event time; `null` for none.
         by_error_code: Dead letters by error code.
         ignored_by_type: Ignored envelopes by type.
+        without_job_id: Written events of jobs without the job's id.
         unreadable_timestamps: Timestamps that are not null and could not be parsed.
         unreadable_by_field: The same by field, then by shape (digits as 9, letters as a).
         assumed_timezone: Timestamps without an offset, parsed in the zone of --assume_timezone.
@@ -84,6 +85,7 @@ class Tallies(Struct, kw_only=True):
     by_day: Counts = field(default_factory=dict)
     by_error_code: Counts = field(default_factory=dict)
     ignored_by_type: Counts = field(default_factory=dict)
+    without_job_id: int = 0
     unreadable_timestamps: int = 0
     unreadable_by_field: dict[str, Counts] = field(default_factory=dict)
     assumed_timezone: int = 0
@@ -92,7 +94,7 @@ class Tallies(Struct, kw_only=True):
         """Adds the counts of other events."""
         for name in (
             *("read", "written", "dead_lettered", "ignored"),
-            *("unreadable_timestamps", "assumed_timezone"),
+            *("without_job_id", "unreadable_timestamps", "assumed_timezone"),
         ):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name in ("by_value", "by_source_value_type", "by_derivation", "by_error_code"):

@@ -13,13 +13,17 @@ from pipeline.options import RunOptions
 from pipeline.report.next_steps import next_steps
 from pipeline.report.shell_lines import as_called, shell_lines
 from pipeline.report.text import counted, duration_text, printable, shortened, size_text
-from schemas.counts import Counts
+from schemas.counts import NO_NAME, Counts
 from schemas.manifest import Manifest
 
 _MAX_WIDTH = 80
 _MAX_NAMES = 12
 _MAX_DATA_NAMES = 5
 _LONGEST_NAME = 40
+
+_NO_STATUS = "it is read from job_status, status; events with only ids have none"
+
+_NO_TIME = "it is read from event_date, updated_at, created_at"
 
 
 def print_summary(report: Manifest, options: RunOptions, console: Console) -> None:
@@ -66,6 +70,9 @@ def _figures(report: Manifest, options: RunOptions, width: int, with_data: bool)
     for name, count, text in (
         ("no provider", without_provider, accounts and f"accounts: {accounts}"),
         ("no table", sum(report.providers_without_table.values()), unknown),
+        ("no job id", report.without_job_id, "it is read from id, record_id"),
+        ("no status", report.by_derivation.get("absent", 0), _NO_STATUS),
+        ("no time", report.by_day.get(NO_NAME, 0), _NO_TIME),
     ):
         if count:
             row(name, count, text)

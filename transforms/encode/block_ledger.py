@@ -39,6 +39,7 @@ def ledger_of(block: EventBlock) -> Ledger:
     ledger.by_source_value_type = kind.counts()
     ledger.by_derivation = derivation.counts()
     ledger.by_provider = _named(block.events.column("provider")).table(value)
+    ledger.without_job_id = _without_job_id(block.events)
     ledger.accounts_without_provider = _accounts_without_provider(block.events)
     ledger.by_day = _by_day(block.events.column("event_time"))
     if "unmapped" in ledger.by_derivation:
@@ -85,6 +86,13 @@ def _named(column: pa.Array) -> _Names:
     if rows.null_count:
         rows, names = rows.fill_null(len(names)), [*names, NO_NAME]
     return _Names(names, rows.to_numpy().astype(np.int64))
+
+
+def _without_job_id(events: pa.RecordBatch) -> int:
+    if not events.column("job_id").null_count:
+        return 0
+    kinds = events.column("record_type").filter(events.column("job_id").is_null())
+    return _named(kinds).counts().get("job", 0)
 
 
 def _accounts_without_provider(events: pa.RecordBatch) -> Counts:

@@ -209,6 +209,18 @@ def test_providers_without_a_table_suggest_another_name_in_a_mapping() -> None:
     assert step.command == ("job-status", "mapping", "print")
 
 
+def test_the_summary_counts_events_without_an_id_a_status_or_a_time_and_where_they_are_read() -> (
+    None
+):
+    report = Manifest(
+        run_id="run", without_job_id=281, by_derivation={"absent": 13}, by_day={"null": 30}
+    )
+    shown = " ".join(_printed(report).split())
+    assert "no job id 281 it is read from id, record_id" in shown
+    assert "no status 13 it is read from job_status, status" in shown
+    assert "no time 30 it is read from event_date, updated_at, created_at" in shown
+
+
 def test_the_summary_counts_events_without_a_provider_and_without_a_table() -> None:
     shown = " ".join(_printed(MANY, terminal=True).split())
     assert "no provider 4 accounts: canary 17 3, null 1" in shown

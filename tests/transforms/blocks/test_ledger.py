@@ -181,6 +181,7 @@ def test_a_merge_adds_all_counts_and_files() -> None:
     ledger = _balanced_ledger()
     ledger.unmapped.add("lever", "?")
     ledger.unreadable_timestamps = 3
+    ledger.without_job_id = 1
     ledger.unreadable_by_field = {"event_date": {"aaaa": 3}}
     ledger.assumed_timezone = 2
     ledger.accounts_without_provider = {"17": 2}
@@ -193,6 +194,7 @@ def test_a_merge_adds_all_counts_and_files() -> None:
     assert ledger.by_day == {"2025-05-01": 4, "null": 2}
     assert ledger.by_error_code == {"INVALID_JSON": 4}
     assert ledger.unreadable_timestamps == 6
+    assert ledger.without_job_id == 2
     assert ledger.unreadable_by_field == {"event_date": {"aaaa": 6}}
     assert ledger.assumed_timezone == 4
     assert ledger.accounts_without_provider == {"17": 4}

@@ -97,6 +97,16 @@ def test_events_without_a_provider_are_counted_by_account(rows: list[Row]) -> No
     )
 
 
+def test_only_jobs_without_an_id_are_counted() -> None:
+    block = parsed(b'{"id":"a"}', b'{"remote_id":"r"}', b'{"job_status":"open"}')
+    block = derived(block, *[{}] * 3)
+    assert ledger_of(block).without_job_id == 2
+    index = block.events.schema.get_field_index("record_type")
+    kinds = _shared(["job_posting"] * 3)
+    events = block.events.set_column(index, "record_type", kinds)
+    assert ledger_of(replace(block, events=events)).without_job_id == 0
+
+
 def test_only_texts_without_a_rule_count_as_unmapped() -> None:
     block = parsed(
         b'{"id":1,"event":"ats_jobs.updated","provider":"acme",'

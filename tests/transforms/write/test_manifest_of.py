@@ -26,7 +26,13 @@ REPORT_KEYS = [
     *("run_id", "read", "written", "dead_lettered", "ignored"),
     *("by_value", "by_source_value_type", "by_derivation", "by_provider"),
     *("accounts_without_provider", "by_day"),
-    *("by_error_code", "ignored_by_type", "unreadable_timestamps", "unreadable_by_field"),
+    *(
+        "by_error_code",
+        "ignored_by_type",
+        "without_job_id",
+        "unreadable_timestamps",
+        "unreadable_by_field",
+    ),
     *("assumed_timezone", "conserved", "unmapped", "providers_without_table"),
     *("inputs", "files", "duration_seconds", "events_per_second"),
 ]
