@@ -20,6 +20,7 @@ from avro.io import DatumReader
 from schemas.avro import RecordName, record_schema
 from schemas.compatibility import incompatibilities
 from tests.components import component_path
+from tests.pipeline.command import run
 
 DOCS = Path(__file__).parents[2] / "docs" / "readers.md"
 OUTPUTS: dict[str, RecordName] = {"job_status": "job_status_event", "dead_letter": "dead_letter"}
@@ -71,14 +72,20 @@ def _with_polars(directory: Path) -> Rows:
     return polars.concat(map(polars.read_avro, _files(directory))).to_dicts()
 
 
-def _with_duckdb(directory: Path) -> Rows:
+def _duckdb() -> Any:
+    """Opens a database in memory that reads Avro."""
     import duckdb
     import duckdb_extension_avro
 
     (place,) = duckdb_extension_avro.__path__
     extension = next(Path(place).rglob("*.duckdb_extension"))
-    with duckdb.connect() as connection:
-        connection.load_extension(str(extension))
+    connection = duckdb.connect()
+    connection.load_extension(str(extension))
+    return connection
+
+
+def _with_duckdb(directory: Path) -> Rows:
+    with _duckdb() as connection:
         found = connection.sql(f"select * from read_avro('{directory}/*.avro')")
         return [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
 
@@ -175,3 +182,64 @@ def test_each_query_in_the_docs_works(code: str, workplace: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "closed" in done.stdout
+
+
+def _event(job_id: str, hour: int | None, **fields: Any) -> dict[str, Any]:
+    """Returns an event of the account 1 on 2025-05-01; `status` is the job's source value."""
+    job = {"job_status": {"source_value": fields.pop("status")}} if "status" in fields else {}
+    time = {} if hour is None else {"event_date": f"2025-05-01T{hour:02}:00:00Z"}
+    envelope = {"event": "ats_jobs.updated", "account_id": "1", "record_id": job_id, **time}
+    return {**envelope, **fields, **({"event_data": {"id": job_id, **job}} if job else {})}
+
+
+FEED = [
+    _event("a", 12, status="closed"),
+    _event("a", 10, status="draft"),
+    _event("a", 11, status="open"),
+    _event("a", 11, status="open", sent_at="2025-05-01T15:00:00Z"),
+    _event("a", 13),
+    _event("a", 14, status="closed"),
+    _event("a", None, status="draft"),
+    _event("b", 12, event="ats_jobs.deleted"),
+    _event("b", 11, status="open"),
+    _event("c", 9, status="Zonk"),
+    _event("a", 9, status="open", account_id="2"),
+    _event("d", 11),
+    {"id": "c", "updated_at": "2025-05-01T10:00:00Z", "job_status": {"source_value": "open"}},
+]
+"""Disorder, duplicates, deletions, events without data or time, and a job without its account."""
+
+
+@pytest.mark.needs("duckdb")
+def test_the_queries_for_the_latest_status_and_the_changes_are_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    # Several files, so that their order decides nothing.
+    for number, event in enumerate(FEED):
+        Path(f"{number:02}.json").write_text(json.dumps(event))
+    assert run("--input", "*.json", "--output", "output").code == 0
+    queries = re.findall(r"^```sql\n(.*?)^```$", DOCS.read_text(), re.MULTILINE | re.DOTALL)
+    with _duckdb() as connection:
+        _, latest, changes, without_account = [
+            connection.execute(query).fetchall() for query in queries
+        ]
+        # Of 13 events, one was sent twice, two have no data and one has no time.
+        assert connection.execute("select count(*) from events").fetchall() == [(9,)]
+    assert [(*key, value, since.hour) for *key, value, since in latest] == [
+        ("1", "a", "closed", 14),
+        ("1", "c", "unmapped_value", 9),
+        ("2", "a", "open", 9),
+        (None, "c", "open", 10),
+    ]
+    assert [(*key, time.hour, before, value) for *key, time, before, value in changes] == [
+        ("1", "a", 10, None, "draft"),
+        ("1", "a", 11, "draft", "open"),
+        ("1", "a", 12, "open", "closed"),
+        ("1", "b", 11, None, "open"),
+        ("1", "b", 12, "open", "deleted"),
+        ("1", "c", 9, None, "unmapped_value"),
+        ("2", "a", 9, None, "open"),
+        (None, "c", 10, None, "open"),
+    ]
+    assert without_account == [("c",)]
