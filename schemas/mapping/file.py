@@ -1,20 +1,14 @@
-"""Parses and checks a mapping file: the rules that give labels, codes and booleans a status.
-
-The base loader of YAML returns nodes: each has its line, and a scalar keeps the text as written.
-YAML's other loaders convert some scalars (`010` to 8, `on` to true). The parser reports these: they
-need quotes, so that a file means the same to every reader.
-"""
+"""Parses and checks a mapping file: the rules that give labels, codes and booleans a status."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from typing import Final, Literal, NamedTuple
 
 import yaml
 
 from schemas.mapping.normalise import MAX_LABEL, OVERLONG, normalise_label, provider_key
-from schemas.mapping.problems import MappingError, Problem, nearest
+from schemas.mapping.problems import MappingError, Problem
+from schemas.mapping.yaml_nodes import NodeReader, compose, line_of, yaml_type
 
 VALUES: Final = (
     "published",
@@ -46,9 +40,6 @@ CODES_WITH_TEXT: Final = "codes_with_text"
 
 _PROVIDER_KEYS: Final = ("names", CODES_WITH_TEXT, *SECTIONS)
 _TOP_KEYS: Final = ("labels", "providers")
-_TAG: Final = "tag:yaml.org,2002:"
-_RESOLVER: Final = yaml.resolver.Resolver()
-_CANONICAL_INTEGER: Final = re.compile("0|-?[1-9][0-9]{0,17}")
 
 
 class Entry(NamedTuple):
@@ -100,7 +91,7 @@ def parse_mapping(text: str, name: str) -> MappingFile:
     Raises:
         MappingError: It is not YAML, or not a mapping; lists every problem.
     """
-    root = _compose(text, name)
+    root = compose(text, name)
     parser = _Parser()
     if root is not None:
         parser.parse(root)
@@ -119,84 +110,78 @@ def needs_provider(key: str) -> bool:
     return len(key.replace(" ", "")) == 1 or key in ("true", "false")
 
 
-def _compose(text: str, name: str) -> yaml.Node | None:
-    line = 1
-    try:
-        # The loader in C is faster, but deep nesting crashes its process.
-        return yaml.compose(text, Loader=yaml.BaseLoader)
-    except yaml.MarkedYAMLError as e:
-        mark = e.problem_mark or e.context_mark
-        line = mark.line + 1 if mark else 1
-        message = "not YAML: " + " ".join(part for part in (e.context, e.problem) if part)
-    except yaml.YAMLError:
-        message = "not YAML: it has a character that YAML does not allow"
-    except RecursionError:
-        message = "nested too deeply"
-    raise MappingError.of(name, [Problem(line, "", message)])
-
-
-class _Parser:
+class _Parser(NodeReader):
     """Collects the providers, rules and problems of one file."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.providers: list[Provider] = []
         self.entries: list[Entry] = []
-        self.problems: list[Problem] = []
         self._first_entries: dict[tuple[str | None, Kind, str], Entry] = {}
         self._name_lines: dict[str, int] = {}
 
     def parse(self, root: yaml.Node) -> None:
-        for key, node in self._members(root, "", _TOP_KEYS):
+        for key, node in self.members(root, "", _TOP_KEYS):
             if key == "labels":
                 self._section(node, "labels", None, "label")
             else:
-                for name, provider_node in self._members(node, "providers", None):
+                for name, provider_node in self.members(node, "providers", None):
                     self._provider(name, provider_node)
         self._check_codes()
+
+    def unknown(self, key: str, path: str, known: tuple[str, ...]) -> tuple[str, str]:
+        message, hint = super().unknown(key, path, known)
+        if known is VALUES:
+            message = f"unknown value `{key}`"
+        if key == FILL_IN:
+            hint = f"Replace it by the value of the texts: {', '.join(known)}."
+        elif not path and key in SECTIONS:
+            hint = f"Only a provider has {key}: write these under providers.NAME.{key}."
+        elif not path and hint.startswith("Known"):
+            hint = f"A provider's tables go under `providers:`. {hint}"
+        return message, hint
 
     def _provider(self, name: str, node: yaml.Node) -> None:
         path = f"providers.{name}"
         self._add_name(name, node, path)
         names: list[str] = []
         codes_with_text = False
-        for key, child in self._members(node, path, _PROVIDER_KEYS):
+        for key, child in self.members(node, path, _PROVIDER_KEYS):
             if key == "names":
-                for item in self._items(child, f"{path}.names"):
-                    text = self._text(item, f"{path}.names")
+                for item in self.items(child, f"{path}.names"):
+                    text = self.text(item, f"{path}.names")
                     if text is not None and self._add_name(text, item, f"{path}.names"):
                         names.append(text)
             elif key == CODES_WITH_TEXT:
                 codes_with_text = self._boolean(child, f"{path}.{key}") == "true"
             else:
                 self._section(child, f"{path}.{key}", name, SECTIONS[key])
-        self.providers.append(Provider(name, tuple(names), _line(node), codes_with_text))
+        self.providers.append(Provider(name, tuple(names), line_of(node), codes_with_text))
 
     def _add_name(self, name: str, node: yaml.Node, path: str) -> bool:
         """Returns True if a provider's name is new in this file; reports it otherwise."""
         key = provider_key(name)
         if not key:
-            self._problem(node, path, f"`{name}` has no letter or digit: a name needs one")
+            self.problem(node, path, f"`{name}` has no letter or digit: a name needs one")
             return False
         if key in self._name_lines:
             first = f"first on line {self._name_lines[key]}"
             hint = "Names are compared without case, spaces and punctuation: keep one."
-            self._problem(
-                node, path, f"`{name}` is a provider's name a second time ({first})", hint
-            )
+            self.problem(node, path, f"`{name}` is a provider's name a second time ({first})", hint)
             return False
-        self._name_lines[key] = _line(node)
+        self._name_lines[key] = line_of(node)
         return True
 
     def _section(self, node: yaml.Node, path: str, provider: str | None, kind: Kind) -> None:
-        for value, texts in self._members(node, path, VALUES):
+        for value, texts in self.members(node, path, VALUES):
             value_path = f"{path}.{value}"
-            for item in self._items(texts, value_path):
+            for item in self.items(texts, value_path):
                 if kind == "boolean":
                     text = self._boolean(item, value_path)
                 else:
-                    text = self._text(item, value_path, allow_integers=True)
+                    text = self.text(item, value_path, allow_integers=True)
                 if text is not None:
-                    self._add_entry(Entry(provider, kind, text.strip(), value, _line(item)), path)
+                    self._add_entry(Entry(provider, kind, text.strip(), value, line_of(item)), path)
 
     def _add_entry(self, entry: Entry, path: str) -> None:
         problem = _entry_problem(entry)
@@ -229,62 +214,11 @@ class _Parser:
         text = "this"
         if isinstance(node, yaml.ScalarNode):
             text = f"`{node.value}`"
-            if _yaml_type(node) == "bool" and node.value.lower() in ("true", "false"):
+            if yaml_type(node) == "bool" and node.value.lower() in ("true", "false"):
                 return str(node.value).lower()
         hint = "Write true or false, without quotes; texts go under labels."
-        self._problem(node, path, f"{text} is not a boolean", hint)
+        self.problem(node, path, f"{text} is not a boolean", hint)
         return None
-
-    def _members(
-        self, node: yaml.Node, path: str, known: tuple[str, ...] | None
-    ) -> Iterator[tuple[str, yaml.Node]]:
-        """Yields the members of a mapping; reports keys that are unknown, repeated or no texts."""
-        if _is_null(node):
-            return
-        if not isinstance(node, yaml.MappingNode):
-            message = "expected keys with values" if path else "expected `labels:` or `providers:`"
-            self._problem(node, path, message)
-            return
-        first_lines: dict[str, int] = {}
-        for key_node, value_node in node.value:
-            key = self._text(key_node, path)
-            if key is None:
-                continue
-            if key in first_lines:
-                message = f"`{key}` is repeated (first on line {first_lines[key]})"
-                self._problem(key_node, path, message, "Put everything under one of them.")
-            elif known is not None and key not in known:
-                message = f"unknown {'value' if known is VALUES else 'key'} `{key}`"
-                self._problem(key_node, path, message, _unknown_hint(key, path, known))
-            else:
-                yield key, value_node
-            first_lines.setdefault(key, _line(key_node))
-
-    def _items(self, node: yaml.Node, path: str) -> list[yaml.Node]:
-        """Returns the items of a list; a single text is a list of one, null an empty list."""
-        if isinstance(node, yaml.SequenceNode):
-            return list(node.value)
-        if not isinstance(node, yaml.MappingNode):
-            return [] if _is_null(node) else [node]
-        self._problem(node, path, "expected a list of texts", "Write [one, another].")
-        return []
-
-    def _text(self, node: yaml.Node, path: str, *, allow_integers: bool = False) -> str | None:
-        """Returns a scalar's text; reports other nodes, and scalars that YAML would convert."""
-        if not isinstance(node, yaml.ScalarNode):
-            self._problem(node, path, "expected a text")
-            return None
-        text = str(node.value)
-        kind = _yaml_type(node)
-        is_integer = kind == "int" and _CANONICAL_INTEGER.fullmatch(text) is not None
-        if kind == "str" or (allow_integers and is_integer):
-            return text
-        message = f"YAML reads `{text}` as {_converted(text, kind)}"
-        self._problem(node, path, message, f'Write it in quotes: "{text}".')
-        return None
-
-    def _problem(self, node: yaml.Node, path: str, message: str, hint: str | None = None) -> None:
-        self.problems.append(Problem(_line(node), path, message, hint))
 
 
 def _entry_problem(entry: Entry) -> tuple[str, str | None] | None:
@@ -306,43 +240,3 @@ def _entry_problem(entry: Entry) -> tuple[str, str | None] | None:
         message = f"`{text}` needs a provider: letters and booleans exist only for a provider"
         return message, f"Write it under providers.NAME.labels{booleans}."
     return None
-
-
-def _unknown_hint(key: str, path: str, known: tuple[str, ...]) -> str:
-    guess = nearest(key, known)
-    if key == FILL_IN:
-        return f"Replace it by the value of the texts: {', '.join(known)}."
-    if not path and key in SECTIONS:
-        return f"Only a provider has {key}: write these under providers.NAME.{key}."
-    if guess:
-        return f"Did you mean `{guess}`?"
-    if not path:
-        return f"A provider's tables go under `providers:`. Known here: {', '.join(known)}."
-    return f"Known: {', '.join(known)}."
-
-
-def _line(node: yaml.Node) -> int:
-    return node.start_mark.line + 1
-
-
-def _is_null(node: yaml.Node) -> bool:
-    return isinstance(node, yaml.ScalarNode) and _yaml_type(node) == "null"
-
-
-def _yaml_type(node: yaml.ScalarNode) -> str:
-    """Returns the type that YAML gives a scalar: str, int, float, bool, null, timestamp…"""
-    tag = node.tag
-    if node.style is None and tag == f"{_TAG}str":
-        tag = _RESOLVER.resolve(yaml.ScalarNode, node.value, (True, False))
-    return str(tag).removeprefix(_TAG)
-
-
-def _converted(text: str, kind: str) -> str:
-    """Describes the value that YAML reads from an unquoted text."""
-    if kind not in ("bool", "int", "float"):
-        return {"null": "nothing", "timestamp": "a date"}.get(kind, f"something else (tag {kind})")
-    try:
-        value = yaml.safe_load(text)
-    except (ValueError, yaml.YAMLError):
-        return "a number"
-    return f"the boolean {str(value).lower()}" if kind == "bool" else f"the number {value!r}"
