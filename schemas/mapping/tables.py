@@ -1,8 +1,8 @@
 """The mapping tables in force: the rules of the mapping files, indexed for look-ups.
 
-A provider's status is compared with up to four tables, and the first that has a rule decides: the
+A provider's status is compared with several tables, and the first that has a rule decides: the
 user's for the provider, the built-in one for the provider, the user's for all providers, the
-built-in one for all providers.
+built-in one for all providers. Of several files of the user, the last one comes first.
 """
 
 from __future__ import annotations
@@ -208,14 +208,24 @@ def load_mapping(user_text: str | None = None, user_name: str = "") -> Mapping:
     Raises:
         MappingError: The user's file is not a mapping, or gives a provider's name to another one.
     """
-    built_in = Mapping((built_in_file(),))
-    if user_text is None:
-        return built_in
-    user = parse_mapping(user_text, user_name or "mapping")
-    problems = _conflicting_names(user, built_in)
-    if problems:
-        raise MappingError.of(user.name, problems)
-    return Mapping((user, *built_in.files))
+    return merge_files(
+        () if user_text is None else [parse_mapping(user_text, user_name or "mapping")]
+    )
+
+
+def merge_files(user_files: Iterable[MappingFile]) -> Mapping:
+    """Puts the user's files before the built-in one, each before the earlier ones.
+
+    Raises:
+        MappingError: A file gives the name of a provider to another one.
+    """
+    mapping = Mapping((built_in_file(),))
+    for file in user_files:
+        problems = _conflicting_names(file, mapping)
+        if problems:
+            raise MappingError.of(file.name, problems)
+        mapping = Mapping((file, *mapping.files))
+    return mapping
 
 
 @cache
@@ -225,13 +235,13 @@ def built_in_file() -> MappingFile:
     return parse_mapping(file.read_text("utf-8"), BUILT_IN_NAME)
 
 
-def _conflicting_names(user: MappingFile, built_in: Mapping) -> list[Problem]:
-    """Finds the names in a user's file that would merge two built-in providers."""
+def _conflicting_names(user: MappingFile, earlier: Mapping) -> list[Problem]:
+    """Finds the names in a user's file that would merge two providers of earlier files."""
     problems: list[Problem] = []
     for provider in user.providers:
-        usual = built_in._usual_name(provider.name) or provider.name
+        usual = earlier._usual_name(provider.name) or provider.name
         for name in provider.names:
-            other = built_in._usual_name(name) or usual
+            other = earlier._usual_name(name) or usual
             if other != usual:
                 message = f"`{name}` is a name of {other} already"
                 hint = f"Write its rules under providers.{other}."
