@@ -56,10 +56,12 @@ def next_steps(report: Manifest, options: RunOptions) -> Iterator[NextStep]:
 def _replay_with_higher_limit(options: RunOptions) -> list[str]:
     words = ["job-status", "replay", options.output, "--output", options.output]
     words += ["--max_event_bytes", str(options.max_event_bytes * _LIMIT_FACTOR)]
-    if options.mapping is not None:
-        words += ["--mapping", options.mapping]
-    if options.dead_letter_output is not None:
-        words += ["--dead_letter_output", options.dead_letter_output]
+    for name in ("mapping", "accounts", "dead_letter_output"):
+        if (path := getattr(options, name)) is not None:
+            words += [f"--{name}", path]
+    if options.assume_timezone is not None:
+        # An offset west of Greenwich would pass for an option.
+        words.append(f"--assume_timezone={options.assume_timezone}")
     if options.event_types != RunOptions().event_types:
         words += ["--event_types", *options.event_types]
     return words

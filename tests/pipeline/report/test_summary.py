@@ -249,11 +249,19 @@ def test_timestamps_in_the_assumed_time_zone_are_counted_in_the_summary() -> Non
 
 
 def test_events_that_were_too_large_are_replayed_with_the_options_of_the_run() -> None:
-    options = replace(OPTIONS, mapping="m.yaml", dead_letter_output="d", event_types=["a.*", "b"])
+    options = replace(
+        OPTIONS,
+        mapping="m.yaml",
+        accounts="a.csv",
+        assume_timezone="-05:00",
+        dead_letter_output="d",
+        event_types=["a.*", "b"],
+    )
     *_, step = _steps(options, dead_lettered=1, by_error_code={"TOO_LARGE": 1})
     assert step.command == [
         *("job-status", "replay", "out", "--output", "out", "--max_event_bytes", "100000000"),
-        *("--mapping", "m.yaml", "--dead_letter_output", "d", "--event_types", "a.*", "b"),
+        *("--mapping", "m.yaml", "--accounts", "a.csv", "--dead_letter_output", "d"),
+        *("--assume_timezone=-05:00", "--event_types", "a.*", "b"),
     ]
 
 
