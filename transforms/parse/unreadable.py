@@ -36,8 +36,9 @@ def unreadable_shapes(texts: pa.StringArray, times: pa.TimestampArray) -> Counts
         return {}
     shapes: Counts = {}
     distinct = texts.filter(pc.and_not(times.is_null(), texts.is_null())).value_counts()
-    for each in distinct.to_pylist():
-        add_counts(shapes, {shape_of(each["values"]): each["counts"]})
+    for text, count in zip(*(each.to_pylist() for each in distinct.flatten()), strict=True):
+        shape = shape_of(text)
+        shapes[shape] = shapes.get(shape, 0) + count
     counts: Counts = {}
     add_counts(counts, dict(sorted(shapes.items(), key=lambda item: -item[1])), MAX_SHAPES)
     return counts
