@@ -137,17 +137,18 @@ class Mapping:
 
     def provider(self, name: str | None) -> str | None:
         """Returns the usual name of an event's provider; None if it has no table."""
-        return next(iter(self._providers(name)), None)
+        usual_names = self._providers(name)
+        return usual_names[0] if usual_names else None
 
     def provider_tables(self, name: str | None) -> tuple[Table, ...]:
         """Returns the tables for an event's provider, in the order in which they are searched.
 
         If the whole name has tables and the name without a suffix has others, these follow.
         """
-        tables: tuple[Table, ...] = ()
-        for usual in self._providers(name):
-            tables += self._tables[usual]
-        return tables
+        usual_names = self._providers(name)
+        if len(usual_names) > 1:
+            return tuple(chain.from_iterable(self._tables[usual] for usual in usual_names))
+        return self._tables[usual_names[0]] if usual_names else ()
 
     def other_names(self, usual_name: str) -> list[str]:
         """Returns a provider's other names as written in the files."""
@@ -170,11 +171,16 @@ class Mapping:
                     names.setdefault(provider_key(name), usual)
         return names
 
-    def _providers(self, name: str | None) -> dict[str, None]:
+    def _providers(self, name: str | None) -> list[str]:
         """Returns the usual names for an event's provider, the best match first."""
-        names = self._usual_names
-        keys = () if name is None else provider_name_keys(name)
-        return {names[key]: None for key in keys if key in names}
+        usual_names: list[str] = []
+        if name is None:
+            return usual_names
+        for key in provider_name_keys(name):
+            usual = self._usual_names.get(key)
+            if usual is not None and usual not in usual_names:
+                usual_names.append(usual)
+        return usual_names
 
     def _usual_name(self, provider: str | None) -> str | None:
         return None if provider is None else self._usual_names.get(provider_key(provider))

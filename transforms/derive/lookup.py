@@ -117,7 +117,9 @@ class RuleLookup:
         if not forms.plain:
             return None
         code = text.strip()
-        keys = (*forms, *self._code_keys(code))
+        start = code.partition(" ")[0]
+        is_before_text = start in self._mapping.codes_before_text
+        keys = (*forms, code, start) if is_before_text else (*forms, code)
         # Skip the search for keys that no table contains.
         is_known = not self._mapping.keys.isdisjoint(keys)
         rule: Rule | None = None
@@ -159,17 +161,13 @@ class RuleLookup:
         return None if rule is None else _hit(rule, text)
 
     def _code(self, code: str, path: str) -> Rule | None:
-        keys = self._code_keys(code)
-        self.depends_on_provider |= not self._mapping.provider_keys.isdisjoint(keys)
+        start = code.partition(" ")[0]
+        is_known = code in self._mapping.provider_keys or start in self._mapping.codes_before_text
+        self.depends_on_provider |= is_known
         rule = next((r for t in self._provider_tables if (r := t.code(code))), None)
         if self._trace is not None:
             self._add_step(path, f'code "{code}"', self._provider_tables, rule)
         return rule
-
-    def _code_keys(self, code: str) -> tuple[str, ...]:
-        """Returns the keys under which some table may have a code."""
-        start = code.partition(" ")[0]
-        return (code, start) if start in self._mapping.codes_before_text else (code,)
 
     def _array(self, json: bytes, path: str, depth: int, scope: Scope) -> Hit | None:
         """Finds the status that all elements with content have; None if one has another or none."""
