@@ -216,7 +216,7 @@ def test_events_lost_to_a_bug_are_written_once_the_bug_is_fixed(
         said = run("--input", f"{samples}/*", "--output", output, "--provider", "lever")
     assert said.code == 0
     letters = records_of(output, "dead_letter")
-    assert sum(each["error_code"] == "INTERNAL" for each in letters) > 3
+    assert sum(each["error_code"] == "INTERNAL" for each in letters) > 1
     assert replay(output, "--output", output).code == 0
     assert ids(output) == ids(whole)
 

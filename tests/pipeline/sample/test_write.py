@@ -178,8 +178,8 @@ def test_the_same_seed_writes_the_same_content(tmp_path: Path, shapes: Shapes) -
 @pytest.mark.parametrize(
     ("shapes", "expected"),
     [
-        ("all", "56b8af64eb76b80ecb17a5de382655abee992f1b0a118e523ec723c6d6639a94"),
-        ("lines", "7cb43c2c8b37fe8764e9d8e93a1709eb5e170020740b05f693e83f6e64b719e4"),
+        ("all", "903ac59cbbdd5eff7d27fa4ffc61262d3e8d32cf54089c74299b8b1c9c55569c"),
+        ("lines", "c041e9594d4a5a204802ad57dce42d910d2d4b5de1a3a5d48bcdd49c402546e8"),
     ],
 )
 def test_the_content_is_the_same_on_every_version_of_python(
