@@ -26,7 +26,7 @@ _COMMANDS = {
     "inspect": ("pipeline.inspect:inspect", "show an output or a file, and check it"),
     "mapping": (
         "pipeline.mapping:mapping",
-        "explain, print, lint or suggest the rules of statuses",
+        "explain, test, print, lint or suggest the rules of statuses",
     ),
     "sample": ("pipeline.sample:sample", "write realistic job events to try things on"),
     "schema": ("pipeline.commands.schema:schema", "print the schemas of the outputs, or check one"),

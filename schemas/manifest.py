@@ -66,6 +66,7 @@ class Manifest(Tallies, kw_only=True):
         conserved: True if the counts balance and every byte of every input was read once.
         unmapped: The most frequent source values that no rule maps.
         providers_without_table: Written events of providers that the mapping does not know.
+        mapping_files: The user's mapping files as given, in the order in which later ones win.
         committed_at: RFC 3339, UTC.
         replaces: Paths of the manifests that this run replaces, in the form of file paths. These
             manifests and their files are removed before the intent of this run is. Readers ignore
@@ -88,6 +89,7 @@ class Manifest(Tallies, kw_only=True):
     schema_fingerprint: str = ""
     mapping_fingerprint: str = ""
     accounts_fingerprint: str = ""
+    mapping_files: list[str] = field(default_factory=list)
     committed_at: str = ""
     replaces: list[str] = field(default_factory=list)
     consumed: list[str] = field(default_factory=list)

@@ -25,7 +25,7 @@ def run(options: RunOptions, beam_arguments: list[str], console: Console) -> Non
     Raises:
         JobStatusError: The run failed, or its exit code reports a problem with the data.
     """
-    preflight = Preflight(options, beam_arguments)
+    preflight = Preflight(options, beam_arguments, console)
     set_run(preflight.settings.commit.run_id)
     if options.reads_messages:
         _run_messages(preflight, console)
@@ -35,7 +35,7 @@ def run(options: RunOptions, beam_arguments: list[str], console: Console) -> Non
 
 def replay(options: RunOptions, beam_arguments: list[str], console: Console) -> None:
     """Runs the job on dead letters. Raises the same errors as `run`."""
-    preflight = Preflight(options, beam_arguments, is_replay=True)
+    preflight = Preflight(options, beam_arguments, console, is_replay=True)
     set_run(preflight.settings.commit.run_id)
     _run_files(preflight, console)
 

@@ -77,7 +77,11 @@ def read_messages(
                 clear_staging_of(settings.commit, mark)
     if is_detached(beam):
         return None, stopped
-    report = Manifest(run_id=settings.commit.run_id)
+    report = Manifest(
+        run_id=settings.commit.run_id,
+        mapping_fingerprint=settings.commit.mapping_fingerprint,
+        mapping_files=list(settings.commit.mapping_files),
+    )
     for _, each in read_manifests(settings.commit.output, mark):
         report.add(each)
     report.duration_seconds = round(time.monotonic() - started, 3)

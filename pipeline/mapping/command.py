@@ -1,7 +1,8 @@
-"""`job-status mapping`: explains, prints, suggests and checks the rules that derive a status."""
+"""`job-status mapping`: explains, tests, prints, suggests and checks the rules of statuses."""
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -9,19 +10,30 @@ from typing import Any
 
 from rich.console import Console
 
+from pipeline.mapping.case_runner import CaseFile, run_cases
 from pipeline.mapping.explain import explain_text
 from pipeline.mapping.lint import lint_text
 from pipeline.mapping.suggest import suggest_text
 from pipeline.mapping.tables import tables_text
 from pipeline.options import CommandParser, add_command
-from pipeline.setup import read_mapping, read_text
-from schemas.errors import UsageError
+from pipeline.report import counted
+from pipeline.setup import override_text, read_mapping, read_text
+from schemas.errors import JobStatusError, UsageError
+from schemas.mapping import (
+    MappingError,
+    find_overrides,
+    json_schema,
+    merge_files,
+    parse_cases,
+    parse_mapping,
+    problem_lines,
+)
 
 
-def mapping(arguments: Sequence[str], _: Console) -> None:
+def mapping(arguments: Sequence[str], messages: Console) -> None:
     """Runs a subcommand of `mapping` and writes its result to stdout."""
     options = _parser().parse_args(arguments)
-    sys.stdout.write(options.command(options).rstrip("\n") + "\n")
+    options.command(options, messages)
 
 
 def _parser() -> CommandParser:
@@ -32,33 +44,72 @@ def _parser() -> CommandParser:
     command = partial(add_command, parser.add_subparsers(metavar="COMMAND", required=True))
     explain = command("explain", "the status of a source value, and its rule", _explain)
     explain.add_argument("--provider", metavar="NAME", help="the hiring system")
-    explain.add_argument("json", metavar="JSON", help="the source value, as JSON")
+    explain.add_argument("source", metavar="VALUE", help="the source value: JSON, or else a text")
+    test = command("test", "checks that cases have the expected status", _test)
+    test.add_argument("files", metavar="FILE", nargs="+", help="a list of cases, in YAML")
     tables = command("print", "the tables in force", _print)
     suggest = command("suggest", "a mapping file to fill in, for statuses without a rule", _suggest)
     suggest.add_argument("report", metavar="REPORT.json", help="a report or a manifest")
-    for each in (explain, tables, suggest):
-        each.add_argument("--mapping", metavar="FILE", help="rules that add to the built-in ones")
-    lint = command("lint", "checks a mapping file", _lint)
-    lint.add_argument("file", metavar="FILE")
+    for each in (explain, test, tables, suggest):
+        each.add_argument(
+            "--mapping",
+            metavar="FILE",
+            action="append",
+            default=[],
+            help="rules that override the built-in ones, later files win; repeatable",
+        )
+    lint = command("lint", "checks mapping files", _lint)
+    lint.add_argument("files", metavar="FILE", nargs="+", help="a mapping file; later ones win")
+    command("schema", "the JSON Schema of a mapping file, for editors", _schema)
     return parser
 
 
-def _explain(options: Any) -> str:
-    return explain_text(options.provider, options.json, read_mapping(options.mapping))
+def _explain(options: Any, messages: Console) -> None:
+    tables = read_mapping(options.mapping, messages)
+    sys.stdout.write(explain_text(options.provider, options.source, tables))
 
 
-def _print(options: Any) -> str:
-    return tables_text(read_mapping(options.mapping))
+def _test(options: Any, messages: Console) -> None:
+    files = [_read_cases(path) for path in options.files]
+    text, failed = run_cases(files, read_mapping(options.mapping, messages))
+    sys.stdout.write(text)
+    if failed:
+        raise JobStatusError(f"{counted(failed, 'case')} failed")
 
 
-def _suggest(options: Any) -> str:
+def _read_cases(path: str) -> CaseFile:
+    text = read_text(path, "the file of cases")
+    try:
+        return CaseFile(path, parse_cases(text, path))
+    except MappingError as e:
+        if len(e.problems) > 1:
+            sys.stdout.write("\n".join(problem_lines(path, e.problems)) + "\n")
+        raise
+
+
+def _print(options: Any, messages: Console) -> None:
+    sys.stdout.write(tables_text(read_mapping(options.mapping, messages)))
+
+
+def _suggest(options: Any, messages: Console) -> None:
     report = read_text(options.report, "the report")
-    return suggest_text(report, read_mapping(options.mapping), options.report)
+    tables = read_mapping(options.mapping, messages)
+    sys.stdout.write(suggest_text(report, tables, options.report))
 
 
-def _lint(options: Any) -> str:
-    text, problems = lint_text(read_text(options.file, "the mapping"), options.file)
+def _lint(options: Any, _: Console) -> None:
+    texts = {path: read_text(path, "the mapping") for path in options.files}
+    problems = 0
+    for path, text in texts.items():
+        result, count = lint_text(text, path)
+        sys.stdout.write(result)
+        problems += count
     if problems:
-        sys.stdout.write(text)
-        raise UsageError(f"{options.file} has {problems} problem{'s' * (problems != 1)}")
-    return text
+        raise UsageError(f"{counted(problems, 'problem')} in {', '.join(texts)}")
+    files = [parse_mapping(text, path) for path, text in texts.items()]
+    for override in find_overrides(merge_files(files)):
+        print(override_text(override))
+
+
+def _schema(_: Any, __: Console) -> None:
+    sys.stdout.write(json.dumps(json_schema(), indent=2) + "\n")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
 from typing import Final
 
 import yaml
 
-from schemas.mapping import Kind, Rule, Table, nearest
+from schemas.mapping import Kind, Mapping, Rule, Table, similar
+
+_PROVIDER_CUTOFF: Final = 0.8
+"""Similarity of two names of a provider: higher than for other words, as many names are alike."""
 
 _PLAIN: Final = re.compile(r"[^\W\d_](?:[\w -]*\w)?")
 
@@ -37,7 +39,17 @@ def rules_of(table: Table, kind: Kind) -> dict[str, Rule]:
     return {"label": table.labels, "code": table.codes, "boolean": booleans}[kind]
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Returns a question about the most similar known name, if there is one."""
-    guess = nearest(name, known)
+def nearest_provider(name: str, mapping: Mapping) -> str | None:
+    """Returns the usual name of the provider with the most similar name, if one is similar."""
+    usual = {
+        name: provider
+        for provider in mapping.providers
+        for name in (provider, *mapping.other_names(provider))
+    }
+    return next((usual[each] for each in similar(name, usual, 1, _PROVIDER_CUTOFF)), None)
+
+
+def did_you_mean(name: str, mapping: Mapping) -> str:
+    """Returns a question about the provider with the most similar name, if one is similar."""
+    guess = nearest_provider(name, mapping)
     return f"; did you mean {guess}?" if guess else ""

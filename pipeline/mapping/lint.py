@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pipeline.mapping.formatting import did_you_mean, rule_text, rules_of
-from schemas.mapping import SECTIONS, MappingError, describe, load_mapping, parse_mapping
+from pipeline.report import counted
+from schemas.mapping import SECTIONS, MappingError, load_mapping, parse_mapping, problem_lines
 
 
 def lint_text(text: str, name: str) -> tuple[str, int]:
@@ -13,13 +14,8 @@ def lint_text(text: str, name: str) -> tuple[str, int]:
     try:
         load_mapping(text, name)
     except MappingError as e:
-        lines: list[str] = []
-        for problem in e.problems:
-            lines.append(describe(name, problem))
-            if problem.hint:
-                lines.append(f"    {problem.hint}")
         count = len(e.problems)
-        lines.append(f"{name}: {count} problem{'s' * (count != 1)}")
+        lines = [*problem_lines(name, e.problems), f"{name}: {counted(count, 'problem')}"]
         return "\n".join(lines) + "\n", count
     return "\n".join(_notes(text, name)) + "\n", 0
 
@@ -35,7 +31,7 @@ def _notes(text: str, name: str) -> Iterator[str]:
     yield f"{name}: fine: {', '.join(counts) or 'no rules'}"
     for provider in file.providers:
         if built_in.provider(provider.name) is None:
-            question = did_you_mean(provider.name, built_in.providers)
+            question = did_you_mean(provider.name, built_in)
             yield f"{name}:{provider.line}: {provider.name} is a new provider{question}"
     for entry in file.entries:
         tables = built_in.provider_tables(entry.provider)

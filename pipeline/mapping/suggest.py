@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
+import json
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import msgspec
 
-from pipeline.mapping.formatting import quoted, yaml_scalar
+from pipeline.mapping.explain import derive_case
+from pipeline.mapping.formatting import nearest_provider, quoted, yaml_scalar
 from schemas.errors import UsageError
 from schemas.mapping import (
     FILL_IN,
@@ -18,12 +19,14 @@ from schemas.mapping import (
     OVERLONG,
     SECTIONS,
     VALUES,
+    Case,
     Kind,
     Mapping,
     is_number_like,
     needs_provider,
     normalise_label,
     provider_key,
+    similar,
 )
 from transforms.blocks import UnmappedRow
 from transforms.derive import MAX_CODE_DIGITS, id_code, number_code, parts
@@ -50,28 +53,82 @@ def suggest_text(report: bytes | str, mapping: Mapping, name: str = "report") ->
     except (msgspec.DecodeError, UnicodeError, RecursionError) as e:
         hint = "`job-status run --report FILE.json` writes one."
         raise UsageError(f"{name} is not the report of a run", hint) from e
-    if not rows:
-        return "# Every status has a rule: there is nothing to fill in.\n"
-    by_provider: dict[str | None, list[UnmappedRow]] = {None: []}
-    spellings: dict[str, str] = {}
+    asked = _Asked(mapping)
     for row in rows:
-        provider = mapping.provider(row.provider)
-        if provider is None and row.provider and (key := provider_key(row.provider)):
-            provider = spellings.setdefault(key, row.provider)
-        by_provider.setdefault(provider, []).append(row)
-    lines = [
-        f"# Statuses without a rule, from {name}, the most frequent first.",
-        f"# Replace every {FILL_IN} by the value of the texts under it. Move a text that has",
-        "# another value under that value; delete the texts that should have no rule. The values:",
-        f"# {', '.join(VALUES)}.",
-    ]
-    lines += _section_lines(None, by_provider.pop(None), mapping, "")
-    if by_provider:
-        lines.append("providers:")
-    for provider, provider_rows in by_provider.items():
-        lines.append(f"  {yaml_scalar(provider or '')}:")
-        lines += _section_lines(provider, provider_rows, mapping, "    ")
-    return "\n".join(lines) + "\n"
+        asked.add(row)
+    return "\n".join(_lines(asked, mapping, name)) + "\n"
+
+
+class _Asked:
+    """The rows of a report that need a rule, by provider.
+
+    A provider without a table may be one that has a table, under another name. Then its statuses
+    are those of the known provider, and only the ones without a rule there are asked for.
+
+    Attributes:
+        rows: The rows to ask for, by the usual name of the provider or as it was sent.
+        names: For a known provider, the names to add and their counts.
+    """
+
+    def __init__(self, mapping: Mapping) -> None:
+        self._mapping = mapping
+        self._spellings: dict[str, str] = {}
+        self.rows: dict[str | None, list[UnmappedRow]] = {}
+        self.names: dict[str, Counter[str]] = {}
+
+    def add(self, row: UnmappedRow) -> None:
+        """Adds a row, unless a rule maps its text."""
+        provider = self._provider(row)
+        if not _is_mapped(provider, row.source_value, self._mapping):
+            self.rows.setdefault(provider, []).append(row)
+
+    def _provider(self, row: UnmappedRow) -> str | None:
+        known = self._mapping.provider(row.provider)
+        key = provider_key(row.provider or "")
+        if known is not None or not row.provider or not key:
+            return known
+        name = self._spellings.setdefault(key, row.provider)
+        near = nearest_provider(name, self._mapping)
+        if near is None:
+            return name
+        self.names.setdefault(near, Counter())[name] += row.count
+        return near
+
+
+def _lines(asked: _Asked, mapping: Mapping, name: str) -> Iterator[str]:
+    if not asked.rows and not asked.names:
+        yield "# Every status has a rule: there is nothing to fill in."
+        return
+    yield f"# Statuses without a rule, from {name}, the most frequent first."
+    if asked.rows:
+        yield f"# Replace every {FILL_IN} by the value of the texts under it. Move a text that has"
+        yield "# another value under that value; delete the texts that have no value. The values:"
+        yield f"# {', '.join(VALUES)}."
+    if asked.names:
+        yield "# Check each text under `names`: it is similar to the name of the provider above it."
+        yield "# If it is another system, give it a table of its own under `providers`."
+    yield from _section_lines(None, asked.rows.pop(None, []), mapping, "")
+    providers = [provider or "" for provider in dict.fromkeys([*asked.rows, *asked.names])]
+    if providers:
+        yield "providers:"
+    for provider in providers:
+        yield f"  {yaml_scalar(provider)}:"
+        if provider in asked.names:
+            yield "    names:"
+        for other_name, count in asked.names.get(provider, Counter()).most_common():
+            yield f"      - {quoted(other_name)}  # {_times(count)}"
+        yield from _section_lines(provider, asked.rows.get(provider, []), mapping, "    ")
+
+
+def _is_mapped(provider: str | None, text: str, mapping: Mapping) -> bool:
+    """Returns True if a rule maps a text of a report: the JSON that it is, or the string."""
+    try:
+        kind = type(msgspec.json.decode(text))
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        kind = str
+    json_text = json.dumps(text) if kind in (str, type(None)) else text
+    derived = derive_case(Case(provider=provider, source_value=json_text), mapping)
+    return derived.derivation not in ("unmapped", "absent")
 
 
 def _section_lines(
@@ -95,9 +152,9 @@ def _section_lines(
         if rules:
             lines += [f"{indent}{section}:", f"{indent}  {FILL_IN}:"]
         for text, count in rules:
-            similar = _similar_labels(provider, text, mapping) if kind == "label" else ""
+            near = _near_labels(provider, text, mapping) if kind == "label" else ""
             scalar = text if kind == "boolean" else quoted(text)
-            lines.append(f"{indent}    - {scalar}  # {_times(count)}{similar}")
+            lines.append(f"{indent}    - {scalar}  # {_times(count)}{near}")
     return lines + comments
 
 
@@ -136,12 +193,11 @@ def _id_of_object(text: str) -> str | None:
     return next((code for part in ids if (code := id_code(part.json))), None)
 
 
-def _similar_labels(provider: str | None, text: str, mapping: Mapping) -> str:
+def _near_labels(provider: str | None, text: str, mapping: Mapping) -> str:
     tables = (*mapping.provider_tables(provider), *mapping.global_tables)
     rules = {key: rule for table in reversed(tables) for key, rule in table.labels.items()}
-    keys = difflib.get_close_matches(normalise_label(text), rules, n=3)
-    similar = ", ".join(f"{quoted(rules[key].text)} ({rules[key].value})" for key in keys)
-    return f"; near: {similar}" if similar else ""
+    near = [f"{quoted(rules[key].text)} ({rules[key].value})" for key in similar(text, rules, 3)]
+    return f"; near: {', '.join(near)}" if near else ""
 
 
 def _times(count: int) -> str:

@@ -78,7 +78,7 @@ def add_command(
     commands: argparse._SubParsersAction[CommandParser],
     name: str,
     text: str,
-    run: Callable[[Any], Any],
+    run: Callable[..., Any],
 ) -> CommandParser:
     """Adds a subcommand to a command; the parsed options hold `run` as `command`."""
     added = commands.add_parser(name, help=text, description=text)
@@ -148,7 +148,8 @@ def _add_option(group: argparse._ActionsContainer, option: Field[Any]) -> None:
         "type": {"int": int, "float": float}.get(kind, str),
     }
     if kind.startswith("list"):
-        settings |= {"nargs": "+", "action": "extend"}
+        takes_words = about["takes_words"]
+        settings |= {"nargs": "+", "action": "extend"} if takes_words else {"action": "append"}
     group.add_argument(f"--{option.name}", **settings)
 
 

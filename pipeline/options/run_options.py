@@ -32,6 +32,7 @@ _METADATA: dict[str, Any] = {
     "at_least": None,
     "at_most": None,
     "only_for": None,  # a Use
+    "takes_words": True,  # whether a list takes all words up to the next option
     "pattern": None,  # a regular expression for the form of a template
 }
 
@@ -132,8 +133,12 @@ class RunOptions:
         metavar="BYTES",
         at_least=1,
     )
-    mapping: str | None = _option(
-        "Mapping", "rules that add to the built-in ones or override them", metavar="FILE"
+    mapping: list[str] = _option(
+        "Mapping",
+        "rules that override the built-in ones, later files win; repeatable",
+        default=[],
+        metavar="FILE",
+        takes_words=False,
     )
     max_dead_letter_fraction: float = _option(
         "Bad records",

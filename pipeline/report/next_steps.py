@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -56,7 +57,8 @@ def next_steps(report: Manifest, options: RunOptions) -> Iterator[NextStep]:
 def _replay_with_higher_limit(options: RunOptions) -> list[str]:
     words = ["job-status", "replay", options.output, "--output", options.output]
     words += ["--max_event_bytes", str(options.max_event_bytes * _LIMIT_FACTOR)]
-    for name in ("mapping", "accounts", "dead_letter_output"):
+    words += _mapping_words(options)
+    for name in ("accounts", "dead_letter_output"):
         if (path := getattr(options, name)) is not None:
             words += [f"--{name}", path]
     if options.assume_timezone is not None:
@@ -107,8 +109,15 @@ def _unmapped(report: Manifest, options: RunOptions) -> NextStep:
         if options.reads_messages:
             return NextStep(f"{text}: --report FILE.json lists them")
         source = manifest_path(options.output, report.run_id)
+    # The shell would truncate a file of --mapping before the command reads it.
+    given = {os.path.basename(path) for path in options.mapping}
+    names = ("my_mapping.yaml", *(f"my_mapping_{number}.yaml" for number in range(2, 99)))
     return NextStep(
         f"{text}: fill in a mapping file, then run again with --mapping",
-        ("job-status", "mapping", "suggest", source),
-        "my_mapping.yaml",
+        ("job-status", "mapping", "suggest", source, *_mapping_words(options)),
+        next((name for name in names if name not in given), None),
     )
+
+
+def _mapping_words(options: RunOptions) -> list[str]:
+    return [word for path in options.mapping for word in ("--mapping", path)]

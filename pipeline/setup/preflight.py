@@ -35,9 +35,15 @@ class Preflight:
     """The settings of a run or a replay, and its checks. Each is made once."""
 
     def __init__(
-        self, options: RunOptions, beam_arguments: list[str], *, is_replay: bool = False
+        self,
+        options: RunOptions,
+        beam_arguments: list[str],
+        console: Console,
+        *,
+        is_replay: bool = False,
     ) -> None:
         self.options = options
+        self._console = console
         self.is_replay = is_replay
         self._beam_arguments = beam_arguments
         # They may configure a filesystem, its endpoint for example.
@@ -45,8 +51,8 @@ class Preflight:
 
     @cached_property
     def mapping(self) -> Mapping:
-        """Returns the tables of the run."""
-        return read_mapping(self.options.mapping)
+        """Returns the tables of the run; warns about rules that override each other."""
+        return read_mapping(self.options.mapping, self._console)
 
     @cached_property
     def accounts(self) -> Accounts | None:
@@ -81,8 +87,8 @@ class Preflight:
 
         A check returns a short description, or raises JobStatusError if the run cannot start.
         """
-        tables = self.options.mapping or "built-in"
         accounts = {} if self.options.accounts is None else {"accounts": self._describe_accounts}
+        tables = ", ".join(self.options.mapping) or "built-in"
         source = {"input": self._describe_input}
         runner = {"runner": lambda: check_runner(self.beam)}
         return {
@@ -135,11 +141,11 @@ class Preflight:
         return commit.output
 
 
-def validate(options: RunOptions, beam_arguments: list[str], _: Console) -> None:
+def validate(options: RunOptions, beam_arguments: list[str], messages: Console) -> None:
     """Prints all checks to stdout. Raises the JobStatusError of the first one that fails."""
     console = Console(highlight=False)
     failures: list[JobStatusError] = []
-    for name, check in Preflight(options, beam_arguments).checks.items():
+    for name, check in Preflight(options, beam_arguments, messages).checks.items():
         try:
             line = f"[green]✓[/] {name}: {escape(check())}"
         except JobStatusError as error:

@@ -85,6 +85,7 @@ def prepare(
             mapping_fingerprint=mapping.fingerprint,
             mapping=mapping,
             accounts_fingerprint="" if accounts is None else accounts.fingerprint,
+            mapping_files=tuple(options.mapping),
             dead_letter_output=dead_letter_output and file_paths.normal(dead_letter_output),
             write_mode=options.write_mode,
             codec=options.codec,

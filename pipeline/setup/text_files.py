@@ -2,20 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Final
+
+from rich.console import Console
+from rich.markup import escape
+
+from pipeline.report import printable
 from schemas.errors import InputError, UsageError
-from schemas.mapping import Mapping, load_mapping
+from schemas.mapping import Mapping, Override, find_overrides, merge_files, parse_mapping
 from transforms.storage import file_paths, filesystem
 
 _MAX_BYTES = 256_000_000
 
+_MAX_WARNINGS: Final = 5
 
-def read_mapping(path: str | None) -> Mapping:
-    """Loads the built-in tables and the user's file, if a path is given.
+
+def read_mapping(paths: Sequence[str], console: Console) -> Mapping:
+    """Loads the built-in tables and the user's files; warns about rules that override each other.
 
     Raises:
-        UsageError: The user's file cannot be read or is not valid.
+        UsageError: A file cannot be read or is not valid.
     """
-    return load_mapping() if path is None else load_mapping(read_text(path, "the mapping"), path)
+    mapping = merge_files(parse_mapping(read_text(path, "the mapping"), path) for path in paths)
+    lines = [override_text(override) for override in find_overrides(mapping)]
+    for line in lines[:_MAX_WARNINGS]:
+        console.print(f"[yellow]warning:[/] {escape(line)}", soft_wrap=True)
+    if len(lines) > _MAX_WARNINGS:
+        more = f"{len(lines) - _MAX_WARNINGS} more: `job-status mapping lint FILE...` lists them"
+        console.print(f"[yellow]warning:[/] {more}", soft_wrap=True)
+    return mapping
+
+
+def override_text(override: Override) -> str:
+    """Describes a rule that overrides one of an earlier file."""
+    _, file, entry, earlier_file, earlier = override
+    of = "" if override.provider is None else f" of {printable(override.provider)}"
+    return (
+        f'{file}:{entry.line}: {entry.kind} "{printable(entry.text)}"{of} means {entry.value}, '
+        f"not {earlier.value} as at {earlier_file}:{earlier.line}"
+    )
 
 
 def read_text(path: str, kind: str) -> str:

@@ -1,3 +1,5 @@
+from .cases import Case as Case
+from .cases import parse_cases as parse_cases
 from .file import CODES_WITH_TEXT as CODES_WITH_TEXT
 from .file import FILL_IN as FILL_IN
 from .file import NORMALISED_UNMAPPED as NORMALISED_UNMAPPED
@@ -8,15 +10,19 @@ from .file import Kind as Kind
 from .file import is_number_like as is_number_like
 from .file import needs_provider as needs_provider
 from .file import parse_mapping as parse_mapping
+from .json_schema import json_schema as json_schema
 from .normalise import MAX_LABEL as MAX_LABEL
 from .normalise import OVERLONG as OVERLONG
 from .normalise import normalise_label as normalise_label
 from .normalise import provider_key as provider_key
 from .normalise import spellings as spellings
+from .overrides import Override as Override
+from .overrides import find_overrides as find_overrides
 from .problems import MappingError as MappingError
-from .problems import describe as describe
-from .problems import nearest as nearest
+from .problems import problem_lines as problem_lines
+from .problems import similar as similar
 from .tables import Mapping as Mapping
 from .tables import Rule as Rule
 from .tables import Table as Table
 from .tables import load_mapping as load_mapping
+from .tables import merge_files as merge_files

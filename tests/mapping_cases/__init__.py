@@ -1,17 +1,15 @@
-"""The meaning of source values by the built-in rules, as YAML.
+"""The meaning of source values by the built-in rules, as files of `job-status mapping test`.
 
-A case has `source_value` in its JSON type, the expected `value`, and `provider` unless it has none.
 In `providers_*.yaml`, a rule of the provider decides or none does; in `global.yaml`, a rule for all
 providers decides.
 """
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
-import yaml
+from schemas.mapping.cases import parse_cases
 
 FILES = sorted(Path(__file__).parent.glob("*.yaml"))
 
@@ -21,19 +19,15 @@ class MappingCase(NamedTuple):
 
     provider: str | None
     json: str
-    value: str
+    value: str | None
     file: str
 
 
 def load_cases() -> list[MappingCase]:
-    """Returns the cases of all files."""
+    """Returns the cases of all files that have a source value."""
     return [
-        MappingCase(
-            case.get("provider"),
-            json.dumps(case["source_value"], ensure_ascii=False),
-            case["value"],
-            path.name,
-        )
+        MappingCase(case.provider, case.source_value, case.value, path.name)
         for path in FILES
-        for case in yaml.safe_load(path.read_text("utf-8"))
+        for case in parse_cases(path.read_text("utf-8"), path.name)
+        if case.source_value is not None
     ]

@@ -32,7 +32,7 @@ PIPELINE = {
     "runners": {"graph", "options", "report", "stop_signals"},
     "setup": {"graph", "options", "report", "runners"},
     "sample": {"options"},
-    "mapping": {"options", "setup"},
+    "mapping": {"options", "report", "setup"},
     "inspect": {"options", "report"},
     "commands": {"graph", "options", "report", "runners", "setup"},
     "cli": {
@@ -132,6 +132,8 @@ def test_a_module_has_at_most_400_lines_and_a_folder_14_modules() -> None:
         ["mapping", "--help"],
         ["mapping", "explain", '"open"'],
         ["mapping", "lint", "schemas/mapping/job_status.yaml"],
+        ["mapping", "test", "tests/mapping_cases/traps.yaml"],
+        ["mapping", "schema"],
         ["schema", "print"],
         ["inspect", "--help"],
         ["dead-letters", "--help"],

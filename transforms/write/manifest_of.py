@@ -44,6 +44,7 @@ def manifest_of(
         schema_fingerprint=schema.fingerprint,
         mapping_fingerprint=settings.mapping_fingerprint,
         accounts_fingerprint=settings.accounts_fingerprint,
+        mapping_files=list(settings.mapping_files),
         committed_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         replaces=replaces,
         consumed=[relative_path(settings.output, path) for path in consumed],

@@ -58,7 +58,7 @@ def test_the_result_is_a_file_to_fill_in() -> None:
         "  jazzhr:",
         "    labels:",
         f"      {FILL_IN}:",
-        '        - "Drafted"  # 9 times; near: "draft" (draft), "Drafting" (draft)',
+        '        - "Drafted"  # 9 times; near: "draft" (draft)',
         "  acme:",
         "    booleans:",
         f"      {FILL_IN}:",
@@ -168,3 +168,77 @@ def test_any_filled_in_suggestion_is_valid(rows: list[tuple[str | None, str, int
     assert lint_text(text.replace(f"{FILL_IN}:", "closed:"), "filled.yaml")[1] == 0
     assert FILL_IN in text or parse_mapping(text, "").entries == ()
     yaml.safe_load(text)
+
+
+def test_only_statuses_without_a_rule_are_asked_for() -> None:
+    mapping = load_mapping(
+        "labels: {on_hold: [parked]}\n"
+        "providers:\n"
+        "  acme: {labels: {open: [go, 'null']}, codes: {open: [7]}, booleans: {open: [true]}}\n"
+    )
+    texts = ("Go", "7", "7.0", "true", "false", "Zonk", "null", '{"id":7,"x":1}', '["Go","Parked"]')
+    rows = [*(("acme", text, 1) for text in texts), (None, "PARKED", 1), (None, "Go", 1)]
+    filled_in = suggest_text(report(*rows), mapping).replace(f"{FILL_IN}:", "closed:")
+    assert [(entry.provider, entry.text) for entry in parse_mapping(filled_in, "").entries] == [
+        *((None, "Go"), ("acme", "Zonk"), ("acme", "false")),
+    ]
+
+
+def test_a_rule_that_means_unmapped_is_a_rule() -> None:
+    mapping = load_mapping("labels: {unmapped_value: [template]}")
+    assert "nothing to fill in" in suggest_text(report((None, "Template", 1)), mapping)
+
+
+def test_a_name_that_is_near_a_known_one_is_added_to_its_names() -> None:
+    text = suggest_text(
+        report(
+            ("lever_hiring", "Rejected", 5),
+            ("workable-ats", "Zonk", 3),
+            ("Workable ATS", "closed", 2),
+            ("workable", "zonk", 1),
+        ),
+        MAPPING,
+    )
+    lines = text.splitlines()
+    assert lines[lines.index("providers:") :] == [
+        "providers:",
+        "  workable:",
+        "    names:",
+        '      - "workable-ats"  # 5 times',
+        "    labels:",
+        f"      {FILL_IN}:",
+        '        - "Zonk"  # 4 times',
+        "  lever:",
+        "    names:",
+        '      - "lever_hiring"  # 5 times',
+    ]
+    assert "similar to the name of the provider above it" in text
+
+
+def test_a_name_that_is_added_gets_the_table_of_its_provider() -> None:
+    text = suggest_text(report(("lever_hiring", "Rejected", 5)), MAPPING)
+    mapping = load_mapping(text)
+    assert mapping.provider("Lever-Hiring") == "lever"
+    assert FILL_IN not in text
+
+
+@pytest.mark.parametrize("name", ["acme", "greenhire", "jobseeker", "oracle"])
+def test_a_name_that_is_near_none_gets_its_own_table(name: str) -> None:
+    text = suggest_text(report((name, "Zonk", 5)), MAPPING)
+    assert f"\n  {name}:\n" in text
+    assert "names" not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "near"),
+    [
+        ("Open - Sourcing", 'near: "sourcing" (open), "open" (open)'),
+        ("awaiting aproval", 'near: "awaiting approval" (pending)'),
+    ],
+)
+def test_a_text_has_the_near_labels_first_those_it_contains(text: str, near: str) -> None:
+    assert near in suggest_text(report((None, text, 1)), MAPPING)
+
+
+def test_a_text_with_nothing_near_has_no_near_label() -> None:
+    assert "near:" not in suggest_text(report((None, "Zonk", 1)), MAPPING)

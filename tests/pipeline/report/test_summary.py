@@ -86,7 +86,7 @@ _counts = st.dictionaries(_text, st.integers(0, 10**12), max_size=30)
         input=st.just(["x"]),
         output=_text,
         report=st.none() | _text,
-        mapping=st.none() | _text,
+        mapping=st.lists(_text, max_size=2),
     ),
     st.booleans(),
 )
@@ -176,6 +176,13 @@ def test_unmapped_events_suggest_a_mapping_from_the_report() -> None:
     )
 
 
+def test_a_suggestion_asks_only_for_what_is_new_and_keeps_the_mapping_in_use() -> None:
+    options = replace(OPTIONS, report="r.json", mapping=["./my_mapping.yaml"])
+    (step,) = _steps(options, unmapped=UNMAPPED)
+    assert step.command[3:] == ("r.json", "--mapping", "./my_mapping.yaml")
+    assert step.target == "my_mapping_2.yaml"
+
+
 @pytest.mark.parametrize("report", [None, "r.html"])
 def test_without_a_json_report_the_mapping_is_suggested_from_the_manifest(
     report: str | None,
@@ -251,7 +258,7 @@ def test_timestamps_in_the_assumed_time_zone_are_counted_in_the_summary() -> Non
 def test_events_that_were_too_large_are_replayed_with_the_options_of_the_run() -> None:
     options = replace(
         OPTIONS,
-        mapping="m.yaml",
+        mapping=["m.yaml", "n.yaml"],
         accounts="a.csv",
         assume_timezone="-05:00",
         dead_letter_output="d",
@@ -260,8 +267,8 @@ def test_events_that_were_too_large_are_replayed_with_the_options_of_the_run() -
     *_, step = _steps(options, dead_lettered=1, by_error_code={"TOO_LARGE": 1})
     assert step.command == [
         *("job-status", "replay", "out", "--output", "out", "--max_event_bytes", "100000000"),
-        *("--mapping", "m.yaml", "--accounts", "a.csv", "--dead_letter_output", "d"),
-        *("--assume_timezone=-05:00", "--event_types", "a.*", "b"),
+        *("--mapping", "m.yaml", "--mapping", "n.yaml", "--accounts", "a.csv"),
+        *("--dead_letter_output", "d", "--assume_timezone=-05:00", "--event_types", "a.*", "b"),
     ]
 
 

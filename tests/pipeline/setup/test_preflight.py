@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from pipeline.options.run_options import RunOptions
 from pipeline.setup.preflight import Preflight
@@ -133,5 +134,5 @@ def test_another_table_of_accounts_is_another_request(events: Path, tmp_path: Pa
         table = tmp_path / "accounts.csv"
         table.write_text(f"account_id,provider\n1,{provider}\n")
         options = RunOptions(input=[str(events)], output=str(tmp_path), accounts=str(table))
-        requests.add(Preflight(options, []).settings.commit.request)
+        requests.add(Preflight(options, [], Console()).settings.commit.request)
     assert len(requests) == 2

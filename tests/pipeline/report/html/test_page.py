@@ -79,6 +79,7 @@ def _report(text: str) -> Manifest:
         schema_fingerprint=f"{text}f",
         mapping_fingerprint=f"{text}m",
         accounts_fingerprint=f"{text}a",
+        mapping_files=[f"{text}y"],
         committed_at=f"{text}c",
         replaces=[f"{text}r"],
         consumed=[f"{text}c"],
