@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib import resources
-from itertools import chain
+from itertools import chain, groupby
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 import msgspec
@@ -116,18 +117,20 @@ class Mapping:
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits over the rules; comments and the order in a file do not change it."""
-        content = []
-        with_rules: set[str] = set()
+        """16 hex digits over the rules of each provider, in the order in which they are searched.
+
+        Comments and the order in a file do not change it.
+        """
+        by_provider: dict[str, list[list[tuple[str, ...]]]] = {}
         for file in self.files:
             rules = sorted(
                 (self._usual_name(e.provider) or "", e.kind, e.key, e.value) for e in file.entries
             )
-            with_rules.update(rule[0] for rule in rules)
-            if rules:
-                content.append(rules)
-        names = sorted(name for name in self._usual_names.items() if name[1] in with_rules)
-        everything = msgspec.json.encode([content, names, sorted(with_rules & self._with_text)])
+            for provider, group in groupby(rules, itemgetter(0)):
+                by_provider.setdefault(provider, []).append([rule[1:] for rule in group])
+        names = sorted(name for name in self._usual_names.items() if name[1] in by_provider)
+        with_text = sorted(by_provider.keys() & self._with_text)
+        everything = msgspec.json.encode([sorted(by_provider.items()), names, with_text])
         return hashlib.blake2b(everything, digest_size=8).hexdigest()
 
     @property

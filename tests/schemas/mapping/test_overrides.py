@@ -47,6 +47,14 @@ def test_the_fingerprint_covers_all_files_and_their_order() -> None:
     assert merged(a, "labels: {}").fingerprint == merged(a).fingerprint
 
 
+def test_files_for_different_providers_have_the_fingerprint_of_one_file_in_any_order() -> None:
+    a, b = "acme: {labels: {open: [go]}}", "zulu: {names: [z9], codes: {open: [1]}}"
+    one = merged(f"providers: {{{a}, {b}}}")
+    for files in ((a, b), (b, a)):
+        several = merged(*(f"providers: {{{provider}}}" for provider in files))
+        assert several.fingerprint == one.fingerprint
+
+
 def test_a_later_file_knows_the_names_of_an_earlier_one() -> None:
     mapping = merged("providers: {acme: {names: [Roadrunner]}}", "providers: {roadrunner: {}}")
     assert mapping.provider("Roadrunner") == "acme"
