@@ -83,7 +83,11 @@ def _check_answers(address: str, name: str, option: str) -> None:
         ) from error
 
 
-class _Control(fn_api_grpc.BeamFnControlServicer, provision_grpc.ProvisionServiceServicer):
+class _Control(
+    fn_api_grpc.BeamFnControlServicer,
+    fn_api_grpc.BeamFnStateServicer,
+    provision_grpc.ProvisionServiceServicer,
+):
     """Makes a worker load the graph, and ends it with the end of its stream of instructions."""
 
     def __init__(self) -> None:
@@ -116,13 +120,20 @@ class _Control(fn_api_grpc.BeamFnControlServicer, provision_grpc.ProvisionServic
         payload = runner_api.ParDoPayload(do_fn=function).SerializeToString()
         spec = runner_api.FunctionSpec(urn=common_urns.primitives.PAR_DO.urn, payload=payload)
         transform = runner_api.PTransform(unique_name=_PROBE, spec=spec)
-        return fn_api.ProcessBundleDescriptor(id=_PROBE, transforms={_PROBE: transform})
+        return fn_api.ProcessBundleDescriptor(
+            id=_PROBE, transforms={_PROBE: transform}, state_api_service_descriptor=self.endpoint
+        )
+
+    def State(self, _: Any, __: Any) -> Iterator[fn_api.StateResponse]:
+        # A worker opens this stream for each bundle, and logs a traceback if it cannot.
+        yield from ()
 
 
 def _check_worker_starts(pool: str) -> None:
     control = _Control()
     server = grpc.server(ThreadPoolExecutor(4))
     fn_api_grpc.add_BeamFnControlServicer_to_server(control, server)
+    fn_api_grpc.add_BeamFnStateServicer_to_server(control, server)
     provision_grpc.add_ProvisionServiceServicer_to_server(control, server)
     control.endpoint.url = f"localhost:{server.add_insecure_port('127.0.0.1:0')}"
     server.start()
