@@ -105,7 +105,7 @@ def parse_accounts(text: str, name: str) -> Accounts:
 def _csv_rows(text: str) -> Iterator[_Row]:
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
-        if not set(_COLUMNS) <= {*(reader.fieldnames or ())}:
+        if not set(_COLUMNS) <= set(reader.fieldnames or ()):
             raise _Problem(1, "the first line does not name the columns account_id and provider")
         for row in reader:
             yield _Row(reader.line_num, *((row[column] or "").strip() for column in _COLUMNS))
@@ -114,7 +114,7 @@ def _csv_rows(text: str) -> Iterator[_Row]:
 
 
 def _json_rows(text: str) -> Iterator[_Row]:
-    first_line, _, rest = text.partition("\n")
+    first_line, _, rest = text.lstrip().partition("\n")
     is_lines = rest.strip() and _error_line(first_line) is None
     for number, part in enumerate(text.split("\n") if is_lines else [text], 1):
         if part.strip():

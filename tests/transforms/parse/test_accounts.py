@@ -25,6 +25,7 @@ PROVIDERS = {"45355976281015164504": "greenhouse", "17": "lever"}
         json.dumps(ACCOUNTS, indent=2, ensure_ascii=False),
         json.dumps({"next": None, "data": ACCOUNTS}, indent=1),
         "\n".join(map(json.dumps, ACCOUNTS)),
+        "\n\n" + "\n".join(map(json.dumps, ACCOUNTS)),
         "".join(json.dumps({"data": [each]}) + "\r\n" for each in ACCOUNTS) + "\n",
         "account_id,provider\n45355976281015164504,greenhouse\n17,lever\n",
         'name,provider,account_id\r\n"a, b",greenhouse,45355976281015164504\r\n\r\n,lever, 17',
