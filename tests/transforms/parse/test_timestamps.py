@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from transforms.blocks.columns import TIMESTAMP
+from transforms.parse import timestamps
 from transforms.parse.timestamps import parse_timestamp, parse_timestamps, zone_of
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -150,6 +151,12 @@ def test_a_slice_of_a_column_is_read_like_a_column(
 def test_an_empty_column_is_null() -> None:
     assert parse_timestamps(pa.nulls(3, pa.string())).column == pa.nulls(3, TIMESTAMP)
     assert len(parse_timestamps(pa.array([], pa.string())).column) == 0
+
+
+def test_the_usual_forms_are_read_in_bulk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timestamps, "parse_timestamp", None)
+    texts = ["2025-05-01T10:00:00Z", "2025-05-01T10:00:00.5+0000", "2025-05-01T10:00:00-05:00"]
+    assert None not in _column([*texts])
 
 
 # An assumed time zone
