@@ -17,6 +17,7 @@ _COLUMNS = (
     "times as fast",
     "start-up s",
     "CPU µs an event",
+    "start-up CPU s",
     "times as little",
     "peak MB",
     "of largest",
@@ -42,6 +43,7 @@ class Figures:
         microseconds_per_event: The cost of one more event, from the medians of both sizes.
         cpu_microseconds_per_event: The same in processor time, which a busy machine changes less.
         startup_seconds: The elapsed time without any event, extrapolated from both sizes.
+        startup_cpu_seconds: The same in processor time.
         times_as_fast: Elapsed time of the first contender at the larger size, divided by that of
             this one.
         times_as_fast_per_event: The same ratio of the cost of an event. None if a cost is not
@@ -55,6 +57,7 @@ class Figures:
     microseconds_per_event: float
     cpu_microseconds_per_event: float
     startup_seconds: float
+    startup_cpu_seconds: float
     times_as_fast: float
     times_as_fast_per_event: float | None
     times_as_little_cpu: float | None
@@ -80,6 +83,7 @@ def figures_of(runs: Mapping[int, Sequence[Usage]], first: Figures | None = None
         microseconds_per_event=micros,
         cpu_microseconds_per_event=cpu_micros,
         startup_seconds=whole - micros * large / 1e6,
+        startup_cpu_seconds=cpu[large] - cpu_micros * large / 1e6,
         times_as_fast=(whole if first is None else first.seconds[large].median) / whole,
         times_as_fast_per_event=_ratio(
             micros if first is None else first.microseconds_per_event, micros
@@ -123,6 +127,7 @@ def table(
                 _shown(each.times_as_fast_per_event),
                 f"{each.startup_seconds:.2f}",
                 f"{each.cpu_microseconds_per_event:.2f}",
+                f"{each.startup_cpu_seconds:.2f}",
                 _shown(each.times_as_little_cpu),
                 f"{each.total_bytes / 1e6:.0f}",
                 f"{each.largest_bytes / 1e6:.0f}",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import lru_cache
 from hashlib import blake2b
@@ -167,3 +167,35 @@ def _text_of_status(line: str) -> str:
 @lru_cache(maxsize=65_536)
 def _parsed_status(text: str) -> StatusText:
     return status_text(text.encode())
+
+
+def status_deriver() -> Callable[..., Record]:
+    """Returns a function that makes the job_status of a provider, event type, JSON and old status.
+
+    For contenders that derive each distinct status once.
+    """
+    derive_with_rules = Deriver(load_mapping())
+
+    def derive(
+        provider: str | None, event_type: str | None, json: str | None, legacy_status: str | None
+    ) -> Record:
+        status = status_text((json or "").encode())
+        derived = derive_with_rules(
+            provider,
+            event_type,
+            status.given_value,
+            status.source_value_type,
+            status.source_value_json,
+            legacy_status,
+        )
+        return {
+            "value": derived.value,
+            "source_value": derived.source_value,
+            "source_value_json": status.source_value_json,
+            "source_value_type": status.source_value_type,
+            "given_value": status.given_value,
+            "derived_from": derived.derived_from,
+            "derivation": derived.derivation,
+        }
+
+    return derive

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import fastavro
@@ -54,16 +55,29 @@ def test_the_digest_depends_on_the_records(tmp_path: Path, numbers: list[int]) -
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (Content(9, "same", 1, _DEFLATE), "wrote 9 of 10 events"),
-        (Content(10, "other", 1, _DEFLATE), "wrote other records than"),
-        (Content(10, "same", 1, frozenset({"null"})), "wrote with the codec null"),
+        (Content(9, "same", "coarse", 1, _DEFLATE), "wrote 9 of 10 events"),
+        (Content(10, "other", "coarse", 1, _DEFLATE), "wrote other records than"),
+        (Content(10, "same", "coarse", 1, frozenset({"null"})), "wrote with the codec null"),
     ],
 )
 def test_a_contender_with_another_output_is_an_error(content: Content, message: str) -> None:
-    first = Measured(Contender("x", "one", ()), contents={10: Content(10, "same", 1, _DEFLATE)})
+    first = Measured(
+        Contender("x", "one", ()), contents={10: Content(10, "same", "coarse", 1, _DEFLATE)}
+    )
     second = Measured(Contender("y", "two", ()), contents={10: content})
     check_equal([first, first])
     with pytest.raises(DifferenceError, match=message):
+        check_equal([first, second])
+
+
+@pytest.mark.parametrize(("coarse", "differs"), [("coarse", False), ("other", True)])
+def test_an_inexact_contender_has_to_keep_all_but_some_fields(coarse: str, differs: bool) -> None:
+    content = Content(10, "same", "coarse", 1, _DEFLATE)
+    first = Measured(Contender("x", "one", ()), contents={10: content})
+    inexact = Contender("y", "two", (), is_exact=False)
+    other = Content(10, "other", coarse, 1, frozenset({"parquet"}))
+    second = Measured(inexact, contents={10: other})
+    with pytest.raises(DifferenceError, match="other records") if differs else nullcontext():
         check_equal([first, second])
 
 
@@ -80,6 +94,7 @@ def test_startup_and_cost_per_event_are_computed_from_the_medians_of_two_sizes()
     assert slow.startup_seconds == pytest.approx(2)
     assert (slow.seconds[400_000].min, slow.seconds[400_000].max) == (9, 10)
     assert fast.startup_seconds == pytest.approx(8 / 3)
+    assert fast.startup_cpu_seconds == pytest.approx(4 / 3)
     assert fast.times_as_fast == pytest.approx(2.5)
     assert fast.times_as_fast_per_event == pytest.approx(6)
     assert slow.cpu_microseconds_per_event == pytest.approx(10)
