@@ -115,8 +115,6 @@ def _step_lines(number: int, step: Step) -> Iterator[str]:
     if step.tables:
         yield f"    searched {', then '.join(_searched(step))}"
         yield f"    {rule_text(step.rule)} at {step.rule.place}" if step.rule else "    no rule"
-    elif step.query.startswith("text"):
-        yield "    no table to search here: those of the provider come first, and there are none"
     elif step.query:
         yield "    no table to search: numbers, booleans and codes need a provider"
 
