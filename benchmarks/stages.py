@@ -30,7 +30,8 @@ from transforms.blocks.context import NO_CONTEXT
 from transforms.derive.derive_job_status import derive_batch
 from transforms.derive.rules import Deriver
 from transforms.encode.encode_avro import BlockEncoder
-from transforms.parse.parse_events import EventParser, EventTypes
+from transforms.parse.event_types import EventTypes
+from transforms.parse.parse_events import EventParser
 from transforms.read.limits import ReadLimits
 from transforms.read.ranges import split_file
 from transforms.read.read_files import read_range

@@ -28,7 +28,8 @@ from transforms.derive.derive_job_status import derive_batch
 from transforms.derive.rules import Deriver
 from transforms.encode.encode_avro import BlockEncoder
 from transforms.json.masks import depth
-from transforms.parse.parse_events import EventParser, EventTypes
+from transforms.parse.event_types import EventTypes
+from transforms.parse.parse_events import EventParser
 
 _BLOCK_PAYLOADS = 100
 _LIMIT = 10_000_000
@@ -139,7 +140,7 @@ class _Steps:
 
     def __init__(self) -> None:
         self._deriver = Deriver(load_mapping())
-        self._parser = EventParser(EventTypes(), _LIMIT, NO_CONTEXT)
+        self._parser = EventParser(EventTypes(("ats_job*",)), _LIMIT, NO_CONTEXT)
         self._encoder = BlockEncoder("null", "full", _LIMIT)
 
     def run(self, batch: list[bytes]) -> Counter[str]:

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from transforms.blocks.block import EventBlock, RawBlock
 from transforms.blocks.context import NO_CONTEXT, Context
 from transforms.blocks.rejection import Rejection
+from transforms.parse.event_types import EventTypes
 from transforms.parse.fields import KNOWN_FIELDS
 from transforms.parse.one_by_one import EventFinder, Found, Rows
-from transforms.parse.parse_events import EventParser, EventTypes, columns_of
+from transforms.parse.parse_events import EventParser, columns_of
 
 SOURCE = "/in/events.jsonl"
 
@@ -72,7 +73,7 @@ JSON = _json_of(_constants | _numbers | _strings)
 
 _likely_or_any = _strings | _strings | _numbers | _constants | JSON
 _event_types = st.sampled_from(
-    ['"ats_jobs.updated"', '"ats_jobs.deleted"', '"hris.x"', "null", "5"]
+    ['"ats_jobs.updated"', '"ats_jobs.deleted"', '"ats_job_postings.x"', '"hris.x"', "null", "5"]
 )
 EMPTIES = ["null", "[]", "{}", "[ ]", "{\n}"]
 """Values of `event_data` and `data` that hold no job."""
@@ -88,7 +89,8 @@ def _pairs(values: st.SearchStrategy[str]) -> st.SearchStrategy[tuple[str, str]]
     )
     return (
         st.tuples(st.sampled_from(["id", "remote_id"]), values)
-        | st.tuples(st.just("job_status"), statuses)
+        | st.tuples(st.sampled_from(["job_id", "remote_job_id", "remote_job_posting_id"]), values)
+        | st.tuples(st.sampled_from(["job_status", "status"]), statuses)
         | st.tuples(st.sampled_from(["created_at", "updated_at"]), _dates)
         | st.tuples(st.just("status"), texts)
         | st.tuples(st.sampled_from(["title", "unknown", ""]), values)
@@ -143,8 +145,11 @@ def broken(
     return bytes(data)
 
 
+JOBS_AND_POSTINGS = EventTypes(("ats_job*",))
+
+
 def event_finder(max_event_bytes: int = 10_000_000) -> EventFinder:
-    return EventFinder(EventTypes(), max_event_bytes)
+    return EventFinder(JOBS_AND_POSTINGS, max_event_bytes)
 
 
 def found_in(
@@ -205,7 +210,8 @@ def raw_block(*payloads: bytes, **fields: Any) -> RawBlock:
 
 def parsed(*payloads: bytes, context: Context = NO_CONTEXT, **fields: Any) -> EventBlock:
     """Returns the one block of payloads that are parsed together."""
-    (block,) = EventParser(EventTypes(), 10_000_000, context).parse(raw_block(*payloads, **fields))
+    parser = EventParser(JOBS_AND_POSTINGS, 10_000_000, context)
+    (block,) = parser.parse(raw_block(*payloads, **fields))
     return block
 
 
@@ -237,7 +243,7 @@ def _has_lone_surrogate(value: Any) -> bool:
 
 
 def expected_outcomes(text: str) -> Counter[str]:
-    """Returns the outcomes of a payload that is not nested deeply."""
+    """Returns the outcomes of a payload that is not nested deeply; jobs and postings are wanted."""
     try:
         value = json.loads(
             text,
@@ -307,9 +313,10 @@ def _of_object(value: _Object, event_type: str | None) -> str | tuple[list[Any],
     if not _is_text(event):
         return "WRONG_TYPE"
     event_type = event_type if event is None else event
-    if event_type is not None and not fnmatch(event_type, "ats_jobs.*"):
+    if event_type is not None and not fnmatch(event_type, "ats_job*"):
         return "ignored"
-    if not value.keys() & KNOWN_FIELDS:
+    known = KNOWN_FIELDS | (_POSTING_IDS if _is_of_postings(event_type) else set())
+    if not value.keys() & known:
         return "NOT_AN_EVENT"
     ids = ("project_id", "account_id", "record_id", "record_remote_id")
     if not all(_is_id(value.get(name)) for name in ids) or not _is_text(value.get("provider")):
@@ -320,18 +327,37 @@ def _of_object(value: _Object, event_type: str | None) -> str | tuple[list[Any],
             continue
         if isinstance(data, list):
             return data, True, event_type
-        return _of_job(data) if isinstance(data, dict) else "WRONG_TYPE"
+        return _of_record(data, event_type) if isinstance(data, dict) else "WRONG_TYPE"
     if event_type is None and value.get("data", {}) != {}:
         return [], True, event_type
-    return _of_job(value)
+    return _of_record(value, event_type)
 
 
-def _of_job(job: dict[str, Any]) -> str:
-    status = job.get("job_status")
+_POSTING_IDS = {"job_id", "remote_job_id", "remote_job_posting_id"}
+
+
+def _is_of_postings(event_type: str | None) -> bool:
+    return event_type is not None and event_type.startswith("ats_job_postings.")
+
+
+def _of_record(record: dict[str, Any], event_type: str | None) -> str:
+    is_posting = _is_of_postings(event_type)
+    if event_type is None and "job_status" not in record:
+        status = record.get("status")
+        is_posting = isinstance(status, dict) and bool(status.keys() & {"value", "source_value"})
+    if is_posting:
+        status = record.get("status")
+        remote_job_id = record.get("remote_job_id")
+        if remote_job_id is None:
+            remote_job_id = record.get("remote_job_posting_id")
+        is_right = _is_id(record.get("job_id")) and _is_id(remote_job_id)
+    else:
+        status = record.get("job_status")
+        is_right = _is_text(record.get("status"))
     is_right = (
-        _is_id(job.get("id"))
-        and _is_id(job.get("remote_id"))
-        and _is_text(job.get("status"))
+        is_right
+        and _is_id(record.get("id"))
+        and _is_id(record.get("remote_id"))
         and not isinstance(status, list)
         and (not isinstance(status, dict) or _is_text(status.get("value")))
     )

@@ -15,7 +15,8 @@ from transforms.blocks.origin import PendingAcks
 from transforms.derive.derive_job_status import derive_batch
 from transforms.derive.rules import Deriver
 from transforms.encode.encode_avro import BlockEncoder
-from transforms.parse.parse_events import EventParser, EventTypes
+from transforms.parse.event_types import EventTypes
+from transforms.parse.parse_events import EventParser
 from transforms.read.lines import blocks_of_lines
 from transforms.storage import filesystem
 from transforms.storage.manifests import manifest_path

@@ -35,14 +35,16 @@ JOB_STATUS = pa.struct(
 def derive_batch(events: pa.RecordBatch, deriver: Deriver) -> pa.RecordBatch:
     """Replaces the column `job_status` by the derived one, and adds `mapping_fingerprint`.
 
-    The events need the columns provider, event_type, legacy_status and job_status of ParseEvents.
+    The events need the columns provider, event_type, legacy_status, record_type and job_status of
+    ParseEvents.
     """
     status = events.column("job_status")
     raw_statuses: list[tuple[str | None, str | None, str]] = list(
         zip(*(column.to_pylist() for column in status.dictionary.flatten()), strict=True)
     )
-    others = [events.column(name) for name in ("provider", "event_type", "legacy_status")]
-    providers, event_types, legacy_statuses = (each.dictionary.to_pylist() for each in others)
+    names = ("provider", "event_type", "legacy_status", "record_type")
+    others = [events.column(name) for name in names]
+    texts = [each.dictionary.to_pylist() for each in others]
     # One number encodes the combination of values in a row; each combination is derived once.
     shape = [len(each.dictionary) for each in (status, *others)]
     codes = np.ravel_multi_index([each.indices.to_numpy() for each in (status, *others)], shape)
@@ -50,17 +52,21 @@ def derive_batch(events: pa.RecordBatch, deriver: Deriver) -> pa.RecordBatch:
     # Many combinations have the same result.
     results: dict[tuple[int, Derived], int] = {}
     result_indices = []
-    for raw_index, provider, event_type, legacy_status in zip(
+    for raw_index, *text_indices in zip(
         *(each.tolist() for each in np.unravel_index(combinations, shape)), strict=True
     ):
         given_value, source_json, source_type = raw_statuses[raw_index]
+        provider, event_type, legacy_status, record_type = (
+            text[index] for text, index in zip(texts, text_indices, strict=True)
+        )
         derived = deriver(
-            providers[provider],
-            event_types[event_type],
+            provider,
+            event_type,
             given_value,
             source_type,
             source_json,
-            legacy_statuses[legacy_status],
+            legacy_status,
+            record_type,
         )
         result_indices.append(results.setdefault((raw_index, derived), len(results)))
     derived_status = pa.DictionaryArray.from_arrays(

@@ -11,14 +11,13 @@ from typing import Final, Literal, NamedTuple
 from schemas.mapping import (
     NORMALISED_UNMAPPED,
     OVERLONG,
-    UNMAPPED,
-    VALUES,
     Mapping,
     Rule,
     Table,
     normalise_label,
     spellings,
 )
+from schemas.record_kinds import JOB, RecordKind
 from transforms.derive.source_value import (
     MAX_COMMAS,
     MAX_CONTAINER_DEPTH,
@@ -35,9 +34,6 @@ from transforms.derive.source_value import (
     text_of,
 )
 from transforms.json import decode_array, decode_string, kind_of
-
-MEMBERS: Final = {normalise_label(value): value for value in VALUES if value != UNMAPPED}
-"""The statuses that a `value` can give, by their normalised text."""
 
 _STRENGTH: Final = ("given", "provider_rule", "global_rule")
 
@@ -74,19 +70,33 @@ class Step(NamedTuple):
 class RuleLookup:
     """Searches the tables for the name of a provider, or None, and adds the steps to a trace.
 
+    The words of a kind of records are searched after the provider's tables.
+
     Attributes:
         depends_on_provider: True if a key occurs in the table of some provider. If it does not,
             the result is the same for all providers.
     """
 
-    __slots__ = ("_global_tables", "_mapping", "_provider_tables", "_trace", "depends_on_provider")
+    __slots__ = (
+        "_global_tables",
+        "_kind",
+        "_mapping",
+        "_provider_tables",
+        "_trace",
+        "depends_on_provider",
+    )
 
     def __init__(
-        self, mapping: Mapping, provider: str | None, trace: list[Step] | None = None
+        self,
+        mapping: Mapping,
+        provider: str | None,
+        kind: RecordKind = JOB,
+        trace: list[Step] | None = None,
     ) -> None:
         self._mapping = mapping
+        self._kind = kind
         self._provider_tables = mapping.provider_tables(provider)
-        self._global_tables = mapping.global_tables
+        self._global_tables = (*kind.words, *mapping.global_tables)
         self._trace = trace
         self.depends_on_provider = False
 
@@ -121,7 +131,8 @@ class RuleLookup:
         is_before_text = start in self._mapping.codes_before_text
         keys = (*forms, code, start) if is_before_text else (*forms, code)
         # Skip the search for keys that no table contains.
-        is_known = not self._mapping.keys.isdisjoint(keys)
+        known = [self._mapping.keys, *(table.labels.keys() for table in self._kind.words)]
+        is_known = not all(each.isdisjoint(keys) for each in known)
         rule: Rule | None = None
         tables: tuple[Table, ...] = ()
         if scope != "global":
@@ -238,7 +249,7 @@ class RuleLookup:
         if source is not None:
             hit = self.source(source.json, self._join(path, f".{source.key}"), depth + 1, scope)
             text = text_of(source.json, depth + 1) if hit is None else hit.text
-        member = MEMBERS.get(normalise_label(given))
+        member = self._kind.members.get(normalise_label(given))
         if member is not None:
             self.note(self._join(path, ".value"), f"the value {member} is given and decides")
             return Hit(member, "given", text)

@@ -1,4 +1,4 @@
-"""Derives the status of a job.
+"""Derives the status of a job or of a posting.
 
 The result depends only on columns of the output record, so it can be derived again from an output.
 """
@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from schemas.mapping import NORMALISED_UNMAPPED, UNMAPPED, Mapping, normalise_label, spellings
-from transforms.derive.lookup import MEMBERS, Hit, RuleLookup, Step
+from schemas.record_kinds import JOB, KINDS, RecordKind
+from transforms.derive.lookup import Hit, RuleLookup, Step
 from transforms.derive.memory import BoundedMemory
 from transforms.derive.source_value import (
     MAX_TEXT,
@@ -53,6 +54,7 @@ def derive(
     source_value_type: str,
     source_value_json: str | None,
     legacy_status: str | None,
+    kind: RecordKind = JOB,
     trace: list[Step] | None = None,
 ) -> Derived:
     """Derives a status from the first field that has content, even if no rule maps it.
@@ -68,11 +70,12 @@ def derive(
         source_value_json: The exact JSON text of the source value, valid and without lone
             surrogates; None if it is missing or null.
         legacy_status: The job's deprecated `status`.
+        kind: The kind of the record.
         trace: A list for the steps that lead to the result.
     """
-    lookup = RuleLookup(mapping, provider, trace)
+    lookup = RuleLookup(mapping, provider, kind, trace)
     source = _look_up_source(lookup, source_value_type, source_value_json)
-    return _derive_from(lookup, source, event_type, given_value, legacy_status)
+    return _derive_from(lookup, kind, source, event_type, given_value, legacy_status)
 
 
 def _look_up_source(lookup: RuleLookup, kind: str, json_text: str | None) -> _Source:
@@ -100,6 +103,7 @@ def _look_up_source(lookup: RuleLookup, kind: str, json_text: str | None) -> _So
 
 def _derive_from(
     lookup: RuleLookup,
+    kind: RecordKind,
     source: _Source,
     event_type: str | None,
     given_value: str | None,
@@ -107,9 +111,9 @@ def _derive_from(
 ) -> Derived:
     text = source.text
     key = normalise_label(given_value) if given_value else ""
-    if key in MEMBERS:
-        lookup.note("value", f"the value {MEMBERS[key]} is given and decides")
-        return Derived(MEMBERS[key], text, "value", "given")
+    if key in kind.members:
+        lookup.note("value", f"the value {kind.members[key]} is given and decides")
+        return Derived(kind.members[key], text, "value", "given")
     if source.has_content:
         return _from_hit(source.hit, text, "source_value")
     for field, word in (("value", given_value), ("status", legacy_status)):
@@ -118,8 +122,8 @@ def _derive_from(
             lookup.note(field, "missing" if word is None else "no content")
         elif field == "status" or word_key != NORMALISED_UNMAPPED:
             return _from_hit(lookup.text(word, field, "global"), text, field)
-    if event_type is not None and event_type.endswith(".deleted"):
-        lookup.note("event", "its name ends in .deleted")
+    if event_type is not None and event_type.endswith(kind.deleted_suffix):
+        lookup.note("event", f"its name ends in {kind.deleted_suffix}")
         return Derived("deleted", text, "event_type", "event_type")
     if key == NORMALISED_UNMAPPED:
         lookup.note("value", "unmapped_value is given, and no other field has content")
@@ -137,16 +141,18 @@ class Deriver:
     """Runs `derive` with a memory, because real data has few distinct statuses.
 
     A source value has its own entry: many events have the same one, and if no provider has a rule
-    for it, its entry serves all providers. A pickle contains only the mapping.
+    for it, its entry serves all providers. A pickle contains only the mapping and the kinds.
     """
 
-    def __init__(self, mapping: Mapping) -> None:
+    def __init__(self, mapping: Mapping, kinds: tuple[RecordKind, ...] = KINDS) -> None:
         self.mapping = mapping
+        self._kinds = kinds
+        self._kind_of = {kind.name: kind for kind in kinds}
         self._results: BoundedMemory[Derived] = BoundedMemory()
         self._sources: BoundedMemory[_Source] = BoundedMemory()
 
-    def __reduce__(self) -> tuple[type[Deriver], tuple[Mapping]]:
-        return Deriver, (self.mapping,)
+    def __reduce__(self) -> tuple[type[Deriver], tuple[Mapping, tuple[RecordKind, ...]]]:
+        return Deriver, (self.mapping, self._kinds)
 
     def __call__(
         self,
@@ -156,8 +162,9 @@ class Deriver:
         source_value_type: str,
         source_value_json: str | None,
         legacy_status: str | None,
+        record_type: str = JOB.name,
     ) -> Derived:
-        """Derives a status; the arguments are those of `derive`."""
+        """Derives a status; the arguments are those of `derive`, with the name of the kind."""
         # Measured: a tuple of names is built faster than one with an unpacked tuple in it.
         key = (
             provider,
@@ -166,20 +173,22 @@ class Deriver:
             source_value_type,
             source_value_json,
             legacy_status,
+            record_type,
         )
         known = self._results.get(key)
         if known is not None:
             return known
-        source_key = (source_value_type, source_value_json)
-        lookup = RuleLookup(self.mapping, provider)
+        source_key = (record_type, source_value_type, source_value_json)
+        kind = self._kind_of[record_type]
+        lookup = RuleLookup(self.mapping, provider, kind)
         source = self._sources.get(source_key) or self._sources.get((provider, *source_key))
         is_new = source is None
         if source is None:
-            source = _look_up_source(lookup, *source_key)
+            source = _look_up_source(lookup, source_value_type, source_value_json)
             # Most source values without a rule are the same for all providers: one entry is enough.
             shared_key = (provider, *source_key) if lookup.depends_on_provider else source_key
             self._sources.put(shared_key, source, source.text)
-        derived = _derive_from(lookup, source, event_type, given_value, legacy_status)
+        derived = _derive_from(lookup, kind, source, event_type, given_value, legacy_status)
         if not is_new:
             # The result of a source value that occurs only once would waste memory.
             self._results.put(key, derived, derived.source_value)

@@ -8,15 +8,17 @@ more.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain, compress, repeat
 from operator import eq, not_
 
 import msgspec
 import numpy as np
 
+from schemas.record_kinds import JOB, RecordKind
 from transforms.blocks import Context
 from transforms.json import MAX_NESTING, may_be_deeper
+from transforms.parse.event_types import EventTypes
 from transforms.parse.fields import NO_JOB_FIELDS, Job, Payload, decode_payload, flat_job
 from transforms.parse.masking import invalid_utf8
 from transforms.parse.one_by_one import Rows
@@ -35,7 +37,7 @@ def add_batch(
     payloads: Sequence[bytes],
     offsets: Sequence[int],
     contexts: Sequence[Context],
-    accepts: Callable[[str], bool],
+    event_types: EventTypes,
     rows: Rows,
 ) -> list[int]:
     """Adds to `rows` exactly one outcome for each common payload.
@@ -44,7 +46,7 @@ def add_batch(
         payloads: Their bytes, which may be anything.
         offsets: Offset of each in the source, in bytes.
         contexts: The context of each.
-        accepts: Returns whether events of a type are wanted.
+        event_types: Returns the kind of an event type; None for types that are not wanted.
         rows: Gets the events and the ignored ones.
 
     Returns:
@@ -53,7 +55,7 @@ def add_batch(
     others: list[int] = []
     for start in range(0, len(payloads), _PART):
         part = slice(start, start + _PART)
-        found = _add_part(payloads[part], offsets[part], contexts[part], accepts, rows)
+        found = _add_part(payloads[part], offsets[part], contexts[part], event_types, rows)
         others += [start + position for position in found]
     return others
 
@@ -62,7 +64,7 @@ def _add_part(
     payloads: Sequence[bytes],
     offsets: Sequence[int],
     contexts: Sequence[Context],
-    accepts: Callable[[str], bool],
+    event_types: EventTypes,
     rows: Rows,
 ) -> list[int]:
     envelopes = _decoded(payloads)
@@ -70,8 +72,11 @@ def _add_part(
         envelopes[position] = None
     jobs = [each and (each.event_data or flat_job(each)) for each in envelopes]
     others = [position for position, job in enumerate(jobs) if job is None]
-    for position, event_type in _unwanted(envelopes, jobs, contexts, accepts):
-        rows.ignore(event_type)
+    for position, event_type in _not_of_jobs(envelopes, jobs, contexts, event_types):
+        if event_types(event_type) is None:
+            rows.ignore(event_type)
+        else:
+            others.append(position)
         jobs[position] = None
     raw_statuses = [b"" if job is None else bytes(job.job_status) for job in jobs]
     without_fields = compress(range(len(jobs)), map(eq, jobs, repeat(NO_JOB_FIELDS)))
@@ -114,26 +119,30 @@ def _faulty_or_deep(payloads: Sequence[bytes]) -> Iterator[int]:
                     yield position
 
 
-def _unwanted(
+def _not_of_jobs(
     envelopes: Sequence[Payload | None],
     jobs: Sequence[Job | None],
     contexts: Sequence[Context],
-    accepts: Callable[[str], bool],
+    event_types: EventTypes,
 ) -> list[tuple[int, str]]:
-    """Returns the positions of events of other types, with their types."""
+    """Returns the positions of events that are not wanted or not of jobs, with their types."""
     types = {each.event for each in envelopes if each is not None}
     if None in types:
         types.update({context.event_type for context in contexts})
-    unwanted = {each for each in types if each is not None and not accepts(each)}
-    if not unwanted:
+    others = {each for each in types if each is not None and not _is_of_jobs(event_types(each))}
+    if not others:
         return []
     return [
         (position, event_type)
         for position, (each, job, context) in enumerate(zip(envelopes, jobs, contexts, strict=True))
         if each is not None
         and job is not None
-        and (event_type := context.event_type if each.event is None else each.event) in unwanted
+        and (event_type := context.event_type if each.event is None else each.event) in others
     ]
+
+
+def _is_of_jobs(kind: RecordKind | None) -> bool:
+    return kind is not None and kind.name == JOB.name
 
 
 def _with_wrong_status(raw_statuses: Sequence[bytes], rows: Rows) -> list[int]:

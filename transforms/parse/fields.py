@@ -6,7 +6,9 @@ from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+from msgspec.structs import replace
 
+from schemas.record_kinds import JOB, RecordKind
 from transforms.blocks import Context
 from transforms.json import decode_string, kind_of
 from transforms.parse.raw_status import WrongTypeError, status_text, string_field
@@ -17,7 +19,11 @@ _Id = str | Annotated[int, Meta(ge=1, le=10**18)] | None
 
 
 class Job(Struct, gc=False):
-    """The used fields of a job."""
+    """The used fields of a job.
+
+    A record of another kind has a value here that does not decode, so that it is read field by
+    field: the status of a posting is an object in `status`.
+    """
 
     id: _Id = None
     remote_id: _Id = None
@@ -39,6 +45,14 @@ class Payload(Job, gc=False):
     record_remote_id: _Id = None
     event_data: Job | None = None
     data: Raw | UnsetType = UNSET
+
+
+class Record(Job, gc=False):
+    """The used fields of a record of any kind. `id` and `remote_id` are those of its job."""
+
+    record_type: str = JOB.name
+    posting_id: str | None = None
+    remote_posting_id: str | None = None
 
 
 decode_payload = msgspec.json.Decoder(Payload).decode
@@ -83,22 +97,38 @@ def read_envelope(fields: dict[str, Raw], event: str | None) -> Payload:
     )
 
 
-def read_job(fields: dict[str, Raw], path: str) -> Job:
-    """Reads a job at a JSON path.
+def read_record(
+    kind: RecordKind, fields: dict[str, Raw], path: str, envelope: Payload
+) -> tuple[Payload, Record]:
+    """Reads a record at a JSON path in an envelope or a page.
+
+    Returns:
+        The envelope without its ids of the record, and the record with all of its ids.
 
     Raises:
         WrongTypeError: A field has a type that it cannot have.
     """
-    job_status = fields.get("job_status", Raw())
-    status_text(bytes(job_status), f"{path}.job_status")
-    return Job(
-        id=_id_field(fields, "id", path),
-        remote_id=_id_field(fields, "remote_id", path),
-        job_status=job_status,
-        status=string_field(fields, "status", path),
+    status = fields.get(kind.status_key, Raw())
+    status_text(bytes(status), f"{path}.{kind.status_key}")
+    ids: dict[str, str | None] = {}
+    for column in kind.ids:
+        found = (_id_field(fields, key, path) for key in column.keys)
+        first = next((each for each in found if each is not None), None)
+        if first is None and column.envelope_key is not None:
+            first = getattr(envelope, column.envelope_key)
+        ids[column.name] = first
+    record = Record(
+        id=ids.get("job_id"),
+        remote_id=ids.get("remote_job_id"),
+        job_status=status,
+        status=kind.legacy_key and string_field(fields, kind.legacy_key, path),
         created_at=_timestamp_field(fields, "created_at"),
         updated_at=_timestamp_field(fields, "updated_at"),
+        record_type=kind.name,
+        posting_id=ids.get("posting_id"),
+        remote_posting_id=ids.get("remote_posting_id"),
     )
+    return replace(envelope, record_id=None, record_remote_id=None), record
 
 
 def _id_field(fields: dict[str, Raw], name: str, path: str) -> str | None:

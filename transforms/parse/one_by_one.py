@@ -7,7 +7,7 @@ are read field by field, which gives the path of a fault.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import NamedTuple
@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Raw
 
 from schemas.counts import MAX_IGNORED_TYPES, OTHER
+from schemas.record_kinds import JOB
 from transforms.blocks import Context, Rejection, context_beside, too_large
 from transforms.json import (
     container_spans,
@@ -25,16 +26,18 @@ from transforms.json import (
     kind_of,
     spans_of,
 )
+from transforms.parse.event_types import EventTypes
 from transforms.parse.fields import (
     KNOWN_FIELDS,
     NO_JOB_FIELDS,
     Job,
     Payload,
+    Record,
     decode_payload,
     flat_job,
     job_context,
     read_envelope,
-    read_job,
+    read_record,
 )
 from transforms.parse.masking import LONE_SURROGATE, Fault, Mask, find_fault
 from transforms.parse.raw_status import StatusText, WrongTypeError, status_text, string_field
@@ -98,6 +101,7 @@ class Rows:
         payloads: The text of each event.
         offsets: Offset of each event in the source, in bytes.
         contexts: The context of each event.
+        others: The events that are not of a job, by their row.
         statuses: The distinct statuses as JSON, each with its index in `status_texts`.
         status_texts: The distinct statuses.
         rejections: The payloads that are not events.
@@ -112,6 +116,7 @@ class Rows:
     payloads: list[bytes] = field(default_factory=list)
     offsets: list[int] = field(default_factory=list)
     contexts: list[Context] = field(default_factory=list)
+    others: dict[int, Record] = field(default_factory=dict)
     statuses: dict[bytes, int] = field(default_factory=dict)
     status_texts: list[StatusText] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
@@ -125,6 +130,8 @@ class Rows:
         index = self.statuses.get(raw)
         if index is None:
             index = self.add_status(raw)
+        if isinstance(job, Record) and job.record_type != JOB.name:
+            self.others[len(self.payloads)] = job
         self.texts.add(envelope, job)
         self.status_indices.append(index)
         self.payloads.append(found.payload)
@@ -184,11 +191,11 @@ class EventFinder:
     """Finds the events in payloads.
 
     Attributes:
-        accepts: Returns whether events of a type are wanted.
+        event_types: Returns the kind of an event type; None for types that are not wanted.
         max_event_bytes: Longest job of a page or element of an array, in bytes.
     """
 
-    accepts: Callable[[str], bool]
+    event_types: EventTypes
     max_event_bytes: int
 
     def find(self, found: Found, rows: Rows) -> None:
@@ -233,9 +240,14 @@ class EventFinder:
             self.find_by_fields(found, rows)
             return
         event_type = found.context.event_type if envelope.event is None else envelope.event
-        if event_type is not None and not self.accepts(event_type):
-            rows.ignore(event_type)
-            return
+        if event_type is not None:
+            kind = self.event_types(event_type)
+            if kind is None:
+                rows.ignore(event_type)
+                return
+            if kind.name != JOB.name:
+                self.find_by_fields(found, rows)
+                return
         try:
             rows.add(envelope, job, found)
         except WrongTypeError:
@@ -300,29 +312,35 @@ class EventFinder:
         fields = decode_object(found.payload)
         event = string_field(fields, "event", "$")
         event_type = found.context.event_type if event is None else event
-        if event_type is not None and not self.accepts(event_type):
+        kind = None if event_type is None else self.event_types(event_type)
+        if event_type is not None and kind is None:
             rows.ignore(event_type)
             return
-        if KNOWN_FIELDS.isdisjoint(fields):
+        if KNOWN_FIELDS.isdisjoint(fields) and (kind is None or kind.keys.isdisjoint(fields)):
             message = "an object without any field of an envelope, a page or a job"
             rows.reject("NOT_AN_EVENT", message, found)
             return
         envelope = read_envelope(fields, event)
+        record_fields, path = fields, "$"
         for name in ("event_data", "data"):
-            kind = kind_of(fields[name]) if name in fields else "null"
-            if kind == "object":
-                if job_fields := decode_object(fields[name]):
-                    rows.add(envelope, read_job(job_fields, f"$.{name}"), found)
-                    return
-            elif kind == "array":
+            json_kind = kind_of(fields[name]) if name in fields else "null"
+            if json_kind == "object":
+                if inner := decode_object(fields[name]):
+                    record_fields, path = inner, f"$.{name}"
+                    break
+            elif json_kind == "array":
                 if jobs := decode_array(fields[name]):
                     _add_elements(jobs, found, job_context(envelope, found.context), True, rows)
                     return
-            elif kind != "null":
-                raise WrongTypeError(f"$.{name}", "an object or an array", kind)
-        if event_type is None and "data" in fields and kind != "object":
-            return  # a page without jobs
-        rows.add(envelope, read_job(fields, "$"), found)
+            elif json_kind != "null":
+                raise WrongTypeError(f"$.{name}", "an object or an array", json_kind)
+        else:
+            if event_type is None and "data" in fields and json_kind != "object":
+                return  # a page without jobs
+        if kind is None:
+            kind = self.event_types.kind_by_fields(record_fields)
+        envelope, record = read_record(kind, record_fields, path, envelope)
+        rows.add(envelope, record, found)
 
 
 def _add_elements(

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import tzinfo
-from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 import apache_beam as beam
@@ -17,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.counts import Counts
+from schemas.record_kinds import JOB
 from transforms.blocks import (
     BLOCK_BYTES,
     BLOCK_ROWS,
@@ -36,36 +36,14 @@ from transforms.blocks import (
 from transforms.parse.accounts import Accounts
 from transforms.parse.batch import add_batch
 from transforms.parse.event_id import event_ids
-from transforms.parse.fields import with_fallback
+from transforms.parse.event_types import DEFAULT_EVENT_TYPES, EventTypes
+from transforms.parse.fields import Record, with_fallback
 from transforms.parse.one_by_one import STEP, EventFinder, Found, Rows
 from transforms.parse.timestamps import parse_timestamps
 from transforms.parse.unreadable import unreadable_shapes
 
-DEFAULT_EVENT_TYPES = ("ats_jobs.*",)
-
 _ROW_BYTES = 100
 """Least memory of a row beside its payload. It limits the rows from a document of tiny payloads."""
-
-
-class EventTypes:
-    """Matches event types against shell-style patterns, such as `ats_jobs.*`."""
-
-    _MAX_CACHED_TYPES = 10_000
-    _MAX_CACHED_LENGTH = 256
-
-    def __init__(self, patterns: tuple[str, ...] = DEFAULT_EVENT_TYPES) -> None:
-        self._patterns = patterns
-        self._known: dict[str, bool] = {}
-
-    def __call__(self, event_type: str) -> bool:
-        wanted = self._known.get(event_type)
-        if wanted is None:
-            wanted = any(fnmatchcase(event_type, pattern) for pattern in self._patterns)
-            if len(self._known) >= self._MAX_CACHED_TYPES:
-                self._known.clear()
-            if len(event_type) <= self._MAX_CACHED_LENGTH:
-                self._known[event_type] = wanted
-        return wanted
 
 
 class EventParser:
@@ -226,8 +204,7 @@ def columns_of(
         indices, strings([each.job_status_json for each in texts])
     )
     count = len(rows.payloads)
-    columns["record_type"] = constant("job", count)
-    columns["posting_id"] = columns["remote_posting_id"] = pa.nulls(count, pa.string())
+    columns |= _columns_of_kinds(rows)
     columns["event_id"] = event_ids(columns, rows.payloads)
     # The identity covers only the provider that belongs to the event.
     named = providers
@@ -274,6 +251,21 @@ def columns_of(
         columns["publish_time"] = pa.nulls(count, TIMESTAMP)
     batch = pa.RecordBatch.from_arrays([columns[name] for name in PARSED.names], schema=PARSED)
     return Columns(batch, unreadable, assumed_timezone)
+
+
+def _columns_of_kinds(rows: Rows) -> dict[str, pa.Array]:
+    count = len(rows.payloads)
+    if not rows.others:
+        nulls = pa.nulls(count, pa.string())
+        types = constant(JOB.name, count)
+        return {"record_type": types, "posting_id": nulls, "remote_posting_id": nulls}
+    job = Record()
+    records = [rows.others.get(row, job) for row in range(count)]
+    return {
+        "record_type": strings([each.record_type for each in records]).dictionary_encode(),
+        "posting_id": strings([each.posting_id for each in records]),
+        "remote_posting_id": strings([each.remote_posting_id for each in records]),
+    }
 
 
 def _with_context(column: pa.StringArray, contexts: list[Context], name: str) -> pa.StringArray:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.avro import record_schema
+from schemas.record_kinds import KINDS
 from tests.transforms.runs import deriver
 from transforms.blocks.block import EventBlock
 from transforms.blocks.columns import PARSED, STATUS_TEXT
@@ -21,7 +22,7 @@ from transforms.derive.rules import Derived, Deriver, derive
 from transforms.json.text import kind_of
 
 words = st.sampled_from(
-    ["open", "Closed", "onHold", "unmapped_value", "", " ", "?", "1", "é", "a" * 300]
+    ["open", "Closed", "onHold", "Live", "unmapped_value", "", " ", "?", "1", "é", "a" * 300]
 )
 scalars = st.one_of(st.none(), st.booleans(), st.integers(-2, 12), st.just(1.0), words)
 jsons = st.recursive(
@@ -53,6 +54,7 @@ rows = st.fixed_dictionaries(
         "provider": st.sampled_from([None, "lever", "Workable", "bullhorn", "nobody"]),
         "event_type": st.sampled_from([None, "ats_jobs.updated", "ats_jobs.deleted"]),
         "legacy_status": st.one_of(st.none(), words),
+        "record_type": st.sampled_from([kind.name for kind in KINDS]),
         "job_status": statuses(),
     }
 )
@@ -90,8 +92,10 @@ def _row_by_row(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     derived = []
     for event in events:
         sent = event["job_status"]
+        (kind,) = (kind for kind in KINDS if kind.name == event["record_type"])
         result = derive(
             deriver().mapping,
+            kind=kind,
             provider=event["provider"],
             event_type=event["event_type"],
             legacy_status=event["legacy_status"],
@@ -139,6 +143,7 @@ def test_the_columns_have_the_order_of_the_schema() -> None:
 def test_each_distinct_input_is_derived_once() -> None:
     status = {"given_value": None, "source_value_json": '"open"', "source_value_type": "string"}
     event = {"provider": "lever", "event_type": None, "legacy_status": None, "job_status": status}
+    event["record_type"] = "job"
     other = {**event, "provider": "ashby"}
     calls = []
 
@@ -154,7 +159,10 @@ def test_each_distinct_input_is_derived_once() -> None:
 def _block(providers: list[str]) -> EventBlock:
     status = {"given_value": None, "source_value_json": '"open"', "source_value_type": "string"}
     events = [
-        {"provider": each, "event_type": None, "legacy_status": None, "job_status": status}
+        {
+            **{"provider": each, "event_type": None, "legacy_status": None, "job_status": status},
+            "record_type": "job",
+        }
         for each in providers
     ]
     payloads = [each.encode() for each in providers]

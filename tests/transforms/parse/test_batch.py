@@ -6,26 +6,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.transforms.event_cases import PAYLOADS, broken
+from tests.transforms.event_cases import JOBS_AND_POSTINGS, PAYLOADS, broken, event_finder
 from transforms.blocks.context import NO_CONTEXT, Context
 from transforms.parse.batch import add_batch
-from transforms.parse.one_by_one import EventFinder, Found, Rows
-from transforms.parse.parse_events import EventTypes, columns_of
-
-_TYPES = EventTypes()
+from transforms.parse.one_by_one import Found, Rows
+from transforms.parse.parse_events import columns_of
 
 
 def _one_by_one(payloads: list[bytes], context: Context) -> Rows:
     rows = Rows()
     for offset, payload in enumerate(payloads):
-        EventFinder(_TYPES, 1000).find_by_fields(Found(payload, offset, context), rows)
+        event_finder().find_by_fields(Found(payload, offset, context), rows)
     return rows
 
 
 def _in_bulk(payloads: list[bytes], context: Context) -> tuple[Rows, list[int]]:
     rows = Rows()
     count = len(payloads)
-    others = add_batch(payloads, list(range(count)), [context] * count, _TYPES, rows)
+    others = add_batch(payloads, list(range(count)), [context] * count, JOBS_AND_POSTINGS, rows)
     return rows, others
 
 

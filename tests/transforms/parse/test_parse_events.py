@@ -22,7 +22,8 @@ from transforms.blocks.rejection import Rejection
 from transforms.parse import one_by_one, parse_events
 from transforms.parse.accounts import Accounts
 from transforms.parse.event_id import event_ids
-from transforms.parse.parse_events import EventParser, EventTypes
+from transforms.parse.event_types import EventTypes
+from transforms.parse.parse_events import EventParser
 from transforms.parse.raw_status import StatusText, status_text
 from transforms.parse.timestamps import zone_of
 

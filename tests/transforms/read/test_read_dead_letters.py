@@ -23,7 +23,8 @@ from transforms.blocks.context import NO_CONTEXT, Context, MessageInfo
 from transforms.blocks.ledger import Ledger
 from transforms.blocks.rejection import Rejection
 from transforms.encode.dead_letters import PayloadPolicy, dead_letters
-from transforms.parse.parse_events import EventParser, EventTypes
+from transforms.parse.event_types import EventTypes
+from transforms.parse.parse_events import EventParser
 from transforms.read.dead_letter_files import DeadLetterFile, Letter, letters_of
 from transforms.read.limits import ReadLimits
 from transforms.read.lines import blocks_of_lines
