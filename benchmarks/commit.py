@@ -30,6 +30,7 @@ _EVENT = Ledger(
     read=1,
     written=1,
     by_value={"open": 1},
+    by_record_type={"job": 1},
     by_source_value_type={"string": 1},
     by_derivation={"provider_rule": 1},
     by_provider={"greenhouse": {"open": 1}},

@@ -59,6 +59,7 @@ class Tallies(Struct, kw_only=True):
         written: Records in the job_status files.
         dead_lettered: Records in the dead_letter files.
         ignored: Envelopes of other event types.
+        by_record_type: Written events by the type of their record: job or job_posting.
         by_value: Written events by value; `null` for none.
         by_source_value_type: Written events by the type of their source value.
         by_derivation: Written events by the kind of rule that derived their value.
@@ -77,6 +78,7 @@ class Tallies(Struct, kw_only=True):
     written: int = 0
     dead_lettered: int = 0
     ignored: int = 0
+    by_record_type: Counts = field(default_factory=dict)
     by_value: Counts = field(default_factory=dict)
     by_source_value_type: Counts = field(default_factory=dict)
     by_derivation: Counts = field(default_factory=dict)
@@ -97,13 +99,18 @@ class Tallies(Struct, kw_only=True):
             *("without_job_id", "unreadable_timestamps", "assumed_timezone"),
         ):
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        for name in ("by_value", "by_source_value_type", "by_derivation", "by_error_code"):
+        for name in _BY_NAME:
             add_counts(getattr(self, name), getattr(other, name))
         add_tables(self.by_provider, other.by_provider, MAX_PROVIDERS)
         add_tables(self.unreadable_by_field, other.unreadable_by_field, most_inner=MAX_SHAPES)
         add_counts(self.accounts_without_provider, other.accounts_without_provider, MAX_ACCOUNTS)
         add_counts(self.by_day, other.by_day, MAX_DAYS)
         add_counts(self.ignored_by_type, other.ignored_by_type, MAX_IGNORED_TYPES)
+
+
+_BY_NAME: Final = (
+    *("by_record_type", "by_value", "by_source_value_type", "by_derivation", "by_error_code"),
+)
 
 
 class BalanceCheck(NamedTuple):
@@ -126,6 +133,7 @@ def balance(tallies: Tallies, records: int, dead_letters: int) -> list[BalanceCh
     rows = [
         ("events read, and their outcomes", tallies.read, written + lettered + ignored),
         ("written, and records in files", written, records),
+        ("written, by record type", written, sum(tallies.by_record_type.values())),
         ("written, by value", written, sum(tallies.by_value.values())),
         ("written, by provider", written, by_provider),
         ("written, by day", written, sum(tallies.by_day.values())),

@@ -31,9 +31,10 @@ def _nullable(name: str) -> dict[str, Any]:
 
 
 _STATUS = {"name": "job_status", "type": _record("job_status.JobStatus", _nullable("value"))}
+_TYPE = {"name": "record_type", "type": "string"}
 _CODE = {"name": "error_code", "type": "string"}
 _COUNTED_FIELDS = {
-    _EVENT: fastavro.parse_schema(_record(_EVENT, _nullable("provider"), _STATUS)),
+    _EVENT: fastavro.parse_schema(_record(_EVENT, _TYPE, _nullable("provider"), _STATUS)),
     _DEAD_LETTER: fastavro.parse_schema(_record(_DEAD_LETTER, _nullable("provider"), _CODE)),
 }
 """Reader schemas with the counted fields; decoding all fields would take most of the time."""
@@ -51,6 +52,7 @@ class Content:
         records: Number of readable records, up to the first damage.
         blocks: Number of blocks that hold them.
         damage: Why the file is not a valid Avro file, or None.
+        by_record_type: Records by the type of the record.
         by_value: Records by status value; `null` for none. So is by_provider.
     """
 
@@ -63,6 +65,7 @@ class Content:
     records: int = 0
     blocks: int = 0
     damage: str | None = None
+    by_record_type: Counter[str] = field(default_factory=Counter)
     by_value: Counter[str] = field(default_factory=Counter)
     by_provider: Counter[str] = field(default_factory=Counter)
     by_error_code: Counter[str] = field(default_factory=Counter)
@@ -147,6 +150,7 @@ def _count(content: Content, records: list[Any]) -> None:
     if content.schema == _DEAD_LETTER:
         content.by_error_code.update(record["error_code"] for record in records)
     else:
+        content.by_record_type.update(record["record_type"] for record in records)
         content.by_value.update(_names(record["job_status"]["value"] for record in records))
 
 

@@ -16,13 +16,13 @@ from pipeline.inspect.inspection import Inspection
 from pipeline.report import printable, shortened
 from transforms.storage import relative_path
 
-_COUNTS = ("by_value", "by_provider", "by_error_code")
+_COUNTS = ("by_record_type", "by_value", "by_provider", "by_error_code")
 _MAX_COUNTS = 15
 _MAX_CHARACTERS = 60
 _PIPED_WIDTH = 140
 
 _ROW_FIELDS = {
-    "job_status.JobStatusEvent": "event_time provider job_id job_status.value "
+    "job_status.JobStatusEvent": "event_time record_type provider job_id job_status.value "
     "job_status.source_value job_status.derivation",
     "job_status.DeadLetter": "error_code step error_path source_offset payload_size",
 }

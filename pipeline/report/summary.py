@@ -55,6 +55,8 @@ def _figures(report: Manifest, options: RunOptions, width: int, with_data: bool)
     speed = f"{duration_text(report.duration_seconds)}, {report.events_per_second:,} events/s"
     row("read", report.read, speed)
     row("written", report.written, _counts(report.by_value, _MAX_NAMES))
+    if len(report.by_record_type) > 1:
+        row("", None, _counts(report.by_record_type, _MAX_NAMES))
     row("dead-lettered", report.dead_lettered, _counts(report.by_error_code, _MAX_NAMES))
     types = _counts(report.ignored_by_type, _MAX_DATA_NAMES) if with_data else ""
     row("ignored", report.ignored, types)

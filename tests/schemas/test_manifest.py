@@ -16,6 +16,7 @@ def _commit() -> Manifest:
         written=3,
         dead_lettered=2,
         ignored=1,
+        by_record_type={"job": 2, "job_posting": 1},
         by_value={"open": 3},
         by_source_value_type={"string": 3},
         by_derivation={"unmapped": 3},
@@ -33,6 +34,7 @@ def test_all_counts_are_added() -> None:
     for _ in range(3):
         total.add(_commit())
     assert (total.read, total.written, total.dead_lettered, total.ignored) == (18, 9, 6, 3)
+    assert total.by_record_type == {"job": 6, "job_posting": 3}
     assert total.by_value == {"open": 9}
     assert total.by_source_value_type == {"string": 9}
     assert total.by_derivation == {"unmapped": 9}

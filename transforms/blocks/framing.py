@@ -43,7 +43,8 @@ def framed(column: pa.Array, framing: Framing) -> list[Part]:
     """
     if isinstance(column, pa.DictionaryArray):
         distinct = joined(framed(column.dictionary, framing), len(column.dictionary))
-        return [distinct.take(column.indices)]
+        is_constant = len(distinct) == 1 and not column.indices.null_count
+        return [distinct[0]] if is_constant else [distinct.take(column.indices)]
     if column.null_count == len(column):
         return [pa.scalar(framing.null, pa.binary())]
     lengths = pc.binary_length(column)

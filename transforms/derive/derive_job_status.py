@@ -44,7 +44,9 @@ def derive_batch(events: pa.RecordBatch, deriver: Deriver) -> pa.RecordBatch:
     )
     names = ("provider", "event_type", "legacy_status", "record_type")
     others = [events.column(name) for name in names]
-    texts = [each.dictionary.to_pylist() for each in others]
+    providers, event_types, legacy_statuses, record_types = (
+        each.dictionary.to_pylist() for each in others
+    )
     # One number encodes the combination of values in a row; each combination is derived once.
     shape = [len(each.dictionary) for each in (status, *others)]
     codes = np.ravel_multi_index([each.indices.to_numpy() for each in (status, *others)], shape)
@@ -52,21 +54,18 @@ def derive_batch(events: pa.RecordBatch, deriver: Deriver) -> pa.RecordBatch:
     # Many combinations have the same result.
     results: dict[tuple[int, Derived], int] = {}
     result_indices = []
-    for raw_index, *text_indices in zip(
+    for raw_index, provider, event_type, legacy_status, record_type in zip(
         *(each.tolist() for each in np.unravel_index(combinations, shape)), strict=True
     ):
         given_value, source_json, source_type = raw_statuses[raw_index]
-        provider, event_type, legacy_status, record_type = (
-            text[index] for text, index in zip(texts, text_indices, strict=True)
-        )
         derived = deriver(
-            provider,
-            event_type,
+            providers[provider],
+            event_types[event_type],
             given_value,
             source_type,
             source_json,
-            legacy_status,
-            record_type,
+            legacy_statuses[legacy_status],
+            record_types[record_type],
         )
         result_indices.append(results.setdefault((raw_index, derived), len(results)))
     derived_status = pa.DictionaryArray.from_arrays(

@@ -131,8 +131,9 @@ class RuleLookup:
         is_before_text = start in self._mapping.codes_before_text
         keys = (*forms, code, start) if is_before_text else (*forms, code)
         # Skip the search for keys that no table contains.
-        known = [self._mapping.keys, *(table.labels.keys() for table in self._kind.words)]
-        is_known = not all(each.isdisjoint(keys) for each in known)
+        is_known = not self._mapping.keys.isdisjoint(keys) or any(
+            not table.labels.keys().isdisjoint(keys) for table in self._kind.words
+        )
         rule: Rule | None = None
         tables: tuple[Table, ...] = ()
         if scope != "global":

@@ -35,6 +35,7 @@ def ledger_of(block: EventBlock) -> Ledger:
         _named(status.dictionary.field(name)).through(status.indices.to_numpy())
         for name in ("value", "source_value_type", "derivation")
     )
+    ledger.by_record_type = _named(block.events.column("record_type")).counts()
     ledger.by_value = value.counts()
     ledger.by_source_value_type = kind.counts()
     ledger.by_derivation = derivation.counts()

@@ -127,6 +127,7 @@ def test_the_report_has_the_counts_of_the_records(ran: Ran, read_records: ReadRe
     status = [record["job_status"] for record in records]
     report = ran.report
     assert report["written"] == len(records)
+    assert report["by_record_type"] == _counted(records, lambda each: each["record_type"])
     assert report["by_value"] == _counted(status, lambda each: each["value"])
     assert report["by_source_value_type"] == _counted(
         status, lambda each: each["source_value_type"]

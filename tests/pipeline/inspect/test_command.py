@@ -85,6 +85,7 @@ def test_json_holds_the_counts_of_the_records_and_the_first_rows(output: Path) -
             records += [each for each in fastavro.reader(file) if isinstance(each, dict)]
     values = Counter(str(each["job_status"]["value"]) for each in records)
     assert result["by_value"] == dict(values)
+    assert result["by_record_type"] == {"job": RECORDS}
     assert result["by_provider"] == {"lever": RECORDS, "null": BAD}
     rows = result["rows"]["job_status.JobStatusEvent"]
     assert [row["event_id"] for row in rows] == [each["event_id"] for each in records[:2]]

@@ -152,6 +152,12 @@ def test_the_summary_has_the_directory_of_the_files_and_the_speed() -> None:
     assert "job_status 1 file, 12.3 kB, in /a/job_status" in text
 
 
+def test_jobs_and_postings_are_counted_apart_if_there_are_both() -> None:
+    both = Manifest(run_id="run", by_record_type={"job": 1_200, "job_posting": 3})
+    assert "job 1,200, job_posting 3" in _printed(both)
+    assert "job" not in _printed(Manifest(run_id="run", by_record_type={"job": 3}))
+
+
 def test_a_run_without_problems_suggests_nothing() -> None:
     fine = Manifest(run_id="run", read=1, written=1, by_value={"open": 1})
     assert list(next_steps(fine, OPTIONS)) == []

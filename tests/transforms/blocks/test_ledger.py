@@ -33,6 +33,7 @@ def _balanced_ledger() -> Ledger:
         dead_lettered=2,
         ignored=1,
         ignored_by_type={"x": 1},
+        by_record_type={"job": 3},
         by_value={"open": 2, "null": 1},
         by_source_value_type={"string": 3},
         by_derivation={"given": 3},
@@ -151,6 +152,7 @@ def test_a_balanced_ledger_has_no_discrepancies() -> None:
             lambda ledger: ledger.files.append(ledger.files[2]),
             "dead letters, and records in files: 2, but 4",
         ),
+        (lambda ledger: ledger.by_record_type.clear(), "written, by record type: 3, but 0"),
         (lambda ledger: ledger.by_value.clear(), "written, by value: 3, but 0"),
         (
             lambda ledger: ledger.by_source_value_type.update(array=1),

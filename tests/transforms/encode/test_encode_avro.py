@@ -274,6 +274,7 @@ def test_the_ledger_counts_the_events_and_their_fields() -> None:
     ledger = _encode(block).ledger
     assert (ledger.read, ledger.written, ledger.dead_lettered) == (6, 0, 0)
     assert ledger.ignored_by_type == {"hris.x": 1}
+    assert ledger.by_record_type == {"job": 3}
     assert ledger.by_value == {"open": 1, "unmapped_value": 1, "null": 1}
     assert ledger.by_source_value_type == {"string": 2, "missing": 1}
     assert ledger.by_derivation == {"given": 1, "unmapped": 1, "absent": 1}

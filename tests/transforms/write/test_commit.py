@@ -302,6 +302,7 @@ def test_the_time_of_a_commit_is_linear_in_its_files(
             Path(path).write_bytes(data)
             ledger.files.append(replace_struct(file, path=path))
         counters = (
+            ledger.by_record_type,
             ledger.by_value,
             ledger.by_source_value_type,
             ledger.by_derivation,

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("no_sync")
 
 REPORT_KEYS = [
     *("run_id", "read", "written", "dead_lettered", "ignored"),
-    *("by_value", "by_source_value_type", "by_derivation", "by_provider"),
+    *("by_record_type", "by_value", "by_source_value_type", "by_derivation", "by_provider"),
     *("accounts_without_provider", "by_day"),
     *(
         "by_error_code",

@@ -58,6 +58,7 @@ def _report(text: str) -> Manifest:
         written=7,
         dead_lettered=2,
         ignored=1,
+        by_record_type={"job": 5, f"{text}k": 2},
         by_value={"open": 4, "unmapped_value": 2, f"{text}v": 1},
         by_source_value_type={f"{text}s": 7},
         by_derivation={"given": 5, "unmapped": 2},
@@ -218,7 +219,7 @@ def test_an_empty_run_has_a_page() -> None:
 
 def test_the_figures_are_those_of_the_report() -> None:
     assert "10 read = 7 written + 2 dead-lettered + 1 ignored" in PLAIN.text
-    assert "10 of 10 checks hold" in PLAIN.text
+    assert "11 of 11 checks hold" in PLAIN.text
     assert "✗ 1 damaged input" in PLAIN.text
     assert "Not drawn: 1 event without a time." in PLAIN.text
 
@@ -236,6 +237,7 @@ def _balanced(**changes: Any) -> str:
     [
         {"conserved": False},
         {"read": 11},
+        {"by_record_type": {"job": 6}},
         {"by_value": {"open": 6}},
         {"by_provider": {"x": {"open": 6}}},
         {"by_day": {"null": 6}},
