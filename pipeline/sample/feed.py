@@ -10,7 +10,7 @@ from datetime import date, datetime, timezone
 from functools import cache
 from typing import NamedTuple
 
-from pipeline.sample.providers import RemoteIds, sample_data, status_rows
+from pipeline.sample.providers import RemoteIds, posting_statuses, sample_data, status_rows
 
 _DAY = 86_400
 _EPOCH = date(1970, 1, 1).toordinal()
@@ -49,6 +49,12 @@ def statuses_in_turn(rng: random.Random, provider: str | None) -> Iterator[Statu
     rng.shuffle(rows)
     for row in itertools.cycle(rows):
         yield row.provider, rng.choices(row.forms, weights)[0]
+
+
+def statuses_of_postings() -> Iterator[Status]:
+    """Yields the statuses of postings in turn, each of the next provider."""
+    providers = itertools.cycle(range(len(sample_data().providers)))
+    return zip(providers, itertools.cycle(posting_statuses()), strict=False)
 
 
 def statuses_by_weight(rng: random.Random) -> Iterator[Status]:

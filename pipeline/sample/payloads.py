@@ -21,6 +21,14 @@ def job_text(event: Event) -> str:
     return f'{{"id":{event.job_id},"remote_id":{event.remote_id}{event.fields}}}'
 
 
+def posting_text(event: Event, job: Event) -> str:
+    """Renders an event as a bare job posting, of the job of another event."""
+    return (
+        f'{{"id":{event.job_id},"remote_id":{event.remote_id},"job_id":{job.job_id},'
+        f'"remote_job_id":{job.remote_id}{event.fields}}}'
+    )
+
+
 def webhook_text(event: Event, data: str | None = None) -> str:
     """Renders the envelope of a webhook, with the job or with other JSON in it."""
     return (

@@ -31,6 +31,7 @@ class SampleData(Struct, frozen=True):
     values: tuple[str, ...]
     forms: dict[str, dict[Literal["ordinary", "varied"], float]]
     other_events: dict[str, str]
+    postings: tuple[tuple[str | None, Any], ...]
     providers: tuple[Provider, ...]
     unmapped_share: float
     unmapped: tuple[tuple[str, Any], ...]
@@ -72,9 +73,18 @@ def status_rows() -> tuple[StatusRow, ...]:
     return tuple(rows)
 
 
-def status_pair(value: str, source_value: str) -> str:
-    """Renders the field `job_status`, after a comma, from the JSON texts of its two members."""
-    return f',"job_status":{{"value":{value},"source_value":{source_value}}}'
+@cache
+def posting_statuses() -> tuple[str, ...]:
+    """Returns the statuses of postings as JSON text to append to the fields of a posting."""
+    return tuple(
+        status_pair(json.dumps(value), json.dumps(source_value), key="status")
+        for value, source_value in sample_data().postings
+    )
+
+
+def status_pair(value: str, source_value: str, key: str = "job_status") -> str:
+    """Renders the field of a status, after a comma, from the JSON texts of its two members."""
+    return f',"{key}":{{"value":{value},"source_value":{source_value}}}'
 
 
 def _forms(raw: Any) -> tuple[str, ...]:

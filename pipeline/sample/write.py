@@ -24,13 +24,14 @@ from pipeline.sample.payloads import (
     job_text,
     other_events,
     page_text,
+    posting_text,
     single_text,
     webhook_text,
 )
 from schemas.errors import OutputError, UsageError
 
 Shapes = Literal["all", "lines"]
-Kind = Literal["envelopes", "jobs", "pages", "single_jobs", "arrays", "page", "array"]
+Kind = Literal["envelopes", "jobs", "pages", "single_jobs", "arrays", "page", "array", "postings"]
 _Slot = Literal["good", "bad", "other"]
 
 
@@ -40,7 +41,7 @@ class SampleFile:
 
     Attributes:
         kind: The form of its payloads.
-        events: Number of job events to write.
+        events: Number of events of jobs and postings to write.
         error_codes: Bad payloads, each one dead letter, by error code.
         ignored_types: Events of other types, by type.
     """
@@ -158,8 +159,9 @@ _FILES: tuple[tuple[str, Kind, str | None, int], ...] = (
     ("pages.jsonl", "pages", "smartrecruiters", 10),
     ("single_jobs.jsonl", "single_jobs", "bamboohr", 4),
     ("arrays.jsonl", "arrays", None, 6),
-    ("page.json", "page", "workday", 3),
-    ("array.json", "array", None, 3),
+    ("page.json", "page", "workday", 2),
+    ("array.json", "array", None, 2),
+    ("postings.jsonl", "postings", None, 2),
 )
 _OTHER_TYPES_SHARE = 0.03
 
@@ -176,15 +178,18 @@ _ELEMENTS: tuple[tuple[Render, Callable[[list[str]], str] | None], ...] = (
 def _every_kind(rng: random.Random, events: int, bad: int) -> _Contents:
     others = round((events - bad) * _OTHER_TYPES_SHARE)
     shares = [share for _, _, _, share in _FILES]
-    # An export has jobs only. Feeds and arrays have events of other types as well.
-    mixed = [share * (kind in ("envelopes", "arrays")) for _, kind, _, share in _FILES]
+    # An export has jobs only. Feeds, arrays and postings have events of other types as well.
+    mixed = [share * (kind in ("envelopes", "arrays", "postings")) for _, kind, _, share in _FILES]
     good = _split(events - bad - others, shares)
     counts = zip(good, _split(bad, shares), _split(others, mixed), strict=True)
     statuses = feed.statuses_in_turn(rng, None)
     maker = _PayloadMaker(rng)
     for (name, kind, provider, _), slots in zip(_FILES, counts, strict=True):
         file = SampleFile(name, kind)
-        own = statuses if provider is None else feed.statuses_in_turn(rng, provider)
+        if kind == "postings":
+            own = feed.statuses_of_postings()
+        else:
+            own = statuses if provider is None else feed.statuses_in_turn(rng, provider)
         yield file, maker.texts(file, own, _shuffled(rng, *slots))
 
 
@@ -230,18 +235,29 @@ class _PayloadMaker:
             return iter([_indented(page_text(self._jobs(slots)))])
         if file.kind == "array":
             return iter([_indented(f"[{','.join(self._elements(slots))}]")])
-        renders: dict[Kind, Render] = {"jobs": job_text, "single_jobs": single_text}
+        renders: dict[Kind, Render] = {
+            "jobs": job_text,
+            "single_jobs": single_text,
+            "postings": self._posting,
+        }
         render = renders.get(file.kind, webhook_text)
         return (self._payload(slot, render, whole=True) + "\n" for slot in slots)
 
     def _payload(self, slot: _Slot, render: Render, *, whole: bool) -> str:
         """Makes a whole payload or a part of one. A bad part is a job of `BAD_JOBS`."""
         file = self._file
+        if slot == "other" and file.kind == "postings":
+            kind = "ats_job_postings.updated"
+            event = self._next_posting()
+            record = event.record.replace("ats_jobs", "ats_job_postings")
+            event = event._replace(type=kind, record=record)
+            file.ignored_types[kind] += 1
+            return webhook_text(event, self._posting(event))
         if slot == "other":
             kind, text = next(self._others)
             file.ignored_types[kind] += 1
             return text
-        event = next(self._feed)
+        event = self._next_posting() if file.kind == "postings" else next(self._feed)
         if slot == "good":
             file.events += 1
             return render(event)
@@ -250,6 +266,13 @@ class _PayloadMaker:
         code, damage = BAD_PAYLOADS[0] if whole and is_first else next(self._damages[whole])
         file.error_codes[code] += 1
         return damage(event, render)
+
+    def _next_posting(self) -> feed.Event:
+        # Without a status, a bare posting is not one.
+        return next(event for event in self._feed if event.fields)
+
+    def _posting(self, event: feed.Event) -> str:
+        return posting_text(event, next(self._feed))
 
     def _jobs(self, slots: Iterable[_Slot]) -> list[str]:
         return [self._payload(slot, job_text, whole=False) for slot in slots]
