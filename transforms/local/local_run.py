@@ -10,11 +10,15 @@ from __future__ import annotations
 import os
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
+from schemas.errors import JobStatusError
 from transforms.local.progress import Progress, report_progress, total_progress
+from transforms.local.worker_errors import WorkerError, preserve_error_type, preserved_error
 
 _WATCH_SECONDS = 0.25
+_FAILURE = "failure"
 
 
 class StoppedError(Exception):
@@ -33,6 +37,11 @@ class LocalRun:
 
     stop_file: str
     launcher: int
+
+    @property
+    def is_remote(self) -> bool:
+        """Returns whether the workers are on other machines."""
+        return not self.stop_file
 
     def is_over(self) -> bool:
         """Returns True if the run was stopped or its launcher has ended."""
@@ -53,12 +62,41 @@ class LocalRun:
 
     def report(self, more: Progress) -> None:
         """Reports progress to the launcher."""
-        if self.stop_file:
+        if not self.is_remote:
             report_progress(os.path.dirname(self.stop_file), more)
 
     def progress(self) -> Progress:
         """Returns the progress of all workers so far."""
         return total_progress(os.path.dirname(self.stop_file))
+
+    def fail(self, error: JobStatusError) -> None:
+        """Makes the run fail once it has ended in order; the first error counts.
+
+        Raises:
+            WorkerError: The run is on other machines, so its bundle has to fail.
+        """
+        try:
+            with preserve_error_type():
+                raise error
+        except WorkerError as raised:
+            if self.is_remote:
+                raise
+            with suppress(FileExistsError), open(self._failure_file, "x") as file:
+                file.write(str(raised))
+
+    def failure(self) -> JobStatusError | None:
+        """Returns the error of `fail`, or None."""
+        if self.is_remote:
+            return None
+        try:
+            with open(self._failure_file) as file:
+                return preserved_error(file.read())
+        except OSError:
+            return None
+
+    @property
+    def _failure_file(self) -> str:
+        return os.path.join(os.path.dirname(self.stop_file), _FAILURE)
 
     def watch(self) -> None:
         """Ends this process when the run is over. Does nothing in the launcher's own process."""

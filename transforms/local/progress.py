@@ -26,6 +26,7 @@ class Progress(Struct):
         dead_letters: Dead letters among these events.
         pulled: Pulled messages.
         acknowledged: Acknowledged messages.
+        retries: Calls and commits that failed and were tried again.
     """
 
     bytes: int = 0
@@ -33,6 +34,7 @@ class Progress(Struct):
     dead_letters: int = 0
     pulled: int = 0
     acknowledged: int = 0
+    retries: int = 0
 
     def add(self, other: Progress) -> None:
         """Adds other progress."""
