@@ -49,10 +49,11 @@ _IDENTITY = (
 _RECORDS = f"""
 select md5(concat_ws(chr(0), {", ".join(f"coalesce({field}, chr(1))" for field in _IDENTITY)}))
            as event_id,
-       events.event_type,
+       'job' as record_type, events.event_type,
        coalesce(try_cast(event_date as timestamptz), try_cast(updated_at as timestamptz),
                 try_cast(created_at as timestamptz)) as event_time,
        project_id, account_id, events.provider, job_id, remote_job_id,
+       null::varchar as posting_id, null::varchar as remote_posting_id,
        try_cast(created_at as timestamptz) as job_created_at,
        try_cast(updated_at as timestamptz) as job_updated_at,
        events.legacy_status, job_status, getvariable('fingerprint') as mapping_fingerprint,

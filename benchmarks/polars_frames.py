@@ -87,9 +87,12 @@ def run(source: str, directory: str) -> None:
         )
         .select(
             "event_id",
+            pl.lit("job").alias("record_type"),
             "event_type",
             pl.coalesce("event_time", "job_updated_at", "job_created_at"),
             *("project_id", "account_id", "provider", "job_id", "remote_job_id"),
+            pl.lit(None, pl.String).alias("posting_id"),
+            pl.lit(None, pl.String).alias("remote_posting_id"),
             *("job_created_at", "job_updated_at", "legacy_status", "job_status"),
             pl.lit(load_mapping().fingerprint).alias("mapping_fingerprint"),
             pl.lit(source).alias("source"),
