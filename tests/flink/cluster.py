@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -204,6 +205,15 @@ class Cluster:
         """Returns the completed checkpoints of a job, newest first."""
         history = self.ask(f"/jobs/{job}/checkpoints")["history"]
         return [each for each in history if each["status"] == "COMPLETED"]
+
+    def watermark_lag(self, job: str) -> float:
+        """Returns how far the watermark at the commits is behind the clock, in seconds."""
+        vertices = self.ask(f"/jobs/{job}")["vertices"]
+        (commits,) = [each["id"] for each in vertices if "WriteAvro/GroupByKey" in each["name"]]
+        watermarks = self.ask(f"/jobs/{job}/vertices/{commits}/watermarks")
+        # There is none before the tasks run.
+        oldest = min((int(each["value"]) for each in watermarks), default=0)
+        return time.time() - oldest / 1000
 
     def cancel(self, job: str) -> None:
         """Cancels a job."""

@@ -5,6 +5,7 @@ its workers and its job.
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import shlex
@@ -34,6 +35,9 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 SECONDS = 300
 """The longest wait for anything; a busy machine takes minutes to restore a job."""
 
+WATERMARK_SECONDS = 15
+"""How far a watermark may be behind the clock."""
+
 LEASE = ("--lease_seconds", "120")
 """Longer than a restore. The emulator drops messages after 10 minutes, which is the default."""
 
@@ -56,7 +60,7 @@ def cluster(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture
 def kills(request: pytest.FixtureRequest) -> int:
-    """The number of kills: one, or that of --kills."""
+    """The number of kills and restores: one, or that of --kills."""
     return int(request.config.getoption("--kills", None) or 1)
 
 
@@ -176,36 +180,54 @@ def ask(command: str) -> dict[str, Any]:
     return answer
 
 
+def upgrade(cluster: Cluster, place: Place, command: Job) -> Job:
+    """Stops a stream with a savepoint and starts it again, as the recipe says."""
+    rest = {"http://flink-jobmanager:8081": cluster.rest, "JOB_ID": cluster.running_job()}
+    request = ask(recipe("curl -s -X POST", rest))["request-id"]
+    question = recipe("curl -s http", {**rest, "REQUEST_ID": request})
+    assert wait_for(lambda: ask(question)["status"]["id"] == "COMPLETED", SECONDS, 0.5)
+    command.wait(SECONDS)
+    names = {
+        "projects/my-project/subscriptions/job-events": place.published.subscription,
+        "gs://my-bucket/out": str(place.output),
+        "flink-jobs:8099": cluster.job_endpoint,
+        "localhost:50000": cluster.pool_endpoint,
+        "30000": "5000",
+        "SAVEPOINT": ask(question)["operation"]["location"],
+    }
+    words = shlex.split(recipe("job-status run", names))[1:]
+    environment = {"PUBSUB_EMULATOR_HOST": place.server.address}
+    arguments = [*words, "--window_seconds", "2"]
+    return Job(arguments, place.directory / "log", environment=environment)
+
+
+def wait_for_watermark(cluster: Cluster) -> None:
+    """Waits until the watermark of a restored job is close to the clock, and prints how long."""
+    job = cluster.running_job()
+    running, lags = time.monotonic(), [0.0]
+
+    def is_close() -> bool:
+        lags.append(cluster.watermark_lag(job))
+        return lags[-1] <= WATERMARK_SECONDS
+
+    assert wait_for(is_close, SECONDS, 0.2), lags[-1]
+    seconds, load = time.monotonic() - running, os.getloadavg()[0]
+    print(f"watermark {lags[-1]:.1f} s behind, {seconds:.1f} s after the restore; load {load:.1f}")
+
+
 def test_the_upgrade_recipe_loses_and_repeats_nothing(
-    cluster: Cluster, place: Place, tmp_path: Path
+    cluster: Cluster, place: Place, kills: int, tmp_path: Path
 ) -> None:
     watcher = Watcher(place.output)
     with watcher.watching(), publishing(place) as sent:
-        first = place.start([*STREAM, *cluster.arguments])
-        wait_for_commits(place, 2, first)
-        job = cluster.running_job()
-        rest = {"http://flink-jobmanager:8081": cluster.rest, "JOB_ID": job}
-        request = ask(recipe("curl -s -X POST", rest))["request-id"]
-        question = recipe("curl -s http", {**rest, "REQUEST_ID": request})
-        assert wait_for(lambda: ask(question)["status"]["id"] == "COMPLETED", SECONDS, 0.5)
-        savepoint = ask(question)["operation"]["location"]
-        first.wait(SECONDS)
-        names = {
-            "projects/my-project/subscriptions/job-events": place.published.subscription,
-            "gs://my-bucket/out": str(place.output),
-            "flink-jobs:8099": cluster.job_endpoint,
-            "localhost:50000": cluster.pool_endpoint,
-            "30000": "5000",
-            "SAVEPOINT": savepoint,
-        }
-        words = shlex.split(recipe("job-status run", names))[1:]
-        environment = {"PUBSUB_EMULATOR_HOST": place.server.address}
-        second = Job(
-            [*words, "--window_seconds", "2"], place.directory / "log", environment=environment
-        )
-        wait_for_commits(place, 2, second)
+        command = place.start([*STREAM, *cluster.arguments])
+        for _ in range(kills):
+            wait_for_commits(place, 2, command)
+            command = upgrade(cluster, place, command)
+            wait_for_watermark(cluster)
+        wait_for_commits(place, 2, command)
     wait_until_all_are_written(place, sent, SECONDS)
-    stop(second)
+    stop(command)
     assert check_output(place, sent, watcher, tmp_path / "file") == 0
 
 
