@@ -17,7 +17,7 @@ from hashlib import blake2b
 from typing import Any
 
 from schemas.mapping.tables import load_mapping
-from transforms.derive.rules import Deriver
+from transforms.derive.rules import Derived, Deriver
 from transforms.parse.raw_status import StatusText, status_text
 
 Record = dict[str, Any]
@@ -111,15 +111,7 @@ class RecordMaker:
             "job_created_at": created,
             "job_updated_at": updated,
             "legacy_status": legacy_status,
-            "job_status": {
-                "value": derived.value,
-                "source_value": derived.source_value,
-                "source_value_json": status.source_value_json,
-                "source_value_type": status.source_value_type,
-                "given_value": status.given_value,
-                "derived_from": derived.derived_from,
-                "derivation": derived.derivation,
-            },
+            "job_status": _job_status(status, derived),
             "mapping_fingerprint": self._mapping_fingerprint,
             "source": source,
             "source_offset": source_offset,
@@ -188,14 +180,18 @@ def status_deriver() -> Callable[..., Record]:
             status.source_value_json,
             legacy_status,
         )
-        return {
-            "value": derived.value,
-            "source_value": derived.source_value,
-            "source_value_json": status.source_value_json,
-            "source_value_type": status.source_value_type,
-            "given_value": status.given_value,
-            "derived_from": derived.derived_from,
-            "derivation": derived.derivation,
-        }
+        return _job_status(status, derived)
 
     return derive
+
+
+def _job_status(status: StatusText, derived: Derived) -> Record:
+    return {
+        "value": derived.value,
+        "source_value": derived.source_value,
+        "source_value_json": status.source_value_json,
+        "source_value_type": status.source_value_type,
+        "given_value": status.given_value,
+        "derived_from": derived.derived_from,
+        "derivation": derived.derivation,
+    }

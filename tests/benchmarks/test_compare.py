@@ -81,6 +81,15 @@ def test_an_inexact_contender_has_to_keep_all_but_some_fields(coarse: str, diffe
         check_equal([first, second])
 
 
+def test_records_that_an_inexact_contender_has_lost_are_reported(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    first = Measured(Contender("x", "one", ()), {}, {10: Content(10, "a", "a", 1, _DEFLATE)})
+    lossy = Contender("y", "two", (), is_exact=False)
+    check_equal([first, Measured(lossy, {}, {10: Content(9, "b", "b", 1, _DEFLATE)})])
+    assert "(y) two wrote 9 of 10 events" in capsys.readouterr().err
+
+
 def _usage(seconds: float) -> Usage:
     return Usage(seconds, seconds / 2, 1_000_000, 2_000_000)
 
