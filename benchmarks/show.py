@@ -22,7 +22,7 @@ _OURS = ("d", "e")
 def table(contenders: Sequence[dict[str, Any]]) -> str:
     """Renders the short table as Markdown."""
     lines = [
-        "| | µs an event | times as fast | events a second | memory |",
+        "| | µs an event | times as fast as the first row | events a second | memory |",
         "| --- | ---: | ---: | ---: | ---: |",
     ]
     for each in contenders:
