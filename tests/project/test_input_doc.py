@@ -30,7 +30,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> list[list[dict[str, Any]]
     for path, text in zip(paths, PAYLOADS, strict=True):
         path.write_text(text)
     arguments = ("--input", place / "*.json", "--output", place / "out")
-    assert run(*arguments, "--input_format", "document").code == 0
+    assert run(*arguments, "--input_format", "document", "--event_types", "ats_job*").code == 0
     records = sorted(records_of(place / "out"), key=lambda record: record["source_offset"])
     return [[each for each in records if each["source"] == str(path)] for path in paths]
 
