@@ -72,6 +72,8 @@ class Manifest(Tallies, kw_only=True):
             manifests and their files are removed before the intent of this run is. Readers ignore
             them while the intent exists.
         consumed: Dead letter files that a replay has run again, in the form of file paths.
+        oldest_message: Publish time of the oldest message of a drain or a stream, RFC 3339, UTC; ""
+            for files.
         blocks: Digests of the pulled blocks in a pane. A job that is restored from an older
             checkpoint holds blocks that are committed; it does not commit them again.
     """
@@ -93,6 +95,7 @@ class Manifest(Tallies, kw_only=True):
     committed_at: str = ""
     replaces: list[str] = field(default_factory=list)
     consumed: list[str] = field(default_factory=list)
+    oldest_message: str = ""
     blocks: list[str] = field(default_factory=list)
 
     def records_in(self, output: str) -> int:
@@ -110,6 +113,8 @@ class Manifest(Tallies, kw_only=True):
         self.unmapped = _added(self.unmapped, other.unmapped)
         add_counts(self.providers_without_table, other.providers_without_table, MAX_PROVIDERS)
         self.files += other.files
+        known = [each for each in (self.oldest_message, other.oldest_message) if each]
+        self.oldest_message = min(known, default="")
 
     def to_json(self) -> bytes:
         """Returns indented JSON text with a line end; `run_id` is the first key."""

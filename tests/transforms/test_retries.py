@@ -15,10 +15,11 @@ from schemas.errors import OutputError
 from tests.conftest import records_of
 from tests.transforms.runs import SOURCE, encoded, lines, message_block, settings
 from transforms.blocks.block import EncodedBlock
-from transforms.blocks.ledger import InputLedger, Ledger, packed
+from transforms.blocks.ledger import InputLedger, Ledger
 from transforms.storage.manifests import pending_path, read_manifests
 from transforms.write.commit import commit
 from transforms.write.metrics import EventMetrics
+from transforms.write.packages import packed_blocks
 from transforms.write.settings import CommitSettings
 from transforms.write.stager import Stager
 from transforms.write.write_avro import WriteAvro
@@ -117,11 +118,11 @@ def test_commits_at_the_same_time_give_one_result(run: CommitSettings, attempt: 
 def test_commits_of_a_pane_at_the_same_time_give_one_result(
     run: CommitSettings, attempt: int
 ) -> None:
-    elements = [packed([message_block(number, events=3)]) for number in range(4)]
+    elements = [packed_blocks(run, [message_block(number, events=3)]) for number in range(4)]
     pane = settings(run.output, "pane", write_mode="append", from_messages=True)
-    failures = _at_the_same_time(lambda: commit_pane(pane, elements, EventMetrics()))
+    failures = _at_the_same_time(lambda: commit_pane(pane, pane.run_id, elements, EventMetrics()))
     assert len(failures) < 4
-    commit_pane(pane, elements, EventMetrics())
+    commit_pane(pane, pane.run_id, elements, EventMetrics())
     assert len(records_of(run.output)) == 12
     assert len(read_manifests(run.output)) == 1
     assert not Path(run.output, "_staging").exists()
@@ -132,13 +133,15 @@ def test_a_truncated_intent_does_not_count_as_a_committed_pane(run: CommitSettin
     intent = Path(pending_path(pane.output, pane.run_id))
     intent.parent.mkdir(parents=True)
     intent.write_bytes(b'{"renames":[')
-    pending_acks = commit_pane(pane, [packed([message_block(1, events=3)])], EventMetrics())
-    assert len(pending_acks) == 1
+    element = packed_blocks(pane, [message_block(1, events=3)])
+    commit_pane(pane, pane.run_id, [element], EventMetrics())
+    assert len(read_manifests(pane.output)) == 1
     assert len(records_of(pane.output)) == 3
 
 
 def test_every_attempt_of_a_pane_writes_the_same_files(tmp_path: Path) -> None:
-    elements = [packed([message_block(number, events=3, bad=1)]) for number in range(4)]
+    run = settings(str(tmp_path), "run")
+    elements = [packed_blocks(run, [message_block(number, events=3, bad=1)]) for number in range(4)]
     made = []
     for attempt, order in enumerate((elements, elements[::-1])):
         pane = settings(
@@ -148,7 +151,7 @@ def test_every_attempt_of_a_pane_writes_the_same_files(tmp_path: Path) -> None:
             from_messages=True,
             target_file_bytes=5_000,
         )
-        commit_pane(pane, order, EventMetrics())
+        commit_pane(pane, pane.run_id, order, EventMetrics())
         ((_, manifest),) = read_manifests(pane.output)
         made.append([(file.path, file.sha256) for file in manifest.files])
     assert len(made[0]) > 2

@@ -1,3 +1,4 @@
+from .commit_log import add_commits as add_commits
 from .recovery import check_links as check_links
 from .recovery import clear_staging as clear_staging
 from .recovery import clear_staging_of as clear_staging_of

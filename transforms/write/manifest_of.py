@@ -48,6 +48,7 @@ def manifest_of(
         committed_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         replaces=replaces,
         consumed=[relative_path(settings.output, path) for path in consumed],
+        oldest_message=_oldest_message(ledger),
         blocks=ledger.blocks,
     )
 
@@ -61,6 +62,13 @@ def _providers_without_table(settings: CommitSettings, ledger: Ledger) -> Counts
         if name not in (NO_NAME, OTHER) and settings.mapping.provider(name) is None
     }
     return _largest_first(found)
+
+
+def _oldest_message(ledger: Ledger) -> str:
+    oldest = min((each.oldest for each in ledger.pending_acks), default=None)
+    if oldest is None:
+        return ""
+    return datetime.fromtimestamp(oldest / 1e6, timezone.utc).isoformat(timespec="milliseconds")
 
 
 def _tallies(ledger: Ledger) -> dict[str, Any]:

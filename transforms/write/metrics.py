@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+
 import apache_beam as beam
 from apache_beam.metrics import Metrics
 
+from schemas.errors import ForeignPathError
 from schemas.version import METRICS_NAMESPACE
 from transforms.blocks import Ledger
-from transforms.local import LocalRun
+from transforms.local import LocalRun, Progress
 from transforms.write.settings import CommitSettings
+
+_LOGGER = logging.getLogger(__name__)
+_RETRIES = Metrics.counter(METRICS_NAMESPACE, "retries")
 
 
 class EventMetrics:
@@ -36,3 +42,12 @@ class MeteredFn(beam.DoFn):
     def setup(self) -> None:
         self._metrics = EventMetrics()
         self._local_run.watch()
+
+    def record_retry(self, error: Exception, wait: float) -> None:
+        """Logs and counts an error of the storage that is followed by a retry."""
+        if isinstance(error, ForeignPathError):
+            raise error
+        reason = getattr(error, "message", error)
+        _LOGGER.warning("%s; trying again in %.1f s", reason, wait)
+        _RETRIES.inc()
+        self._local_run.report(Progress(retries=1))

@@ -55,15 +55,18 @@ def recover(settings: CommitSettings) -> list[str]:
     return completed
 
 
-def finish_commits_of(settings: CommitSettings, prefix: str, blocks: set[str]) -> None:
+def finish_commits_of(settings: CommitSettings, prefix: str, blocks: set[str]) -> list[str]:
     """Completes the interrupted commits with a name prefix that hold one of these blocks.
 
-    Raises as `recover`.
+    Returns the paths of their manifests. Raises as `recover`.
     """
+    finished = []
     for path, _ in manifest_files(settings.output, prefix):
         intent = read_intent(path) if path.endswith(PENDING) else None
         if intent is not None and not blocks.isdisjoint(intent.manifest.blocks):
             finish(settings, intent)
+            finished.append(path.removesuffix(PENDING) + ".json")
+    return finished
 
 
 def interrupted_same(settings: CommitSettings, inputs: Iterable[filesystem.FileInfo]) -> str | None:

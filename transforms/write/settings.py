@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from schemas.avro import RECORD_NAMES, Codec, RecordName
 from schemas.mapping import Mapping
+from transforms.local import Retry
 from transforms.storage import file_paths, staging_directory
 
 WriteMode = Literal["error", "append", "overwrite"]
@@ -89,11 +90,17 @@ class PaneSettings:
     """The interval of the commits of a stream, and their number of parts.
 
     Attributes:
+        window_seconds: The interval of panes by processing time. Else the reader decides which
+            blocks are committed together: those of the same second.
         shards: Number of commits per window.
         by_processing_time: Whether panes fire by the clock alone. Needed where the watermark of
             the source would make an older backlog late.
+        retry: How long to retry what fails.
+        commit_log: A local file to which each manifest is appended, or None.
     """
 
     window_seconds: int = 60
     shards: int = 1
     by_processing_time: bool = False
+    retry: Retry = field(default_factory=Retry)
+    commit_log: str | None = None

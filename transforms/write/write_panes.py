@@ -8,10 +8,13 @@ two panes, but a block is acknowledged as a whole.
 from __future__ import annotations
 
 import hashlib
+import logging
 import random
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
+from itertools import compress
 from typing import Any
 
 import apache_beam as beam
@@ -19,8 +22,8 @@ from apache_beam.transforms import trigger
 from apache_beam.transforms.window import FixedWindows, GlobalWindows, IntervalWindow
 from apache_beam.utils.windowed_value import PaneInfo
 
-from schemas.errors import JobStatusError
-from transforms.blocks import EncodedBlock, PendingAcks, packed, unpacked
+from schemas.errors import JobStatusError, OutputError
+from transforms.blocks import EncodedBlock, PendingAcks
 from transforms.local import REMOTE_RUN, LocalRun, preserve_error_type
 from transforms.storage import (
     committed_blocks,
@@ -28,15 +31,27 @@ from transforms.storage import (
     manifest_path,
     pending_path,
     read_intent,
+    read_manifest,
 )
 from transforms.write.commit import commit
+from transforms.write.commit_log import append_commit
 from transforms.write.metrics import EventMetrics, MeteredFn
+from transforms.write.packages import (
+    Package,
+    blocks_of,
+    delete_files,
+    missing_files,
+    package_of,
+    packed_blocks,
+)
 from transforms.write.recovery import clear_staging, finish_commits_of
 from transforms.write.settings import CommitSettings, PaneSettings
 from transforms.write.stager import Stager
 
+_LOGGER = logging.getLogger(__name__)
+
 ALLOWED_LATENESS_SECONDS = 24 * 3600
-"""The time of a block is when it was pulled, so a block is late only if the runner restarts."""
+"""The time of a block is when its window was opened; it is late only if the runner restarts."""
 
 _DIGEST_CHARACTERS = 12
 
@@ -63,62 +78,62 @@ def block_digest(element: bytes) -> str:
 
 
 def commit_pane(
-    settings: CommitSettings,
+    run: CommitSettings,
+    run_id: str,
     elements: list[bytes],
     metrics: EventMetrics,
     local_run: LocalRun = REMOTE_RUN,
-) -> list[PendingAcks]:
-    """Stages and commits a pane, whose id is the run id of the settings.
+    committed: Callable[[str], object] = str,
+) -> None:
+    """Stages and commits a pane.
 
     Does not stage again if an earlier attempt began the commit.
 
     Args:
-        settings: Settings of this pane.
-        elements: The packed blocks of the pane.
+        run: Settings of the run.
+        run_id: The run id of the pane.
+        elements: The packages of the pane.
         metrics: Counts the committed events.
         local_run: Checked before each block and before the commit.
-
-    Returns:
-        The acknowledgements of all messages in the pane.
+        committed: Called with the path of the manifest.
 
     Raises:
         StoppedError: The run was stopped. Nothing of the pane stays.
         JobStatusError: The pane cannot be committed. Nothing of it stays.
     """
-    output, run_id = settings.output, settings.run_id
+    settings = replace(run, run_id=run_id)
+    output = settings.output
     # A truncated intent does not count: its files would be neither staged nor committed.
     is_begun = filesystem.exists(manifest_path(output, run_id)) or (
         read_intent(pending_path(output, run_id)) is not None
     )
-    pending_acks: list[PendingAcks] = []
     # Two attempts at the same time write equal files, so either of them may commit first.
     stager = Stager(settings, repeatable=True)
     try:
-        for element in sorted(elements):
-            blocks = unpacked(element, list[EncodedBlock])
-            pending_acks += _pending_acks(blocks)
-            for block in () if is_begun else blocks:
+        for element in () if is_begun else sorted(elements):
+            for block in blocks_of(run, package_of(element)):
                 local_run.check()
                 stager.add(block)
         ledger = stager.finish()
         ledger.blocks = sorted(map(block_digest, elements))
         local_run.check()
-        commit(settings, ledger)
+        committed(commit(settings, ledger))
     finally:
         # After a failure, or if another attempt committed first, staged files are left.
         clear_staging(settings)
     metrics.count(ledger)
-    return pending_acks
 
 
-class _Pack(beam.DoFn):
+class _Pack(MeteredFn):
     """Joins the encoded blocks of one pulled block; the last of them has the acknowledgement."""
 
-    def __init__(self, shards: int, local_run: LocalRun) -> None:
-        self._shards = shards
-        self._local_run = local_run
+    def __init__(self, settings: CommitSettings, panes: PaneSettings, local_run: LocalRun) -> None:
+        super().__init__(settings, local_run)
+        self._shards = panes.shards
+        self._retry = panes.retry
 
     def setup(self) -> None:
+        super().setup()
         self._shard = random.randrange(self._shards)
 
     def start_bundle(self) -> None:
@@ -129,7 +144,9 @@ class _Pack(beam.DoFn):
         self._parts.append(block)
         if block.ledger.pending_acks:
             self._shard = (self._shard + 1) % self._shards
-            yield self._shard, packed(self._parts)
+            pack = partial(packed_blocks, self._settings, self._parts)
+            with preserve_error_type():
+                yield self._shard, self._retry.call(pack, OutputError, self.record_retry)
             self._parts = []
 
     def finish_bundle(self) -> None:
@@ -144,6 +161,10 @@ class _Pack(beam.DoFn):
 class _CommitPane(MeteredFn):
     """Commits a pane, and outputs the acknowledgements of its messages."""
 
+    def __init__(self, settings: CommitSettings, panes: PaneSettings, local_run: LocalRun) -> None:
+        super().__init__(settings, local_run)
+        self._panes = panes
+
     def process(
         self,
         grouped: tuple[int, Iterable[bytes]],
@@ -152,40 +173,51 @@ class _CommitPane(MeteredFn):
     ) -> Iterator[PendingAcks]:
         shard, elements = grouped[0], list(grouped[1])
         with preserve_error_type():
-            committed, elements = _divide(self._settings, window, elements)
-            for element in committed:
-                yield from _pending_acks(unpacked(element, list[EncodedBlock]))
-            if not elements:
-                return
-            run_id = pane_id(window, pane, shard, self._settings.run_id, elements)
-            settings = replace(self._settings, run_id=run_id)
-            yield from commit_pane(settings, elements, self._metrics, self._local_run)
+            commit = partial(self._commit, window, pane, shard, elements)
+            for package in self._panes.retry.call(commit, OutputError, self.record_retry):
+                yield from package.pending_acks
 
+    def _commit(
+        self, window: Any, pane: PaneInfo, shard: int, elements: list[bytes]
+    ) -> list[Package]:
+        """Commits what is not committed yet, and returns the packages that are now."""
+        run = self._settings
+        known, left = self._divide(window, elements)
+        committed, packages = [*map(package_of, known)], [*map(package_of, left)]
+        if missing := missing_files(run, packages):
+            # The job goes on from a savepoint, and its staging directory was cleared meanwhile.
+            _LOGGER.error("%d staged blocks are gone; Pub/Sub delivers them again", len(missing))
+            is_there = [package.file not in missing for package in packages]
+            left, packages = [*compress(left, is_there)], [*compress(packages, is_there)]
+        if packages:
+            run_id = pane_id(window, pane, shard, run.run_id, left)
+            commit_pane(run, run_id, left, self._metrics, self._local_run, self._log_commit)
+        packages += committed
+        delete_files(run, packages)
+        return packages
 
-def _divide(
-    settings: CommitSettings, window: Any, elements: list[bytes]
-) -> tuple[list[bytes], list[bytes]]:
-    """Divides the blocks of a window into those that are committed and the others.
+    def _divide(self, window: Any, elements: list[bytes]) -> tuple[list[bytes], list[bytes]]:
+        """Divides the packages of a window into those that are committed and the others.
 
-    A retried pane and a job that is restored from an older checkpoint have committed blocks. A
-    commit of them that was interrupted is completed first.
-    """
-    start = _window_start(window)
-    if start is None or not elements:
-        return [], elements
-    digests = list(map(block_digest, elements))
-    finish_commits_of(settings, f"{start}-", set(digests))
-    known = committed_blocks(settings.output, f"{start}-")
-    committed: list[bytes] = []
-    others: list[bytes] = []
-    for element, digest in zip(elements, digests, strict=True):
-        (committed if digest in known else others).append(element)
-    return committed, others
+        A retried pane and a job that is restored from an older checkpoint have committed packages.
+        A commit of them that was interrupted is completed first.
+        """
+        start = _window_start(window)
+        if start is None or not elements:
+            return [], elements
+        run, digests = self._settings, [*map(block_digest, elements)]
+        for path in finish_commits_of(run, f"{start}-", set(digests)):
+            self._log_commit(path)
+        known = committed_blocks(run.output, f"{start}-")
+        committed: list[bytes] = []
+        others: list[bytes] = []
+        for element, digest in zip(elements, digests, strict=True):
+            (committed if digest in known else others).append(element)
+        return committed, others
 
-
-def _pending_acks(blocks: Iterable[EncodedBlock]) -> Iterator[PendingAcks]:
-    for block in blocks:
-        yield from block.ledger.pending_acks
+    def _log_commit(self, path: str) -> None:
+        if self._panes.commit_log is not None:
+            append_commit(self._panes.commit_log, read_manifest(path))
 
 
 class WriteAvroPanes(beam.PTransform):
@@ -204,13 +236,14 @@ class WriteAvroPanes(beam.PTransform):
         self._local_run = local_run
 
     def expand(self, blocks: beam.PCollection) -> beam.PCollection:
-        pack = beam.ParDo(_Pack(self._panes.shards, self._local_run))
+        pack = beam.ParDo(_Pack(self._settings, self._panes, self._local_run))
+        commit = beam.ParDo(_CommitPane(self._settings, self._panes, self._local_run))
         return (
             blocks
             | "Pack" >> pack.with_output_types(tuple[int, bytes])
             | "Panes" >> _window(self._panes)
             | beam.GroupByKey()
-            | "Commit" >> beam.ParDo(_CommitPane(self._settings, self._local_run))
+            | "Commit" >> commit
         )
 
 
@@ -220,7 +253,8 @@ def _window(panes: PaneSettings) -> beam.WindowInto:
         by_clock = trigger.Repeatedly(trigger.AfterProcessingTime(panes.window_seconds))
         return beam.WindowInto(GlobalWindows(), trigger=by_clock, accumulation_mode=discarding)
     return beam.WindowInto(
-        FixedWindows(panes.window_seconds),
+        # Each second in which the reader opened a window is one.
+        FixedWindows(1),
         trigger=trigger.AfterWatermark(late=trigger.AfterCount(1)),
         allowed_lateness=ALLOWED_LATENESS_SECONDS,
         accumulation_mode=discarding,

@@ -40,7 +40,8 @@ REPORT_KEYS = [
 
 EXTRA_KEYS = [
     *("pipeline_version", "schema_version", "schema_fingerprint", "mapping_fingerprint"),
-    *("accounts_fingerprint", "mapping_files", "committed_at", "replaces", "consumed", "blocks"),
+    *("accounts_fingerprint", "mapping_files", "committed_at", "replaces", "consumed"),
+    *("oldest_message", "blocks"),
 ]
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import apache_beam as beam
 import pytest
@@ -24,20 +25,26 @@ from apache_beam.transforms.window import (
 from apache_beam.utils.windowed_value import PaneInfo, PaneInfoTiming
 
 from schemas.errors import OutputError
+from schemas.manifest import Manifest
 from tests.conftest import records_of
 from tests.transforms.runs import message_block, settings
-from transforms.blocks.block import EncodedBlock
-from transforms.blocks.ledger import Ledger, packed
+from transforms.blocks.block import AvroBlock, EncodedBlock
+from transforms.blocks.ledger import Ledger
 from transforms.blocks.origin import PendingAcks
 from transforms.local.local_run import LocalRun, StoppedError
+from transforms.local.retry import Retry
 from transforms.storage.manifests import pending_path, read_manifests
+from transforms.write import packages
+from transforms.write.commit import commit
+from transforms.write.commit_log import add_commits
 from transforms.write.metrics import EventMetrics
+from transforms.write.packages import packed_blocks
 from transforms.write.settings import CommitSettings, PaneSettings
 from transforms.write.write_panes import WriteAvroPanes, commit_pane, pane_id
 
 pytestmark = pytest.mark.usefixtures("no_sync")
 
-MINUTE = PaneSettings(window_seconds=60)
+MINUTE = PaneSettings(window_seconds=60, retry=Retry(0))
 
 
 @pytest.fixture
@@ -120,7 +127,7 @@ def ids(*numbers: int) -> Counter[str]:
 def test_a_window_is_committed_when_the_watermark_passes_its_end(run: CommitSettings) -> None:
     script = stream().add_elements(at(1, 1, 2)).advance_watermark_to(watermark(61))
     done = Streamed(run, MINUTE, script.advance_watermark_to_infinity())
-    assert done.panes() == [("20260101T000000Z", "0", "0")]
+    assert done.panes() == [("20260101T000001Z", "0", "0")]
     assert done.events == ids(1, 2)
     assert done.acknowledged == Counter(["1-0", "2-0"])
 
@@ -129,15 +136,15 @@ def test_each_window_is_a_commit(run: CommitSettings) -> None:
     script = stream().add_elements([*at(1, 1), *at(61, 2), *at(200, 3)])
     done = Streamed(run, MINUTE, script.advance_watermark_to_infinity())
     starts = [start for start, _, _ in done.panes()]
-    assert starts == ["20260101T000000Z", "20260101T000100Z", "20260101T000300Z"]
+    assert starts == ["20260101T000001Z", "20260101T000101Z", "20260101T000320Z"]
     assert done.events == ids(1, 2, 3)
 
 
 def test_late_blocks_are_committed_beside_those_on_time(run: CommitSettings) -> None:
     script = stream().add_elements(at(1, 1)).advance_watermark_to(watermark(120))
-    script = script.add_elements(at(2, 2)).add_elements(at(3, 3))
+    script = script.add_elements(at(1, 2)).add_elements(at(1, 3))
     done = Streamed(run, MINUTE, script.advance_watermark_to_infinity())
-    assert {start for start, _, _ in done.panes()} == {"20260101T000000Z"}
+    assert {start for start, _, _ in done.panes()} == {"20260101T000001Z"}
     assert [pane for _, pane, _ in done.panes()] == ["0", "1", "2"]
     assert done.events == ids(1, 2, 3)
     assert done.acknowledged == Counter(["1-0", "2-0", "3-0"])
@@ -173,7 +180,7 @@ def test_an_empty_pane_after_an_early_one_commits_nothing(
 @pytest.mark.parametrize("shards", [1, 2, 5])
 def test_each_shard_is_a_commit(run: CommitSettings, shards: int) -> None:
     script = stream().add_elements(at(1, *range(20)))
-    panes = PaneSettings(60, shards)
+    panes = PaneSettings(60, shards, retry=Retry(0))
     done = Streamed(run, panes, script.advance_watermark_to_infinity())
     assert {shard for _, _, shard in done.panes()} == {str(shard) for shard in range(shards)}
     assert done.events == ids(*range(20))
@@ -216,7 +223,7 @@ def test_the_parts_of_a_block_stay_together(run: CommitSettings) -> None:
         return [without_receipt(number + 1), without_receipt(number + 2), message_block(number)]
 
     script = stream().add_elements(at(1, 1)).advance_watermark_to_infinity()
-    done = Streamed(run, PaneSettings(60, 7), script, parts)
+    done = Streamed(run, PaneSettings(60, 7, retry=Retry(0)), script, parts)
     assert len(done.manifests) == 1
     assert done.events == ids(1, 2, 3)
 
@@ -314,13 +321,13 @@ def test_the_id_of_a_pane_depends_on_its_content_but_not_on_the_order() -> None:
     assert len({name, *others}) == 6
 
 
-def _elements(*numbers: int) -> list[bytes]:
-    return [packed([message_block(number, events=3)]) for number in numbers]
+def _elements(run: CommitSettings, *numbers: int) -> list[bytes]:
+    return [packed_blocks(run, [message_block(number, events=3)]) for number in numbers]
 
 
 def test_a_retry_of_a_pane_changes_nothing(run: CommitSettings) -> None:
     for _ in range(3):
-        commit_pane(run, _elements(1, 2), EventMetrics())
+        commit_pane(run, run.run_id, _elements(run, 1, 2), EventMetrics())
     assert len(read_manifests(run.output)) == 1
     assert sum(events_of(run.output).values()) == 6
     assert not Path(run.output, "_staging").exists()
@@ -336,17 +343,17 @@ def test_a_pane_that_fails_halfway_is_complete_after_a_retry(
     with monkeypatch.context() as patch:
         patch.setattr(f"transforms.write.commit.filesystem.{step}", fail)
         with pytest.raises(OutputError):
-            commit_pane(run, _elements(1, 2), EventMetrics())
+            commit_pane(run, run.run_id, _elements(run, 1, 2), EventMetrics())
     is_pending = Path(pending_path(run.output, run.run_id)).exists()
     assert is_pending == Path(run.output, "_staging").exists()
-    commit_pane(run, _elements(1, 2), EventMetrics())
+    commit_pane(run, run.run_id, _elements(run, 1, 2), EventMetrics())
     assert sum(events_of(run.output).values()) == 6
     assert not Path(run.output, "_staging").exists()
 
 
 def test_a_large_pane_has_several_files(run: CommitSettings) -> None:
     small = replace(run, target_file_bytes=1)
-    commit_pane(small, _elements(*range(4)), EventMetrics())
+    commit_pane(small, small.run_id, _elements(run, *range(4)), EventMetrics())
     (manifest,) = [each for _, each in read_manifests(run.output)]
     assert len(manifest.files) == 4
     assert sum(events_of(run.output).values()) == 12
@@ -356,6 +363,80 @@ def test_a_pane_of_a_stopped_run_leaves_nothing(run: CommitSettings, tmp_path: P
     stop = tmp_path / "stop"
     stop.touch()
     with pytest.raises(StoppedError):
-        commit_pane(run, _elements(1), EventMetrics(), LocalRun(str(stop), os.getpid()))
+        commit_pane(
+            run, run.run_id, _elements(run, 1), EventMetrics(), LocalRun(str(stop), os.getpid())
+        )
     assert not read_manifests(run.output)
     assert not Path(run.output, "_staging").exists()
+
+
+@pytest.fixture
+def all_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes every block large, so that only its name crosses the engine."""
+    monkeypatch.setattr(packages, "_LARGE_BYTES", 0)
+
+
+def test_only_the_name_of_a_large_block_crosses_the_engine(run: CommitSettings) -> None:
+    block = replace(message_block(1), dead_letters=AvroBlock(1, b"x" * 1_000_000))
+    element = packed_blocks(run, [block])
+    assert len(element) < 1000
+    (path,) = Path(run.output, "_staging", run.run_id).iterdir()
+    assert path.stat().st_size > 1_000_000
+    # A retry of the bundle writes the same file.
+    assert packed_blocks(run, [block]) == element
+
+
+@pytest.mark.usefixtures("all_large")
+def test_large_blocks_are_committed_and_their_files_removed(run: CommitSettings) -> None:
+    script = stream().add_elements(at(1, 1, 2)).advance_watermark_to_infinity()
+    done = Streamed(run, MINUTE, script)
+    assert done.events == ids(1, 2)
+    assert done.acknowledged == Counter(["1-0", "2-0"])
+    assert not [path for path in Path(run.output, "_staging").rglob("*") if path.is_file()]
+
+
+@pytest.mark.usefixtures("all_large")
+def test_a_block_whose_file_is_gone_is_not_acknowledged(
+    run: CommitSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose_the_first(settings: CommitSettings, blocks: list[EncodedBlock]) -> bytes:
+        element = packed_blocks(settings, blocks)
+        if blocks == [message_block(1)]:
+            packages.delete_files(settings, [packages.package_of(element)])
+        return element
+
+    monkeypatch.setattr("transforms.write.write_panes.packed_blocks", lose_the_first)
+    script = stream().add_elements(at(1, 1, 2)).advance_watermark_to_infinity()
+    done = Streamed(run, MINUTE, script)
+    assert done.events == ids(2)
+    assert done.acknowledged == Counter(["2-0"])
+
+
+def test_a_fault_of_the_storage_is_retried_in_place(
+    run: CommitSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faults = [OutputError("no space left")] * 2
+
+    def commit_or_fail(*arguments: Any) -> str:
+        if faults:
+            raise faults.pop()
+        return commit(*arguments)
+
+    monkeypatch.setattr("transforms.write.write_panes.commit", commit_or_fail)
+    script = stream().add_elements(at(1, 1, 2)).advance_watermark_to_infinity()
+    done = Streamed(run, PaneSettings(retry=Retry(60)), script)
+    assert done.events == ids(1, 2)
+    assert len(done.manifests) == 1
+
+
+def test_the_commit_log_has_each_commit_once(run: CommitSettings, tmp_path: Path) -> None:
+    log = str(tmp_path / "commits")
+    panes = replace(MINUTE, commit_log=log)
+    script = stream().add_elements([*at(1, 1), *at(61, 2)]).advance_watermark_to_infinity()
+    Streamed(run, panes, script)
+    first = Path(log).read_bytes()
+    Path(log).write_bytes(first + first)
+    report = Manifest(run_id="report")
+    add_commits(report, log)
+    assert report.read == 2
+    assert len(report.files) == 2
