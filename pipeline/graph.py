@@ -18,6 +18,7 @@ from transforms.pubsub import (
     DrainLimits,
     PullSettings,
     ReadPubSub,
+    WindowLimits,
     runner_reads_pubsub,
 )
 from transforms.read import DeadLetterFile, InputFormat, ReadDeadLetters, ReadFiles, ReadLimits
@@ -33,6 +34,7 @@ class MessageSettings:
         topic: Its full name, or None if there is a subscription.
         pull: How to pull, where Beam does not read Pub/Sub itself.
         drain: Makes the read bounded: it is one round of a drain, with one commit.
+        window: Which messages of an unbounded read are committed together.
         panes: How an unbounded read is committed.
     """
 
@@ -40,6 +42,7 @@ class MessageSettings:
     topic: str | None
     pull: PullSettings
     drain: DrainLimits | None
+    window: WindowLimits
     panes: PaneSettings
 
 
@@ -99,7 +102,7 @@ def build(
             return written.manifest
         pending_acks = written.pending_acks
     return pending_acks | "Acknowledge" >> Acknowledge(
-        retry_seconds=messages.pull.lease_seconds, local_run=local_run
+        retry=messages.pull.retry, local_run=local_run
     )
 
 
@@ -114,6 +117,7 @@ def _read(
             topic=messages.topic,
             settings=messages.pull,
             limits=messages.drain,
+            window=messages.window,
             local_run=local_run,
         ), None
     if settings.dead_letters is not None:

@@ -94,6 +94,10 @@ class Server:
         )
         return Published(topic, name)
 
+    def delete(self, subscription: str) -> None:
+        """Deletes a subscription."""
+        self._subscriber.delete_subscription(subscription=subscription)
+
     def publish(
         self, topic: str, payloads: Sequence[bytes], attributes: Mapping[str, str] | None = None
     ) -> list[str]:

@@ -83,12 +83,12 @@ def _run_messages(preflight: Preflight, console: Console) -> None:
     options, commit = preflight.options, preflight.settings.commit
     preflight.check_before_output()
     _complete_interrupted(commit, console)
-    report, stopped = read_messages(options, preflight.settings, preflight.beam, console)
-    if report is not None:
+    report, ended_by = read_messages(options, preflight.settings, preflight.beam, console)
+    if report is not None and not (isinstance(ended_by, JobStatusError) and not report.files):
         report = report_of(commit.output, report)
         print_report(options, report, console)
-    if stopped is not None:
-        raise stopped
+    if ended_by is not None:
+        raise ended_by
     if report is None:
         _print_detached(preflight, console)
     else:

@@ -21,7 +21,7 @@ Use = Literal["files", "messages", "drain", "streaming"]
 
 NOT_IN_TEMPLATE = (
     *("max_dead_letter_fraction", "report", "drain", "idle_seconds", "max_seconds"),
-    *("lease_seconds", "pullers", "log_format", "debug"),
+    *("lease_seconds", "pullers", "max_window_bytes", "retry_seconds", "log_format", "debug"),
 )
 """Options that a Flex Template does not have. The first five need a command that waits for the job.
 Dataflow replaces the others."""
@@ -173,6 +173,14 @@ class RunOptions:
         at_least=1,
         only_for="streaming",
     )
+    max_window_bytes: int = _option(
+        "Streaming",
+        "size at which a window is committed early",
+        default=256_000_000,
+        metavar="BYTES",
+        at_least=1,
+        only_for="streaming",
+    )
     shards: int = _option(
         "Streaming", "parallel commits for each window", default=1, at_least=1, only_for="streaming"
     )
@@ -184,7 +192,10 @@ class RunOptions:
         only_for="drain",
     )
     max_seconds: float | None = _option(
-        "Streaming", "start no new round after this time", at_least=0, only_for="drain"
+        "Streaming",
+        "stop pulling after this time, and commit",
+        at_least=0,
+        only_for="drain",
     )
     lease_seconds: int = _option(
         "Streaming",
@@ -192,6 +203,13 @@ class RunOptions:
         default=600,
         at_least=10,
         at_most=600,
+        only_for="messages",
+    )
+    retry_seconds: float = _option(
+        "Streaming",
+        "how long to retry failed calls and commits",
+        default=600.0,
+        at_least=0,
         only_for="messages",
     )
     pullers: int = _option(

@@ -57,12 +57,20 @@ def run_supervised(
 
     Raises:
         StoppedBySignal: SIGINT or SIGTERM arrived.
-        JobStatusError: A worker raised it, or the runner failed.
+        JobStatusError: A worker raised it or reported it at the end, or the runner failed.
     """
     jobs = SubmittedJobs(progress)
     with _local_run(options) as local_run, started_runner(options, debug) as runner:
 
         def run(settings: GraphSettings) -> None:
+            try:
+                run_graph(settings)
+            except Exception as error:
+                if (reported := preserved_error(str(error))) is None:
+                    raise
+                raise reported from error
+
+        def run_graph(settings: GraphSettings) -> None:
             pipeline = beam.Pipeline(runner=runner, options=options)
             build(pipeline, settings, local_run)
             result = pipeline.run()
@@ -78,6 +86,8 @@ def run_supervised(
                     raise
 
         failure = _in_thread(lambda: work(run), local_run, debug, progress, stop)
+        if failure is None:
+            failure = local_run.failure()
         if isinstance(failure, StoppedBySignal) and jobs.name:
             is_over = is_cancelled_with_command(options) and jobs.cancel()
             is_bound = is_bound_to_command(options)
@@ -92,7 +102,7 @@ def run_supervised(
         raise failure
     if debug:
         logging.getLogger(__name__).error("the runner failed", exc_info=failure)
-    raise preserved_error(str(failure)) or _runner_error(failure) from failure
+    raise _runner_error(failure) from failure
 
 
 def may_be_running(error: BaseException | None, options: PipelineOptions) -> bool:

@@ -16,8 +16,15 @@ from pipeline.report import check_report, counted
 from schemas.errors import InputError, OutputError, UsageError
 from schemas.mapping import Mapping
 from transforms.blocks import Context
+from transforms.local import Retry
 from transforms.parse import Accounts, zone_of
-from transforms.pubsub import DrainLimits, PullSettings, check_installed, checked_name
+from transforms.pubsub import (
+    DrainLimits,
+    PullSettings,
+    WindowLimits,
+    check_installed,
+    checked_name,
+)
 from transforms.read import DeadLetterFile, ReadLimits, find_dead_letters, match_files, replayed
 from transforms.storage import (
     file_paths,
@@ -30,6 +37,11 @@ from transforms.write import CommitSettings, PaneSettings, check_links
 
 _DRAIN_SHARE_OF_LEASE = 1 / 3
 """The part of the lease in which one round of a drain pulls. The rest is for its commit."""
+
+
+_WINDOWS_HELD = 2
+"""Pulling pauses while this many full windows are not acknowledged: one is filled while another one
+is committed."""
 
 
 @dataclass(frozen=True)
@@ -118,16 +130,20 @@ def _message_settings(options: RunOptions) -> MessageSettings:
     if options.input_subscription is not None:
         checked_name(options.input_subscription, "subscription")
     seconds = options.lease_seconds * _DRAIN_SHARE_OF_LEASE
+    retry = Retry(options.retry_seconds)
     return MessageSettings(
         options.input_subscription,
         options.input_topic,
         PullSettings(
             lease_seconds=options.lease_seconds,
             pullers=options.pullers,
+            held_bytes=_WINDOWS_HELD * options.max_window_bytes,
             max_event_bytes=options.max_event_bytes,
+            retry=retry,
         ),
         DrainLimits(seconds=seconds, idle_seconds=options.idle_seconds) if options.drain else None,
-        PaneSettings(options.window_seconds, options.shards),
+        WindowLimits(options.window_seconds, options.max_window_bytes),
+        PaneSettings(options.window_seconds, options.shards, retry=retry),
     )
 
 

@@ -3,7 +3,9 @@ from .client import PubSubUnavailableError as PubSubUnavailableError
 from .client import Subscription as Subscription
 from .client import check_installed as check_installed
 from .client import checked_name as checked_name
+from .commit_window import WindowLimits as WindowLimits
 from .drain import DrainLimits as DrainLimits
+from .leases import give_back_all as give_back_all
 from .pull import PullSettings as PullSettings
 from .read_pubsub import ReadPubSub as ReadPubSub
 from .read_pubsub import runner_reads_pubsub as runner_reads_pubsub

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections import defaultdict
+from collections.abc import Callable
 from functools import partial
 
 import apache_beam as beam
 
+from schemas.errors import InputError
 from transforms.blocks import PendingAcks
-from transforms.local import REMOTE_RUN, LocalRun, preserve_error_type
-from transforms.pubsub.client import (
-    PubSubUnavailableError,
-    Subscription,
-    backoff_waits,
-    split_ack_ids,
-)
-from transforms.pubsub.metrics import record_acks, record_commit
+from transforms.local import REMOTE_RUN, LocalRun, Retry
+from transforms.pubsub.client import PubSubUnavailableError, Subscription, split_ack_ids
+from transforms.pubsub.leases import release
+from transforms.pubsub.metrics import record_acks, record_commit, record_retries
 
 _LOGGER = logging.getLogger(__name__)
 
 
-def acknowledge(subscription: Subscription, ack_ids: list[str], retry_seconds: float) -> int:
-    """Acknowledges messages, and retries for some seconds while the server is unavailable.
+def acknowledge(
+    subscription: Subscription,
+    ack_ids: list[str],
+    retry: Retry,
+    failed: Callable[[Exception, float], object] = lambda *_: None,
+) -> int:
+    """Acknowledges messages, and retries while the server is unavailable.
+
+    Calls `failed` before each retry, as Retry does.
 
     Returns:
         The number of messages that could not be acknowledged. They are delivered again, and their
@@ -32,22 +36,16 @@ def acknowledge(subscription: Subscription, ack_ids: list[str], retry_seconds: f
     Raises:
         InputError: The subscription does not exist or cannot be used.
     """
-    from google.api_core.exceptions import RetryError
-    from google.api_core.retry import if_exception_type, retry_target
-
-    end = time.monotonic() + retry_seconds
-    is_retryable = if_exception_type(PubSubUnavailableError)
     left = len(ack_ids)
     for batch in split_ack_ids(ack_ids):
-        call = partial(subscription.acknowledge, batch)
         try:
-            retry_target(call, is_retryable, backoff_waits(), end - time.monotonic())
-        except RetryError as error:
+            retry.call(partial(subscription.acknowledge, batch), PubSubUnavailableError, failed)
+        except PubSubUnavailableError as error:
             _LOGGER.error(
                 "%d messages are committed, but could not be acknowledged (%s): "
                 "they will be delivered again",
                 left,
-                error.cause,
+                error,
             )
             return left
         left -= len(batch)
@@ -55,8 +53,8 @@ def acknowledge(subscription: Subscription, ack_ids: list[str], retry_seconds: f
 
 
 class _Acknowledge(beam.DoFn):
-    def __init__(self, retry_seconds: float, local_run: LocalRun) -> None:
-        self._retry_seconds = retry_seconds
+    def __init__(self, retry: Retry, local_run: LocalRun) -> None:
+        self._retry = retry
         self._local_run = local_run
 
     def setup(self) -> None:
@@ -72,12 +70,25 @@ class _Acknowledge(beam.DoFn):
         record_commit(oldest)
 
     def finish_bundle(self) -> None:
-        with preserve_error_type():
-            for name, ack_ids in self._ack_ids.items():
-                if name not in self._subscriptions:
-                    self._subscriptions[name] = Subscription(name)
-                left = acknowledge(self._subscriptions[name], ack_ids, self._retry_seconds)
-                record_acks(len(ack_ids) - left, left, self._local_run)
+        for name, ack_ids in self._ack_ids.items():
+            try:
+                left = self._acknowledge(name, ack_ids)
+            except InputError as error:
+                left = len(ack_ids)
+                self._local_run.fail(error)
+            finally:
+                # These messages are committed. If they are delivered again, then as duplicates.
+                release(name, ack_ids)
+            record_acks(len(ack_ids) - left, left, self._local_run)
+
+    def _acknowledge(self, name: str, ack_ids: list[str]) -> int:
+        if name not in self._subscriptions:
+            self._subscriptions[name] = Subscription(name)
+        return acknowledge(self._subscriptions[name], ack_ids, self._retry, self._record_retry)
+
+    def _record_retry(self, error: Exception, wait: float) -> None:
+        _LOGGER.warning("Pub/Sub cannot answer now (%s); trying again in %.1f s", error, wait)
+        record_retries(1, self._local_run)
 
     def teardown(self) -> None:
         for subscription in self._subscriptions.values():
@@ -88,17 +99,16 @@ class Acknowledge(beam.PTransform):
     """Acknowledges the messages of PendingAcks, which the commit emits.
 
     Args:
-        retry_seconds: How long to retry while the server is unavailable. Use the length of the
-            lease: after that the messages are delivered again anyway.
+        retry: How long to retry while the server is unavailable.
         local_run: Connects the workers with the launcher of a local run.
 
     Returns:
         An empty collection.
     """
 
-    def __init__(self, *, retry_seconds: float = 600.0, local_run: LocalRun = REMOTE_RUN) -> None:
+    def __init__(self, *, retry: Retry | None = None, local_run: LocalRun = REMOTE_RUN) -> None:
         super().__init__()
-        self._do_fn = _Acknowledge(retry_seconds, local_run)
+        self._do_fn = _Acknowledge(retry or Retry(), local_run)
 
     def expand(self, pending_acks: beam.PCollection) -> beam.PCollection:
         return pending_acks | beam.ParDo(self._do_fn)

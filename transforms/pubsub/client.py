@@ -21,8 +21,6 @@ _MAX_ACK_ID_BYTES = 400_000
 """The most bytes of ack ids in one request; the service accepts 512 KiB."""
 
 _CALL_SECONDS = 30.0
-_FIRST_WAIT_SECONDS = 0.5
-_LONGEST_WAIT_SECONDS = 30.0
 _NAME = re.compile(r"projects/[^/]+/(subscriptions|topics)/[^/]+")
 _EMULATOR = "PUBSUB_EMULATOR_HOST"
 _EMULATOR_OPTIONS = (
@@ -35,6 +33,25 @@ _EMULATOR_OPTIONS = (
 
 class PubSubUnavailableError(Exception):
     """The server cannot answer now; the same call may succeed later."""
+
+    def final(self, seconds: float) -> InputError:
+        """Returns the error for a server that did not answer for some seconds."""
+        return InputError(
+            f"Pub/Sub did not answer for {seconds:.0f} seconds ({self})",
+            "nothing is lost: run again when it is back",
+        )
+
+
+class PubSubUnauthenticatedError(PubSubUnavailableError):
+    """The server does not accept the credentials; it may be a token that is about to be renewed."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(reason)
+        self._name = name
+
+    def final(self, seconds: float = 0.0) -> InputError:
+        """Returns the error for credentials that are still not accepted."""
+        return _not_allowed(self._name, str(self))
 
 
 def checked_name(name: str, kind: str) -> str:
@@ -62,13 +79,6 @@ def check_installed() -> None:
         ) from error
 
 
-def backoff_waits() -> Iterator[float]:
-    """Yields the seconds to wait before each retry: random, with a limit that doubles each time."""
-    from google.api_core.retry import exponential_sleep_generator
-
-    return exponential_sleep_generator(_FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS)
-
-
 class Subscription:
     """A subscription whose methods can be called from several threads.
 
@@ -89,7 +99,7 @@ class Subscription:
 
     def describe(self) -> str:
         """Checks that the subscription exists, and returns a phrase that names its topic."""
-        from google.api_core.exceptions import Forbidden
+        from google.api_core.exceptions import Forbidden, Unauthenticated
 
         get = self._client.get_subscription
         with _translate_errors(self.name):
@@ -98,6 +108,8 @@ class Subscription:
             except Forbidden:
                 # The role that allows to pull does not allow to read the subscription's settings.
                 return "whose topic this account may not see"
+            except Unauthenticated as error:
+                raise _not_allowed(self.name, type(error).__name__) from error
         return f"of {found.topic}"
 
     def pull(self, max_messages: int, seconds: float) -> list[Message]:
@@ -120,30 +132,33 @@ class Subscription:
         pulled = type(response).pb(response).received_messages
         return [_message(each.message, each.ack_id) for each in pulled]
 
-    def extend(self, ack_ids: Sequence[str], seconds: int) -> None:
+    def extend(self, ack_ids: Sequence[str], seconds: int, timeout: float = _CALL_SECONDS) -> None:
         """Sets the lease of messages to `seconds` from now; 0 returns them to the subscription.
 
-        A lease that has ended already is not an error.
+        A lease that has ended already is not an error. `timeout` limits each call, in seconds.
         """
+        extend = self._client.modify_ack_deadline
         for batch in split_ack_ids(ack_ids):
-            self._call(self._client.modify_ack_deadline, batch, ack_deadline_seconds=seconds)
+            self._call(extend, batch, timeout, ack_deadline_seconds=seconds)
 
     def acknowledge(self, ack_ids: list[str]) -> None:
         """Acknowledges a batch of `split_ack_ids`; an ended lease or a repetition is no error."""
-        self._call(self._client.acknowledge, ack_ids)
+        self._call(self._client.acknowledge, ack_ids, _CALL_SECONDS)
 
     def close(self) -> None:
         """Closes the connection."""
         self._client.transport.close()
 
-    def _call(self, call: Callable[..., Any], ack_ids: list[str], **fields: int) -> None:
+    def _call(
+        self, call: Callable[..., Any], ack_ids: list[str], timeout: float, **fields: int
+    ) -> None:
         from google.api_core.exceptions import FailedPrecondition, InvalidArgument
 
         # With exactly-once delivery the service refuses ids whose lease has ended. It accepts the
         # other ids of the request, and delivers the refused messages again.
         with _translate_errors(self.name), suppress(FailedPrecondition, InvalidArgument):
             request = {"subscription": self.name, "ack_ids": ack_ids, **fields}
-            call(request=request, retry=None, timeout=_CALL_SECONDS)
+            call(request=request, retry=None, timeout=timeout)
 
 
 def split_ack_ids(ack_ids: Sequence[str]) -> Iterator[list[str]]:
@@ -211,13 +226,19 @@ def _translate_errors(name: str) -> Iterator[None]:
         raise InputError(
             f"there is no subscription {name}", "create it first, or check its name"
         ) from error
-    except (exceptions.Forbidden, exceptions.Unauthenticated, RefreshError) as error:
-        raise InputError(
-            f"not allowed to use the subscription {name} ({type(error).__name__})",
-            "the role roles/pubsub.subscriber is needed on it",
-        ) from error
+    except (exceptions.Unauthenticated, RefreshError) as error:
+        raise PubSubUnauthenticatedError(name, type(error).__name__) from error
+    except exceptions.Forbidden as error:
+        raise _not_allowed(name, type(error).__name__) from error
     except exceptions.GoogleAPICallError as error:
         raise InputError(
             f"the subscription {name} cannot be used ({type(error).__name__})",
             "messages that are pushed or exported, for example, cannot be pulled",
         ) from error
+
+
+def _not_allowed(name: str, reason: str) -> InputError:
+    return InputError(
+        f"not allowed to use the subscription {name} ({reason})",
+        "the role roles/pubsub.subscriber is needed on it",
+    )

@@ -31,6 +31,15 @@ class Message(NamedTuple):
     ack_id: str
 
 
+def message_bytes(message: Message) -> int:
+    """Returns the bytes of a message: its payload, its attributes and its ack id."""
+    attributes = message.info.attributes
+    size = len(message.data) + len(message.ack_id)
+    if attributes:
+        size += sum(len(name) + len(value) for name, value in attributes.items())
+    return size
+
+
 def message_context(info: MessageInfo) -> Context:
     """Returns the context that the attributes of a message give; empty attributes do not count."""
     known = info.attributes

@@ -11,6 +11,7 @@ from transforms.local import LocalRun, Progress
 from transforms.pubsub.messages import Message
 
 _PULLED = Metrics.counter(METRICS_NAMESPACE, "messages_pulled")
+_RETRIES = Metrics.counter(METRICS_NAMESPACE, "retries")
 _AGE_AT_PULL = Metrics.distribution(METRICS_NAMESPACE, "message_age_at_pull_ms")
 _AGE_AT_COMMIT = Metrics.distribution(METRICS_NAMESPACE, "publish_to_commit_ms")
 _ACKNOWLEDGED = Metrics.counter(METRICS_NAMESPACE, "messages_acknowledged")
@@ -23,6 +24,13 @@ def record_pull(messages: list[Message], local_run: LocalRun) -> None:
         _PULLED.inc(len(messages))
         local_run.report(Progress(pulled=len(messages)))
         _AGE_AT_PULL.update(_age_ms(min(message.info.publish_time for message in messages)))
+
+
+def record_retries(count: int, local_run: LocalRun) -> None:
+    """Records how many calls of Pub/Sub failed and were tried again."""
+    if count:
+        _RETRIES.inc(count)
+        local_run.report(Progress(retries=count))
 
 
 def record_commit(oldest: int) -> None:

@@ -2,8 +2,8 @@
 
 Beam's own reader is safe on Dataflow only. Other runners acknowledge before anything is written,
 and treat an older backlog as late data. There this project pulls, and only extends the leases; a
-later step acknowledges a block after its commit. The event time of a block is when it was pulled,
-so that no block is late.
+later step acknowledges a block after its commit. The event time of a block is when its commit
+window was opened, so that no block is late.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from schemas.errors import UsageError
 from transforms.blocks import MessageInfo, RawBlock
 from transforms.local import REMOTE_RUN, LocalRun
 from transforms.pubsub.client import check_installed, checked_name
+from transforms.pubsub.commit_window import WindowLimits
 from transforms.pubsub.drain import DrainLimits, drain
 from transforms.pubsub.messages import BlockBuilder, Message
 from transforms.pubsub.pull import PullSettings
@@ -60,11 +61,12 @@ class ReadPubSub(beam.PTransform):
         topic: The full name of a topic, for runners with a Pub/Sub reader of their own.
         settings: How this project pulls; not used by a runner's own reader.
         limits: Makes the read bounded: one batch, which a sink commits as a whole.
+        window: Which messages of an unbounded read are committed together.
         local_run: Connects the workers with the launcher of a local run.
 
     Returns:
         A collection of RawBlock. Without `limits` it is unbounded, and the event time of a block
-        is when it was pulled.
+        is when its commit window was opened.
 
     Raises:
         UsageError: A name is wrong, the client library is missing, or the runner reads no topics.
@@ -77,6 +79,7 @@ class ReadPubSub(beam.PTransform):
         topic: str | None = None,
         settings: PullSettings | None = None,
         limits: DrainLimits | None = None,
+        window: WindowLimits | None = None,
         local_run: LocalRun = REMOTE_RUN,
     ) -> None:
         super().__init__()
@@ -89,6 +92,7 @@ class ReadPubSub(beam.PTransform):
         self._topic = topic
         self._settings = settings or PullSettings()
         self._limits = limits
+        self._window = window or WindowLimits()
         self._local_run = local_run
 
     def expand(self, root: beam.pvalue.PBegin) -> beam.PCollection:
@@ -103,7 +107,7 @@ class ReadPubSub(beam.PTransform):
         if self._limits is not None:
             pull = beam.FlatMap(drain, self._settings, self._limits, self._local_run)
             return name | "Drain" >> pull.with_output_types(RawBlock)
-        stream = beam.ParDo(StreamPull(self._settings, self._local_run))
+        stream = beam.ParDo(StreamPull(self._settings, self._window, self._local_run))
         return name | "Pull" >> stream.with_output_types(RawBlock)
 
     def _read_by_runner(self, root: beam.pvalue.PBegin) -> beam.PCollection:

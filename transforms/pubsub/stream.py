@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -12,16 +12,17 @@ from apache_beam.io.iobase import RestrictionProgress, RestrictionTracker
 from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
 from apache_beam.transforms.core import RestrictionProvider
 from apache_beam.transforms.window import TimestampedValue
-from apache_beam.utils.timestamp import Duration, Timestamp
+from apache_beam.utils.timestamp import Timestamp
 
+from schemas.errors import InputError
 from transforms.blocks import RawBlock
-from transforms.local import LocalRun, preserve_error_type
-from transforms.pubsub.client import PubSubUnavailableError, Subscription, backoff_waits
-from transforms.pubsub.messages import BlockBuilder
-from transforms.pubsub.metrics import record_pull
-from transforms.pubsub.pull import Puller, PullSettings
-
-_LOGGER = logging.getLogger(__name__)
+from transforms.local import STOP_CHECK_SECONDS, LocalRun, preserve_error_type
+from transforms.pubsub.commit_window import CommitWindow, WindowLimits
+from transforms.pubsub.leases import leases_of
+from transforms.pubsub.messages import BlockBuilder, Message
+from transforms.pubsub.metrics import record_pull, record_retries
+from transforms.pubsub.pull import PullSettings
+from transforms.pubsub.receiver import Receiver
 
 _BUNDLE_SECONDS = 1.0
 _BUNDLE_BYTES = 32 << 20
@@ -78,66 +79,96 @@ class _PullRestrictions(RestrictionProvider):
 _RESTRICTION = beam.DoFn.RestrictionParam(_PullRestrictions())
 _WATERMARK = beam.DoFn.WatermarkEstimatorParam(ManualWatermarkEstimator.default_provider())
 
+_receivers: dict[tuple[str, PullSettings], Receiver] = {}
+"""The receivers of this process. A runner can make several instances of a DoFn, and all of them
+have to pass on what was pulled."""
+
+_receivers_lock = threading.Lock()
+
 
 @beam.DoFn.unbounded_per_element()
 class StreamPull(beam.DoFn):
-    """Pulls for about a second in each bundle: later steps get the blocks when the bundle ends."""
+    """Passes on for a second in each bundle what arrives: later steps get it when a bundle ends.
 
-    def __init__(self, settings: PullSettings, local_run: LocalRun) -> None:
+    The time of a block is that of its commit window, and so is the watermark.
+    """
+
+    def __init__(self, settings: PullSettings, limits: WindowLimits, local_run: LocalRun) -> None:
         self._settings = settings
+        self._limits = limits
         self._local_run = local_run
 
     def setup(self) -> None:
-        self._puller: Puller | None = None
+        self._window: CommitWindow | None = None
 
     def process(
         self, name: str, tracker: Any = _RESTRICTION, watermark: Any = _WATERMARK
     ) -> Iterator[TimestampedValue]:
         if not tracker.try_claim(_PULLING):
             return
-        self._wait = 0.0
-        if not self._settings.is_stopped():
-            with preserve_error_type():
-                for block in self._blocks(name):
-                    yield TimestampedValue(block, _pull_time(watermark))
-        watermark.set_watermark(_pull_time(watermark))
-        if self._settings.is_stopped():
+        before = watermark.current_watermark()
+        second = None if before is None else before.seconds()
+        if self._window is None or self._window.second != second:
+            self._window = CommitWindow(self._limits, second)
+        with preserve_error_type():
+            yield from self._timed_blocks(name)
+        if self._window.seconds_left == 0.0:
+            self._window = self._window.following()
+        watermark.set_watermark(Timestamp(self._window.second))
+        if self._is_over():
             tracker.try_claim(_ENDED)
         else:
-            tracker.defer_remainder(Duration(self._wait))
+            tracker.defer_remainder()
 
-    def _blocks(self, name: str) -> Iterator[RawBlock]:
-        if self._puller is None:
-            self._subscription = Subscription(name)
-            self._puller = Puller(self._subscription, self._settings)
-            self._waits = backoff_waits()
+    def _timed_blocks(self, name: str) -> Iterator[TimestampedValue]:
+        assert self._window is not None
         builder = BlockBuilder(name, self._settings.max_event_bytes)
-        self._end = time.monotonic() + _BUNDLE_SECONDS
-        self._room = _BUNDLE_BYTES
+        for messages in self._messages(name):
+            for message in messages:
+                for block in builder.add([message]):
+                    yield self._timed(block)
+                self._window.add(len(message.data))
+                if self._window.seconds_left == 0.0:
+                    yield from map(self._timed, builder.flush())
+                    self._window = self._window.following()
+        yield from map(self._timed, builder.flush())
+
+    def _timed(self, block: RawBlock) -> TimestampedValue:
+        assert self._window is not None
+        return TimestampedValue(block, Timestamp(self._window.second))
+
+    def _messages(self, name: str) -> Iterator[list[Message]]:
+        """Yields what arrives in the time of a bundle; after a stop or an error, all that is left.
+
+        An error ends the stream in order: what was pulled is committed and acknowledged first.
+        """
+        assert self._window is not None
+        receiver = _receiver_of(name, self._settings, self._local_run)
+        end = time.monotonic() + min(_BUNDLE_SECONDS, self._window.seconds_left)
+        room = _BUNDLE_BYTES
         try:
-            for messages in self._puller.pull_while(self._has_room):
+            while room > 0 and not self._is_over() and (left := end - time.monotonic()) > 0:
+                messages = receiver.take(min(left, STOP_CHECK_SECONDS))
                 record_pull(messages, self._local_run)
-                self._room -= sum(len(message.data) for message in messages)
-                yield from builder.add(messages)
-            self._waits = backoff_waits()
-        except PubSubUnavailableError as error:
-            self._wait = next(self._waits)
-            _LOGGER.warning(
-                "Pub/Sub cannot answer now (%s); trying again in %.1f s", error, self._wait
-            )
-        yield from builder.flush()
+                room -= sum(len(message.data) for message in messages)
+                yield messages
+        except InputError as error:
+            self._local_run.fail(error)
+        record_retries(receiver.take_retries(), self._local_run)
+        if self._is_over():
+            # After an error, the other pulls are waited for; after a stop, they are given back.
+            for messages in receiver.stop(waits=not self._settings.retry.is_stopped()):
+                record_pull(messages, self._local_run)
+                yield messages
 
-    def _has_room(self) -> bool:
-        return self._room > 0 and time.monotonic() < self._end
-
-    def teardown(self) -> None:
-        if self._puller is not None:
-            self._puller.close()
-            self._subscription.close()
+    def _is_over(self) -> bool:
+        return self._settings.retry.is_stopped() or self._local_run.failure() is not None
 
 
-def _pull_time(watermark: Any) -> Timestamp:
-    """Returns the current time, or the watermark if the clock was set back behind it."""
-    current = watermark.current_watermark()
-    now = Timestamp.now()
-    return now if current is None else max(now, current)
+def _receiver_of(name: str, settings: PullSettings, local_run: LocalRun) -> Receiver:
+    with _receivers_lock:
+        receiver = _receivers.get((name, settings))
+        if receiver is None:
+            leases = leases_of(name, settings.lease_seconds, keeps=not local_run.is_remote)
+            receiver = _receivers[name, settings] = Receiver(leases, settings)
+        return receiver

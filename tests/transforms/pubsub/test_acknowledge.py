@@ -6,6 +6,7 @@ import pytest
 
 from schemas.errors import InputError
 from tests.pubsub import Proxy, Published, Server
+from transforms.local.retry import Retry
 from transforms.pubsub.acknowledge import acknowledge
 from transforms.pubsub.client import PubSubUnavailableError, Subscription
 from transforms.pubsub.messages import Message
@@ -36,7 +37,7 @@ def test_acknowledges_all_given_messages_and_no_others(
 ) -> None:
     messages = pulled(server, published, 2500)
     ack_ids = [each.ack_id for each in messages[:-3]]
-    assert acknowledge(Subscription(published.subscription), ack_ids, 10) == 0
+    assert acknowledge(Subscription(published.subscription), ack_ids, Retry(10)) == 0
     assert count_unacknowledged(server, published, messages) == 3
 
 
@@ -60,7 +61,7 @@ def test_retries_until_the_server_is_back(
 
     subscription = Recovering(published.subscription)
     proxy.disconnect()
-    assert acknowledge(subscription, [each.ack_id for each in messages], 60) == 0
+    assert acknowledge(subscription, [each.ack_id for each in messages], Retry(60)) == 0
     assert len(failures) >= 2
     assert count_unacknowledged(server, published, messages) == 0
 
@@ -69,9 +70,9 @@ def test_gives_up_without_an_error_if_the_server_stays_away(
     published: Published, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", "127.0.0.1:1")
-    assert acknowledge(Subscription(published.subscription), ["a", "b"], 0.5) == 2
+    assert acknowledge(Subscription(published.subscription), ["a", "b"], Retry(0.5)) == 2
 
 
 def test_raises_an_input_error_if_the_subscription_does_not_exist(published: Published) -> None:
     with pytest.raises(InputError):
-        acknowledge(Subscription(published.subscription + "-gone"), ["a"], 10)
+        acknowledge(Subscription(published.subscription + "-gone"), ["a"], Retry(10))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import sys
 import time
 
@@ -16,7 +15,6 @@ from transforms.local.install_hint import install_beam_extra
 from transforms.pubsub.client import (
     PubSubUnavailableError,
     Subscription,
-    backoff_waits,
     check_installed,
     checked_name,
     split_ack_ids,
@@ -171,19 +169,3 @@ def test_each_ack_id_is_in_one_batch_and_no_batch_exceeds_the_limits(lengths: li
     for request in requests:
         assert 1 <= len(request) <= 1000
         assert sum(map(len, request)) <= 400_000
-
-
-@pytest.mark.needs("pubsub_client")
-def test_waits_double_up_to_half_a_minute_and_begin_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("random.uniform", lambda low, high: high)
-    waits = list(itertools.islice(backoff_waits(), 12))
-    assert waits == [0.5, 1, 2, 4, 8, 16, 30, 30, 30, 30, 30, 30]
-    assert next(backoff_waits()) == 0.5
-
-
-@pytest.mark.needs("pubsub_client")
-def test_waits_are_random_and_never_longer_than_the_limit() -> None:
-    waits = list(itertools.islice(backoff_waits(), 12))
-    assert waits[0] <= 0.5
-    assert all(0 <= wait <= 30 for wait in waits)
-    assert len(set(waits)) > 1

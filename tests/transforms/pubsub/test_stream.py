@@ -23,8 +23,11 @@ from tests.transforms.pubsub.pipelines import (
     count_unacknowledged,
 )
 from transforms.blocks.block import RawBlock
-from transforms.pubsub import client, stream
+from transforms.local import retry
+from transforms.local.retry import Retry
+from transforms.pubsub import stream
 from transforms.pubsub.acknowledge import Acknowledge
+from transforms.pubsub.commit_window import WindowLimits
 from transforms.pubsub.pull import PullSettings
 from transforms.pubsub.read_pubsub import ReadPubSub
 
@@ -45,7 +48,7 @@ def _count_and_key(block: RawBlock) -> tuple[int, RawBlock]:
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shortens the bundles and the waits after an error."""
     monkeypatch.setattr(stream, "_BUNDLE_SECONDS", 0.2)
-    monkeypatch.setattr(client, "_LONGEST_WAIT_SECONDS", 0.2)
+    monkeypatch.setattr(retry, "_LONGEST_WAIT_SECONDS", 0.2)
 
 
 class RunningStream:
@@ -59,7 +62,7 @@ class RunningStream:
     def __init__(self, published: Published, directory: Path) -> None:
         self._stop = directory / "stop"
         self._name = published.subscription
-        self._settings = PullSettings(lease_seconds=20, stop_file=str(self._stop))
+        self._settings = PullSettings(lease_seconds=20, retry=Retry(stop_file=str(self._stop)))
         self.failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -74,7 +77,7 @@ class RunningStream:
             pipeline = beam.Pipeline(runner, options=options)
             (
                 pipeline
-                | ReadPubSub(self._name, settings=self._settings)
+                | ReadPubSub(self._name, settings=self._settings, window=WindowLimits(1))
                 | beam.Map(_count_and_key)
                 | beam.WindowInto(
                     FixedWindows(1),

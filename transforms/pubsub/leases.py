@@ -1,0 +1,135 @@
+"""Keeps the leases of pulled messages until they are acknowledged, and gives back the others.
+
+One object for each subscription, shared by all steps of this process: one step pulls, another one
+acknowledges. On a runner with workers on other machines the two may be different processes, so
+there a lease is only set when a message is pulled.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+
+from schemas.errors import InputError
+from transforms.pubsub.client import PubSubUnavailableError, Subscription
+from transforms.pubsub.messages import Message, message_bytes
+
+_LOGGER = logging.getLogger(__name__)
+
+_EXTENSIONS_PER_LEASE = 3
+_GIVE_BACK_SECONDS = 3.0
+"""The timeout of a call that gives messages back: a run should end although Pub/Sub is away."""
+
+
+class Leases:
+    """The leases of the messages of a subscription.
+
+    Attributes:
+        subscription: The subscription.
+
+    Args:
+        seconds: The length of a lease.
+        keeps: Whether this process acknowledges the messages, so that it can keep their leases.
+    """
+
+    def __init__(self, subscription: Subscription, seconds: int, *, keeps: bool) -> None:
+        self.subscription = subscription
+        self._seconds = seconds
+        self._keeps = keeps
+        self._held: dict[str, int] = {}
+        self._bytes = 0
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._extender = threading.Thread(target=self._extend_held, name="leases", daemon=True)
+        if keeps:
+            self._extender.start()
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the messages that are held."""
+        return self._bytes
+
+    def hold(self, messages: Sequence[Message]) -> None:
+        """Extends the leases of pulled messages, and keeps them.
+
+        Raises:
+            PubSubUnavailableError, InputError: The leases could not be extended. The messages must
+                be dropped: the server delivers them again.
+        """
+        self.subscription.extend([each.ack_id for each in messages], self._seconds)
+        if not self._keeps:
+            return
+        with self._lock:
+            for each in messages:
+                size = message_bytes(each)
+                self._bytes += size - self._held.get(each.ack_id, 0)
+                self._held[each.ack_id] = size
+
+    def release(self, ack_ids: Iterable[str]) -> None:
+        """Forgets messages that are committed, so that their leases end."""
+        with self._lock:
+            for ack_id in ack_ids:
+                self._bytes -= self._held.pop(ack_id, 0)
+
+    def give_back(self, ack_ids: Sequence[str]) -> None:
+        """Returns messages to the subscription, if it answers; else their leases have to end."""
+        self.release(ack_ids)
+        with suppress(PubSubUnavailableError, InputError):
+            self.subscription.extend(ack_ids, 0, _GIVE_BACK_SECONDS)
+
+    def close(self) -> int:
+        """Gives back all messages that are held, and returns their number."""
+        self._closed.set()
+        if self._keeps:
+            # An extension that arrives later would undo this.
+            self._extender.join(_GIVE_BACK_SECONDS)
+        with self._lock:
+            held = list(self._held)
+        self.give_back(held)
+        self.subscription.close()
+        return len(held)
+
+    def _extend_held(self) -> None:
+        while not self._closed.wait(self._seconds / _EXTENSIONS_PER_LEASE):
+            with self._lock:
+                held = list(self._held)
+            try:
+                self.subscription.extend(held, self._seconds)
+            except (PubSubUnavailableError, InputError) as error:
+                _LOGGER.warning("%d leases could not be extended (%s)", len(held), error)
+
+
+_open: dict[str, Leases] = {}
+"""The leases of this process by subscription."""
+
+_opening = threading.Lock()
+
+
+def leases_of(name: str, seconds: int, *, keeps: bool) -> Leases:
+    """Returns the leases of a subscription in this process; makes them at the first call.
+
+    Raises:
+        UsageError: As in Subscription.
+    """
+    with _opening:
+        if name not in _open:
+            _open[name] = Leases(Subscription(name), seconds, keeps=keeps)
+        return _open[name]
+
+
+def release(name: str, ack_ids: Iterable[str]) -> None:
+    """Forgets messages that are committed, if this process holds them."""
+    with _opening:
+        leases = _open.get(name)
+    if leases is not None:
+        leases.release(ack_ids)
+
+
+def give_back_all() -> int:
+    """Gives back all messages that this process holds, and returns their number."""
+    with _opening:
+        leases = [*_open.values()]
+        _open.clear()
+    return sum(each.close() for each in leases)
