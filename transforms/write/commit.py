@@ -8,6 +8,7 @@ run.
 from __future__ import annotations
 
 import os
+import threading
 from collections import defaultdict
 from collections.abc import Iterable
 
@@ -40,8 +41,16 @@ from transforms.write.avro_file import AvroFile
 from transforms.write.manifest_of import manifest_of
 from transforms.write.settings import CommitSettings
 
+beginning = threading.Lock()
+"""Held while the commit of a run begins, and while staged files are removed: an intent without its
+files cannot be completed."""
+
 _MAX_NAMED = 3
 """Number of inputs or discrepancies that an error names."""
+
+
+class WithdrawnError(OutputError):
+    """A commit was undone, as files that it needs are gone."""
 
 
 def commit(settings: CommitSettings, ledger: Ledger) -> str:
@@ -65,11 +74,12 @@ def commit(settings: CommitSettings, ledger: Ledger) -> str:
         _check_inputs(settings, ledger)
         _check_balance(ledger)
         _check_other_runs(settings, ledger)
-        _check_staged(ledger)
         if not settings.from_messages and not ledger.written:
             ledger.files.append(_empty_file(settings))
         intent = _intent(settings, ledger)
-        filesystem.write(pending, msgspec.json.encode(intent))
+        with beginning:
+            _check_staged(ledger)
+            filesystem.write(pending, msgspec.json.encode(intent))
     finish(settings, intent)
     return path
 
@@ -174,7 +184,8 @@ def finish(settings: CommitSettings, intent: Intent) -> None:
 
     Raises:
         ForeignPathError: The intent would change files that are not below the run's directories.
-        OutputError: A file is neither staged nor in its final place, or has another size there.
+        WithdrawnError: A file was removed before the run was committed. Nothing of the run stays.
+        OutputError: A file is missing although the run was committed, or has another size.
     """
     output, manifest = settings.output, intent.manifest
     pending = pending_path(output, manifest.run_id)
@@ -195,7 +206,7 @@ def finish(settings: CommitSettings, intent: Intent) -> None:
     }
     staged = _sizes(path for path, _ in renames)
     _rename([pair for pair in renames if pair[0] in staged])
-    _verify(pending, manifest, [final for _, final in renames])
+    _verify(settings.output, manifest, [final for _, final in renames])
     _write_manifest(manifest_path(output, manifest.run_id), manifest)
     for root in staging_roots:
         remove_staging(root, manifest.run_id)
@@ -217,8 +228,16 @@ def _rename(pairs: list[tuple[str, str]]) -> None:
             raise
 
 
-def _verify(pending: str, manifest: Manifest, finals: list[str]) -> None:
+def _verify(output: str, manifest: Manifest, finals: list[str]) -> None:
+    pending = pending_path(output, manifest.run_id)
     sizes = _sizes(finals)
+    is_committed = filesystem.exists(manifest_path(output, manifest.run_id))
+    if len(sizes) < len(finals) and not is_committed:
+        filesystem.delete([*sizes, pending])
+        raise WithdrawnError(
+            f"staged files of the run {manifest.run_id} are gone; it was not committed",
+            "run it again; a stream gets its messages again",
+        )
     for final, file in zip(finals, manifest.files, strict=True):
         if sizes.get(final) != file.bytes:
             raise OutputError(

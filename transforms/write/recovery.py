@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable
 from dataclasses import replace
@@ -19,11 +20,15 @@ from transforms.storage import (
     remove_staging,
     staging_root,
 )
-from transforms.write.commit import finish
+from transforms.write.commit import WithdrawnError, beginning, finish
 from transforms.write.settings import CommitSettings
+
+_LOGGER = logging.getLogger(__name__)
 
 _OLD_SECONDS = 24 * 3600
 """In the mode `append` another run may be active; staged files this old belong to none."""
+
+_BEGINNING_SECONDS = 5.0
 
 _PART = ".part"
 """The end of the name of a small local file that is incomplete."""
@@ -31,6 +36,8 @@ _PART = ".part"
 
 def recover(settings: CommitSettings) -> list[str]:
     """Completes the commits that have an intent, and removes what no run will commit.
+
+    A commit whose staged files are gone cannot be completed. It is undone, and logged.
 
     Returns the ids of the runs whose commit was completed.
 
@@ -43,8 +50,11 @@ def recover(settings: CommitSettings) -> list[str]:
     for path, _ in manifest_files(settings.output):
         intent = read_intent(path) if path.endswith(PENDING) else None
         if intent is not None:
-            finish(settings, intent)
-            completed.append(intent.manifest.run_id)
+            try:
+                finish(settings, intent)
+                completed.append(intent.manifest.run_id)
+            except WithdrawnError as error:
+                _LOGGER.warning("%s", error.message)
         elif path.endswith((PENDING, _PART)):
             truncated.append(path)
     active = _remove_staging(settings)
@@ -127,7 +137,12 @@ def clear_staging_of(settings: CommitSettings, id_part: str) -> None:
 
 def clear_staging(settings: CommitSettings) -> None:
     """Removes the staged files of this run, unless its commit has begun and needs them."""
-    if read_intent(pending_path(settings.output, settings.run_id)) is not None:
+    # A commit that hangs must not keep a command from ending.
+    if not beginning.acquire(timeout=_BEGINNING_SECONDS):
         return
-    for root in settings.roots:
-        remove_staging(root, settings.run_id)
+    try:
+        if read_intent(pending_path(settings.output, settings.run_id)) is None:
+            for root in settings.roots:
+                remove_staging(root, settings.run_id)
+    finally:
+        beginning.release()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from schemas.errors import OutputError
 from schemas.manifest import Manifest
 from tests.transforms.faults import Killed, failing
 from tests.transforms.runs import lines, run_once, settings, stage
-from transforms.storage.manifests import manifest_path, pending_path
+from transforms.storage.manifests import Intent, manifest_path, pending_path, read_intent
 from transforms.write.commit import commit
 from transforms.write.recovery import clear_staging, recover
 from transforms.write.settings import CommitSettings, WriteMode
@@ -147,3 +149,68 @@ def test_clear_staging_keeps_the_files_of_a_commit_that_has_begun(dead: CommitSe
     before = set(_everything(Path(dead.output)))
     clear_staging(dead)
     assert set(_everything(Path(dead.output))) == before
+
+
+def _interrupted(run: CommitSettings, steps: int) -> list[Path]:
+    """Interrupts a commit after some steps; returns the staged files that are left."""
+    ledger = stage(run, lines(0, 4))
+    with failing(steps), pytest.raises(Killed):
+        commit(run, ledger)
+    assert Path(pending_path(run.output, run.run_id)).exists()
+    return [path for directory in _staging(run) for path in directory.glob("*.avro")]
+
+
+@pytest.mark.parametrize("steps", [1, 2], ids=["no file is visible", "a file is visible"])
+def test_a_commit_whose_staged_files_are_gone_is_undone(dead: CommitSettings, steps: int) -> None:
+    clear_staging(dead)
+    lost = replace(dead, run_id="lost")
+    for path in _interrupted(lost, steps):
+        path.unlink()
+    # The next start is not blocked, and nor is the one after it.
+    for _ in range(2):
+        assert recover(replace(dead, run_id="next")) == []
+    assert list(_everything(Path(dead.output))) == []
+    run_once(lost, lines(0, 4))
+    assert Path(manifest_path(lost.output, "lost")).exists()
+
+
+def test_a_committed_run_whose_files_are_gone_is_not_undone(dead: CommitSettings) -> None:
+    clear_staging(dead)
+    for path in _interrupted(dead, 1):
+        path.unlink()
+    Path(manifest_path(dead.output, "dead")).touch()
+    with pytest.raises(OutputError, match="cannot be completed"):
+        recover(replace(dead, run_id="next"))
+
+
+def test_staged_files_are_not_removed_while_their_commit_begins(
+    dead: CommitSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = stage(dead, lines(0, 4))
+    is_cleared = threading.Event()
+    failures: list[OutputError] = []
+
+    def commit_in_thread() -> None:
+        try:
+            commit(dead, ledger)
+        except OutputError as error:
+            failures.append(error)
+
+    def finish_later(*_: object) -> None:
+        is_cleared.wait(60)
+
+    thread = threading.Thread(target=commit_in_thread)
+
+    def read_while_a_commit_begins(path: str) -> Intent | None:
+        intent = read_intent(path)
+        thread.start()
+        thread.join(0.3)
+        return intent
+
+    monkeypatch.setattr("transforms.write.commit.finish", finish_later)
+    monkeypatch.setattr("transforms.write.recovery.read_intent", read_while_a_commit_begins)
+    clear_staging(dead)
+    is_cleared.set()
+    thread.join(60)
+    assert len(failures) == 1
+    assert not Path(pending_path(dead.output, "dead")).exists()
