@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,9 +47,9 @@ def end_leases(published: Published, monkeypatch: pytest.MonkeyPatch) -> Callabl
     pulled: list[str] = []
     extend = Subscription.extend
 
-    def extend_and_record(self: Subscription, ack_ids: Sequence[str], seconds: int) -> None:
+    def extend_and_record(self: Subscription, ack_ids: Sequence[str], *more: Any) -> None:
         pulled.extend(ack_ids)
-        extend(self, ack_ids, seconds)
+        extend(self, ack_ids, *more)
 
     def end() -> int:
         extend(Subscription(published.subscription), pulled, 0)

@@ -132,14 +132,13 @@ def test_nothing_is_pulled_if_the_output_cannot_be_written(
 
 
 def test_nothing_is_acknowledged_if_the_commit_fails(
-    server: Server, published: Published, tmp_path: Path, end_leases: Callable[[], int]
+    server: Server, published: Published, tmp_path: Path
 ) -> None:
     sent = server.publish(published.topic, envelopes(100, 1))
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "job_status").touch()
-    said = drain(published, tmp_path / "out")
+    said = drain(published, tmp_path / "out", "--retry_seconds", "1")
     assert said.code == 5, said.err
-    end_leases()
     assert "Traceback" not in said.err
     place = Place(server, published, tmp_path)
     assert place.pull_the_rest(sent, TIMEOUT_SECONDS) == set(sent)

@@ -126,8 +126,10 @@ def test_soak_of_a_stream(soak: Soak, place: Place, record_property: Record) -> 
 
 def test_soak_of_a_drain(soak: Soak, place: Place, record_property: Record) -> None:
     first = place.server.publish(place.published.topic, envelopes(1, 2))
-    # While messages arrive, a batch takes a third of the lease.
-    job = place.start(["--drain", "--idle_seconds", "4", *on_prism(), *soak.options])
+    # While messages of the backlog arrive, a batch takes a third of the lease.
+    seconds = str(soak.seconds + 15)
+    limits = ("--idle_seconds", seconds, "--max_seconds", seconds)
+    job = place.start(["--drain", *limits, *on_prism(), *soak.options])
     sent, memory = publish_for(soak.seconds, place, job)
     assert job.wait(TIMEOUT_SECONDS) == 0, place.log()
     assert_each_is_there_once(first + sent, place, record_property)

@@ -6,7 +6,6 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,15 +107,14 @@ def run_stream(published: Published, output: Path, *more: str) -> Said:
 
 
 def test_a_failed_commit_ends_a_stream_and_acknowledges_nothing(
-    server: Server, published: Published, tmp_path: Path, end_leases: Callable[[], int]
+    server: Server, published: Published, tmp_path: Path
 ) -> None:
     place = Place(server, published, tmp_path)
     place.output.mkdir()
     (place.output / "job_status").touch()
     sent = publish(place, 100, 1)
-    said = run_stream(published, place.output, *streaming())
+    said = run_stream(published, place.output, *streaming("--retry_seconds", "1"))
     assert said.code == 5, said.err
-    end_leases()
     assert "Traceback" not in said.err
     assert str(place.output) in said.err
     assert place.pull_the_rest(sent, TIMEOUT_SECONDS) == set(sent)
