@@ -84,8 +84,9 @@ class Place:
         return json.loads((self.directory / "report.json").read_bytes())
 
     def log(self) -> str:
-        """Returns the stderr of the last command."""
-        return (self.directory / "log").read_text()
+        """Returns the stderr of the last command, which may not have begun yet."""
+        log = self.directory / "log"
+        return log.read_text() if log.exists() else ""
 
     def manifests(self) -> list[dict[str, Any]]:
         """Returns all committed manifests."""

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import records_of
+from tests.kills.command import left_over
 from tests.kills.gate import Gate
 from tests.pipeline.command import Said, run, visible
 from tests.pubsub import Proxy, Published, Server, wait_for
@@ -162,3 +163,16 @@ def test_a_drain_waits_for_a_server_that_goes_away(place: Place) -> None:
     # Messages that the broken connections lost stay leased for ten seconds.
     pulled = place.pull_the_rest(sent, TIMEOUT_SECONDS)
     assert not pulled & set(message_ids(place.output))
+
+
+def test_a_drain_goes_on_after_a_fault_of_the_storage(place: Place) -> None:
+    sent = place.server.publish(place.published.topic, envelopes(100, 1))
+    place.output.mkdir()
+    (place.output / "job_status").touch()
+    job = place.start(DRAIN)
+    assert wait_for(lambda: "100 messages were given back" in place.log(), TIMEOUT_SECONDS)
+    (place.output / "job_status").unlink()
+    assert job.wait(TIMEOUT_SECONDS) == 0, place.log()
+    assert sorted(message_ids(place.output)) == sorted(sent)
+    assert place.report()["read"] == 100
+    assert left_over(place.output) == []

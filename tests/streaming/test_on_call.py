@@ -236,7 +236,7 @@ def test_large_messages_need_little_memory(server: Server, tmp_path: Path) -> No
 
 
 def test_a_drain_includes_the_messages_of_a_late_answer(place: Place, proxy: FaultProxy) -> None:
-    sent = place.server.publish(place.published.topic, envelopes(8000, 1))
+    sent = place.server.publish(place.published.topic, envelopes(3000, 1))
     proxy.always("Pull", Fault(seconds=3))
     try:
         job = place.start(DRAIN, address=proxy.address)

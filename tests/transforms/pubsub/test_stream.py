@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import apache_beam as beam
 import pytest
@@ -25,7 +27,7 @@ from tests.transforms.pubsub.pipelines import (
 from transforms.blocks.block import RawBlock
 from transforms.local import retry
 from transforms.local.retry import Retry
-from transforms.pubsub import stream
+from transforms.pubsub import commit_window, stream
 from transforms.pubsub.acknowledge import Acknowledge
 from transforms.pubsub.commit_window import WindowLimits
 from transforms.pubsub.pull import PullSettings
@@ -34,6 +36,7 @@ from transforms.pubsub.read_pubsub import ReadPubSub
 pytestmark = [pytest.mark.needs("pubsub_emulator"), pytest.mark.needs("prism")]
 
 TIMEOUT_SECONDS = 120
+ONE_SECOND = WindowLimits(1)
 
 _PULLED: Counter[str] = Counter()
 """The number of pulled messages of pipelines in this process, by subscription."""
@@ -57,9 +60,13 @@ class RunningStream:
     Args:
         published: The subscription.
         directory: A directory for the stop file.
+        window: What is committed together.
     """
 
-    def __init__(self, published: Published, directory: Path) -> None:
+    def __init__(
+        self, published: Published, directory: Path, window: WindowLimits = ONE_SECOND
+    ) -> None:
+        self._window = window
         self._stop = directory / "stop"
         self._name = published.subscription
         self._settings = PullSettings(lease_seconds=20, retry=Retry(stop_file=str(self._stop)))
@@ -77,7 +84,7 @@ class RunningStream:
             pipeline = beam.Pipeline(runner, options=options)
             (
                 pipeline
-                | ReadPubSub(self._name, settings=self._settings, window=WindowLimits(1))
+                | ReadPubSub(self._name, settings=self._settings, window=self._window)
                 | beam.Map(_count_and_key)
                 | beam.WindowInto(
                     FixedWindows(1),
@@ -135,3 +142,33 @@ def test_a_stream_commits_every_message_once_despite_an_outage_until_it_is_stopp
     assert {one.timing for one in committed(name)} == {PaneInfoTiming.ON_TIME}
     assert len({one.window for one in committed(name)}) >= 2
     assert count_unacknowledged(server, name) == 0
+
+
+def test_commits_go_on_at_their_pace_after_the_clock_was_set_back(
+    server: Server, published: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = RunningStream(published, tmp_path)
+    server.publish(published.topic, [b"1"])
+    assert wait_for(lambda: running.payloads() == [b"1"], TIMEOUT_SECONDS)
+    # Only there: gRPC uses the clock too, and would compare it with the real one.
+    clocks = SimpleNamespace(time=lambda: time.time() - 3600, monotonic=time.monotonic)
+    monkeypatch.setattr(commit_window, "time", clocks)
+    server.publish(published.topic, [b"2"])
+    start = time.monotonic()
+    assert wait_for(lambda: running.payloads() == [b"1", b"2"], TIMEOUT_SECONDS)
+    assert time.monotonic() - start < 60
+    server.publish(published.topic, [b"3"])
+    assert wait_for(lambda: running.payloads() == [b"1", b"2", b"3"], TIMEOUT_SECONDS)
+    running.stop()
+    assert len({one.window for one in committed(published.subscription)}) == 3
+
+
+def test_a_window_that_is_full_is_committed_before_its_time(
+    server: Server, published: Published, tmp_path: Path
+) -> None:
+    running = RunningStream(published, tmp_path, WindowLimits(3600, bytes=1000))
+    server.publish(published.topic, [b"%d" % number * 100 for number in range(10, 52)])
+    # Five messages fill a window; the last one is not full.
+    assert wait_for(lambda: len(running.payloads()) == 40, TIMEOUT_SECONDS)
+    running.stop()
+    assert len(running.payloads()) == 42
