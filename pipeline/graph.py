@@ -97,7 +97,8 @@ def build(
         panes = replace(messages.panes, by_processing_time=runner_reads_pubsub(root))
         pending_acks = encoded_blocks | "WriteAvro" >> WriteAvroPanes(commit, panes, local_run)
     else:
-        written = encoded_blocks | "WriteAvro" >> WriteAvro(commit, inputs, local_run)
+        retry = None if messages is None else messages.pull.retry
+        written = encoded_blocks | "WriteAvro" >> WriteAvro(commit, inputs, local_run, retry)
         if messages is None:
             return written.manifest
         pending_acks = written.pending_acks

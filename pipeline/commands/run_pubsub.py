@@ -28,7 +28,13 @@ from schemas.errors import ForeignPathError, JobStatusError, OutputError, Stoppe
 from schemas.manifest import Manifest
 from transforms.local import Retry
 from transforms.pubsub import give_back_all
-from transforms.storage import filesystem, manifest_path, read_manifest, read_manifests
+from transforms.storage import (
+    filesystem,
+    manifest_path,
+    pending_path,
+    read_manifest,
+    read_manifests,
+)
 from transforms.write import add_commits, clear_staging_of
 
 
@@ -154,6 +160,7 @@ class _Drain:
         """Runs a round, and returns its manifest, or None if it found no message."""
         # A round that is repeated gets other messages: it is another commit.
         run_id = f"{self._settings.commit.run_id}-{next(self._numbers):04d}"
+        self._pending = pending_path(self._settings.commit.output, run_id)
         limits = replace(
             self._limits, total_seconds=self._seconds_left(), published_before=self._backlog_end
         )
@@ -165,7 +172,8 @@ class _Drain:
 
     def _clear(self, error: Exception, wait: float) -> None:
         """Gives back the messages of a round that failed, so that the next one gets them."""
-        if isinstance(error, ForeignPathError):
+        # A commit that has begun was retried already. The next run completes it.
+        if isinstance(error, ForeignPathError) or filesystem.exists(self._pending):
             raise error
         count = give_back_all()
         self._console.print(

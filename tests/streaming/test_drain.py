@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -165,13 +166,17 @@ def test_a_drain_waits_for_a_server_that_goes_away(place: Place) -> None:
     assert not pulled & set(message_ids(place.output))
 
 
-def test_a_drain_goes_on_after_a_fault_of_the_storage(place: Place) -> None:
+@pytest.mark.parametrize("directory", ["job_status", "_staging"], ids=["commit", "staging"])
+def test_a_drain_goes_on_after_a_fault_of_the_storage(directory: str, place: Place) -> None:
     sent = place.server.publish(place.published.topic, envelopes(100, 1))
-    place.output.mkdir()
-    (place.output / "job_status").touch()
-    job = place.start(DRAIN)
-    assert wait_for(lambda: "100 messages were given back" in place.log(), TIMEOUT_SECONDS)
-    (place.output / "job_status").unlink()
+    gate = Gate(str(place.directory), r"os.mkdir \S+/_staging/\S+-0000")
+    job = place.start(DRAIN, gate=gate)
+    job.wait_until_held()
+    shutil.rmtree(place.output / "_staging")
+    (place.output / directory).touch()
+    gate.open()
+    assert wait_for(lambda: "trying again" in place.log(), TIMEOUT_SECONDS)
+    (place.output / directory).unlink()
     assert job.wait(TIMEOUT_SECONDS) == 0, place.log()
     assert sorted(message_ids(place.output)) == sorted(sent)
     assert place.report()["read"] == 100

@@ -7,6 +7,7 @@ beside its own, and in a stream they lose rows silently.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import apache_beam as beam
@@ -14,8 +15,9 @@ from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
+from schemas.errors import OutputError
 from transforms.blocks import EncodedBlock, Ledger
-from transforms.local import REMOTE_RUN, LocalRun, preserve_error_type
+from transforms.local import REMOTE_RUN, LocalRun, Retry, preserve_error_type
 from transforms.write.commit import commit
 from transforms.write.metrics import MeteredFn
 from transforms.write.settings import CommitSettings
@@ -42,12 +44,12 @@ class _Stage(MeteredFn):
         yield WindowedValue(ledger.to_bytes(), window.start, (window,))
 
 
-class _Commit(beam.DoFn):
+class _Commit(MeteredFn):
     """Commits the run by the merged ledger of all bundles."""
 
-    def __init__(self, settings: CommitSettings, local_run: LocalRun) -> None:
-        self._settings = settings
-        self._local_run = local_run
+    def __init__(self, settings: CommitSettings, local_run: LocalRun, retry: Retry | None) -> None:
+        super().__init__(settings, local_run)
+        self._retry = retry
 
     def process(self, grouped: tuple[None, Iterable[bytes]]) -> Iterator[Any]:
         ledger = Ledger.merged(grouped[1])
@@ -55,8 +57,12 @@ class _Commit(beam.DoFn):
             return
         # The launcher of a stopped run may be removing the staged files.
         self._local_run.check()
+        work = partial(commit, self._settings, ledger)
         with preserve_error_type():
-            yield commit(self._settings, ledger)
+            if self._retry is None:
+                yield work()
+            else:
+                yield self._retry.call(work, OutputError, self.record_retry)
         for pending_acks in ledger.pending_acks:
             yield TaggedOutput("pending_acks", pending_acks)
 
@@ -69,6 +75,7 @@ class WriteAvro(beam.PTransform):
         inputs: Ledgers of the inputs from ReadFiles, which the blocks have to account for. None if
             the blocks hold messages.
         local_run: Connects the workers with their launcher.
+        retry: How long to retry a commit that fails, or None for no retry.
 
     Returns:
         Two collections: `manifest`, with the path of the manifest, empty if there was no message;
@@ -80,18 +87,20 @@ class WriteAvro(beam.PTransform):
         settings: CommitSettings,
         inputs: beam.PCollection | None,
         local_run: LocalRun = REMOTE_RUN,
+        retry: Retry | None = None,
     ) -> None:
         super().__init__()
         self._settings = settings
         self._inputs = inputs
         self._local_run = local_run
+        self._retry = retry
 
     def expand(self, blocks: beam.PCollection) -> beam.pvalue.DoOutputsTuple:
         bundles = blocks | "Stage" >> beam.ParDo(_Stage(self._settings, self._local_run))
         # Without an element, the commit would not run.
         nothing = blocks.pipeline | "Nothing" >> beam.Create([Ledger().to_bytes()], reshuffle=False)
         ledgers: Any = [each for each in (bundles, self._inputs, nothing) if each is not None]
-        commit_all = beam.ParDo(_Commit(self._settings, self._local_run))
+        commit_all = beam.ParDo(_Commit(self._settings, self._local_run, self._retry))
         return (
             tuple(ledgers)
             | beam.Flatten()
