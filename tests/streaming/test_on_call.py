@@ -204,6 +204,23 @@ def test_what_was_pulled_is_committed_before_a_stream_ends_whose_subscription_is
     assert place.report()["read"] == 50
 
 
+def test_a_stream_that_pubsub_does_not_answer_ends_in_order_after_its_retries(
+    place: Place, proxy: FaultProxy
+) -> None:
+    before = proxy.calls["ModifyAckDeadline"]
+    job = place.start(streaming("--retry_seconds", "1"), address=proxy.address)
+    sent = place.server.publish(place.published.topic, envelopes(50, 1))
+    assert wait_for(lambda: proxy.calls["ModifyAckDeadline"] > before, TIMEOUT_SECONDS)
+    proxy.always("Pull", Fault(grpc.StatusCode.UNAVAILABLE))
+    try:
+        assert job.wait(TIMEOUT_SECONDS) == 3, place.log()
+    finally:
+        proxy.always("Pull", None)
+    assert "Pub/Sub did not answer for 1 seconds" in place.log()
+    committed = place.message_ids()
+    assert committed and not place.pull_the_rest(sent, TIMEOUT_SECONDS) & committed
+
+
 def test_what_cannot_be_committed_is_given_back_at_once(place: Place) -> None:
     place.output.mkdir()
     (place.output / "job_status").touch()

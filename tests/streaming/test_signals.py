@@ -74,4 +74,5 @@ def test_a_second_sigterm_ends_at_once_and_uncommitted_messages_are_delivered_ag
     job.process.send_signal(signal.SIGTERM)
     assert_ended(job, place)
     assert "uncommitted messages will be delivered again" in place.log()
+    assert "they were given back" in place.log()
     place.pull_the_rest(sent, TIMEOUT_SECONDS)
