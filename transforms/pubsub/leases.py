@@ -23,6 +23,10 @@ _GIVE_BACK_SECONDS = 3.0
 """The timeout of a call that gives messages back: a run should end although Pub/Sub is away."""
 
 
+class LeasesClosedError(Exception):
+    """The run is over: messages that still arrive are given back."""
+
+
 class Leases:
     """The leases of the messages of a subscription.
 
@@ -41,6 +45,7 @@ class Leases:
         self._held: dict[str, int] = {}
         self._bytes = 0
         self._lock = threading.Lock()
+        self._holding = threading.Lock()
         self._closed = threading.Event()
         self._extender = threading.Thread(target=self._extend_held, name="leases", daemon=True)
         if keeps:
@@ -51,16 +56,29 @@ class Leases:
         """Bytes of the messages that are held."""
         return self._bytes
 
+    @property
+    def is_closed(self) -> bool:
+        """Returns whether all messages were given back."""
+        return self._closed.is_set()
+
     def hold(self, messages: Sequence[Message]) -> None:
         """Extends the leases of pulled messages, and keeps them.
 
         Raises:
             PubSubUnavailableError, InputError: The leases could not be extended. The messages must
                 be dropped: the server delivers them again.
+            LeasesClosedError: The run is over. The messages were given back.
         """
-        self.subscription.extend([each.ack_id for each in messages], self._seconds)
-        if not self._keeps:
-            return
+        ack_ids = [each.ack_id for each in messages]
+        with self._holding:
+            if self.is_closed:
+                self.give_back(ack_ids)
+                raise LeasesClosedError
+            self.subscription.extend(ack_ids, self._seconds)
+            if self._keeps:
+                self._add(messages)
+
+    def _add(self, messages: Sequence[Message]) -> None:
         with self._lock:
             for each in messages:
                 size = message_bytes(each)
@@ -85,10 +103,13 @@ class Leases:
         if self._keeps:
             # An extension that arrives later would undo this.
             self._extender.join(_GIVE_BACK_SECONDS)
+        # A puller may be about to hold messages. The connection stays open: it gives them back.
+        is_free = self._holding.acquire(timeout=_GIVE_BACK_SECONDS)
         with self._lock:
             held = list(self._held)
         self.give_back(held)
-        self.subscription.close()
+        if is_free:
+            self._holding.release()
         return len(held)
 
     def _extend_held(self) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from schemas.errors import InputError
 from transforms.local import STOP_CHECK_SECONDS
 from transforms.pubsub.client import PubSubUnavailableError
-from transforms.pubsub.leases import Leases
+from transforms.pubsub.leases import Leases, LeasesClosedError
 from transforms.pubsub.messages import Message, message_bytes
 from transforms.pubsub.pull import PullSettings, PullSize
 
@@ -141,16 +141,14 @@ class Receiver:
             while True:
                 self._wait_for_room()
                 retry.call(self._pull, PubSubUnavailableError, self._record_retry)
-        except _StoppedPullingError:
+        except (_StoppedPullingError, LeasesClosedError):
             pass
         except PubSubUnavailableError as error:
             self._fail(error.final(retry.seconds))
         except InputError as error:
             self._fail(error)
         except Exception as error:
-            # The connection is closed while a pull that nobody waits for goes on.
-            if not self._is_stopping:
-                self._fail(InputError(f"pulling failed ({type(error).__name__})"))
+            self._fail(InputError(f"pulling failed ({type(error).__name__})"))
 
     def _fail(self, error: InputError) -> None:
         with self._changed:
@@ -216,7 +214,8 @@ class Receiver:
                 self._leases.give_back([each.ack_id for each in unused])
 
     def _check_running(self) -> None:
-        if self._is_stopping or self._settings.retry.is_stopped():
+        is_over = self._leases.is_closed or self._settings.retry.is_stopped()
+        if self._is_stopping or is_over:
             raise _StoppedPullingError
 
     def _has_room(self) -> bool:

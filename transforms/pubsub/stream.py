@@ -160,6 +160,7 @@ class StreamPull(beam.DoFn):
             for messages in receiver.stop(waits=not self._settings.retry.is_stopped()):
                 record_pull(messages, self._local_run)
                 yield messages
+            _receivers.pop((name, self._settings), None)
 
     def _is_over(self) -> bool:
         return self._settings.retry.is_stopped() or self._local_run.failure() is not None

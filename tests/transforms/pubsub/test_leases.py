@@ -8,7 +8,7 @@ import pytest
 
 from tests.pubsub import Published, Server, wait_for
 from transforms.pubsub.client import Subscription
-from transforms.pubsub.leases import Leases, give_back_all, leases_of, release
+from transforms.pubsub.leases import Leases, LeasesClosedError, give_back_all, leases_of, release
 from transforms.pubsub.messages import Message
 
 pytestmark = pytest.mark.needs("pubsub_emulator")
@@ -55,6 +55,17 @@ def test_what_is_not_released_is_given_back_at_once(server: Server, published: P
     assert give_back_all() == 3
     assert server.count_available(name) == 3
     assert leases.bytes == 0
+
+
+def test_messages_that_arrive_when_the_run_is_over_are_given_back(
+    server: Server, published: Published
+) -> None:
+    server.publish(published.topic, [b"{}"] * 2)
+    leases = leases_of(published.subscription, 600, keeps=True)
+    give_back_all()
+    with pytest.raises(LeasesClosedError):
+        pull(leases, 2)
+    assert server.count_available(published.subscription) == 2
 
 
 def test_a_server_that_is_away_does_not_delay_the_end(
