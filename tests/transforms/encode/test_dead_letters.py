@@ -15,6 +15,7 @@ from schemas.version import PIPELINE_VERSION
 from tests.transforms.event_cases import rejection_of
 from transforms.blocks.context import Context, MessageInfo
 from transforms.blocks.rejection import PAYLOAD_HEAD_BYTES, Rejection
+from transforms.encode.dead_letter_id import dead_letter_id
 from transforms.encode.dead_letters import PayloadPolicy, dead_letters, encoded_dead_letters
 
 _CONTEXT = Context("ats_jobs.x", "d", "p", "a", "lever")
@@ -73,7 +74,9 @@ def test_many_dead_letters_are_encoded_like_each_alone() -> None:
 def test_the_payload_is_kept_exactly() -> None:
     payload = bytes(range(256))
     context = replace(_CONTEXT, default_provider="ashby")
+    digest = hashlib.sha256(payload).hexdigest()
     assert _letter(_rejection(payload, context=context)) == {
+        "dead_letter_id": dead_letter_id("/in/x", None, 7, None, digest, 0),
         "error_code": "INVALID_JSON",
         "step": "ParseEvents",
         "error_path": None,
@@ -81,7 +84,7 @@ def test_the_payload_is_kept_exactly() -> None:
         "payload": payload,
         "payload_size": 256,
         "payload_truncated": False,
-        "payload_sha256": hashlib.sha256(payload).hexdigest(),
+        "payload_sha256": digest,
         "event_type": "ats_jobs.x",
         "event_date": "d",
         "project_id": "p",
@@ -137,6 +140,30 @@ def test_the_policy_decides_whether_payload_and_digest_are_kept(rejection: Rejec
     ]
     assert kept == [(b"x", digest), (None, digest), (None, "")]
     assert _letter(rejection, "none")["payload_size"] == (rejection.full_size or 1)
+
+
+# The identity
+
+
+def _message(message_id: str = "m", published: int = 1) -> Context:
+    return Context(message=MessageInfo(message_id, published, {}))
+
+
+def test_each_delivery_of_a_message_gives_the_same_identity() -> None:
+    first, second = (_letter(_rejection(b"x", context=_message(published=at))) for at in (1, 2))
+    assert first["publish_time"] != second["publish_time"]
+    assert first["dead_letter_id"] == second["dead_letter_id"]
+
+
+@pytest.mark.parametrize("policy", ["full", "hash", "none"])
+def test_each_payload_of_a_message_has_its_own_identity(policy: PayloadPolicy) -> None:
+    payloads = [replace(_rejection(b"x", context=_message()), offset=at) for at in (0, 2)]
+    assert len({_letter(each, policy)["dead_letter_id"] for each in payloads}) == 2
+
+
+def test_each_attempt_has_its_own_identity() -> None:
+    attempts = [_rejection(b"x", context=replace(_message(), attempt=n)) for n in range(3)]
+    assert len({_letter(each)["dead_letter_id"] for each in attempts}) == 3
 
 
 # The context

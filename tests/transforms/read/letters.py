@@ -30,6 +30,11 @@ def letter_without_payload(path: Path, payload: bytes, offset: int, **changes: A
     return {**letter, **changes}
 
 
+def as_attempt(attempt: int, letter: Letter) -> Letter:
+    """Returns a letter as another attempt would write it, without the id, which then differs."""
+    return {**letter, "attempt": attempt, "dead_letter_id": ""}
+
+
 def outcomes_of(file: DeadLetterFile) -> tuple[list[bytes], list[str]]:
     """Returns the payloads to process again, and the messages of the letters that stay."""
     blocks = list(read_dead_letters(file, ReadLimits()))
