@@ -15,6 +15,7 @@ from pipeline.runners import is_detached, may_be_running, run_supervised, runner
 from pipeline.setup import Preflight, check_output, is_committed, removed_where_unused
 from schemas.errors import InputError, JobStatusError, StoppedBySignal, TooManyDeadLettersError
 from schemas.manifest import Manifest
+from transforms.pubsub import acknowledge_completed
 from transforms.storage import filesystem, manifest_directory, manifest_path, pending_path
 from transforms.write import CommitSettings, clear_staging, interrupted_same, recover
 
@@ -82,7 +83,8 @@ def _run_files(preflight: Preflight, console: Console) -> None:
 def _run_messages(preflight: Preflight, console: Console) -> None:
     options, commit = preflight.options, preflight.settings.commit
     preflight.check_before_output()
-    _complete_interrupted(commit, console)
+    assert preflight.settings.messages is not None
+    _complete_interrupted(commit, console, preflight.settings.messages.subscription)
     report, ended_by = read_messages(options, preflight.settings, preflight.beam, console)
     if report is not None and not (isinstance(ended_by, JobStatusError) and not report.files):
         report = report_of(commit.output, report)
@@ -95,9 +97,22 @@ def _run_messages(preflight: Preflight, console: Console) -> None:
         raise_for_outcome(report, options.max_dead_letter_fraction)
 
 
-def _complete_interrupted(commit: CommitSettings, console: Console) -> None:
-    """Completes the commits of runs that died, and removes what else they left."""
-    for run_id in recover(commit):
+def _complete_interrupted(
+    commit: CommitSettings, console: Console, subscription: str | None = None
+) -> None:
+    """Completes the commits of runs that died, and removes what else they left.
+
+    Acknowledges the messages of a completed commit if they are of the subscription of this run.
+    """
+
+    def acknowledge(name: str, ack_ids: list[str]) -> None:
+        if name == subscription:
+            count = acknowledge_completed(name, ack_ids)
+            console.print(
+                f"acknowledged {count:,} of {len(ack_ids):,} messages of an interrupted commit"
+            )
+
+    for run_id in recover(commit, acknowledge):
         console.print(f"completed the run {run_id}, which was interrupted while committing")
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 import grpc
+from google.rpc import error_details_pb2, status_pb2
 
 _SERVICE = "/google.pubsub.v1.Subscriber/"
 _ANY_SIZE = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
@@ -29,10 +30,12 @@ class Fault(NamedTuple):
     Attributes:
         code: The status of its answer; None for the answer of the server.
         seconds: How late it is answered.
+        refused: Ack ids that its error names, as exactly-once delivery does.
     """
 
     code: grpc.StatusCode | None = None
     seconds: float = 0.0
+    refused: Sequence[str] = ()
 
 
 class FaultProxy(grpc.GenericRpcHandler):
@@ -88,6 +91,8 @@ class FaultProxy(grpc.GenericRpcHandler):
         def handle(request: bytes, context: grpc.ServicerContext) -> bytes:
             fault = self._fault_of(name)
             time.sleep(fault.seconds)
+            if fault.refused:
+                context.set_trailing_metadata([_details(fault.refused)])
             if fault.code is not None:
                 context.abort(fault.code, "injected")
             try:
@@ -111,6 +116,18 @@ class FaultProxy(grpc.GenericRpcHandler):
             self.calls[name] += 1
             faults = self._faults[name]
             return faults.popleft() if faults else self._always.get(name, Fault())
+
+
+def _details(refused: Sequence[str]) -> tuple[str, bytes]:
+    info = error_details_pb2.ErrorInfo(
+        reason="EXACTLY_ONCE_ACKID_FAILURE",
+        metadata=dict.fromkeys(refused, "PERMANENT_FAILURE_INVALID_ACK_ID"),
+    )
+    status = status_pb2.Status(
+        code=grpc.StatusCode.FAILED_PRECONDITION.value[0], message="injected"
+    )
+    status.details.add().Pack(info)
+    return "grpc-status-details-bin", status.SerializeToString()
 
 
 @contextmanager

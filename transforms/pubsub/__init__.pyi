@@ -1,4 +1,5 @@
 from .acknowledge import Acknowledge as Acknowledge
+from .acknowledge import acknowledge_completed as acknowledge_completed
 from .client import PubSubUnavailableError as PubSubUnavailableError
 from .client import Subscription as Subscription
 from .client import check_installed as check_installed

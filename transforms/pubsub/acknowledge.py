@@ -18,6 +18,9 @@ from transforms.pubsub.metrics import record_acks, record_commit, record_retries
 
 _LOGGER = logging.getLogger(__name__)
 
+_COMPLETED_SECONDS = 5.0
+"""How long a start retries acknowledgements of the run before it. Without them it goes on, too."""
+
 
 def acknowledge(
     subscription: Subscription,
@@ -36,10 +39,11 @@ def acknowledge(
     Raises:
         InputError: The subscription does not exist or cannot be used.
     """
-    left = len(ack_ids)
+    left, refused = len(ack_ids), 0
     for batch in split_ack_ids(ack_ids):
         try:
-            retry.call(partial(subscription.acknowledge, batch), PubSubUnavailableError, failed)
+            call = partial(subscription.acknowledge, batch)
+            refused += retry.call(call, PubSubUnavailableError, failed)
         except PubSubUnavailableError as error:
             _LOGGER.error(
                 "%d messages are committed, but could not be acknowledged (%s): "
@@ -47,9 +51,29 @@ def acknowledge(
                 left,
                 error,
             )
-            return left
+            return refused + left
         left -= len(batch)
-    return 0
+    if refused:
+        _LOGGER.warning(
+            "%d messages are committed, but their leases had ended: they will be delivered again",
+            refused,
+        )
+    return refused
+
+
+def acknowledge_completed(name: str, ack_ids: list[str]) -> int:
+    """Acknowledges the messages of a commit that was completed after a crash.
+
+    Returns:
+        The number of messages that were acknowledged. The others are delivered again.
+    """
+    subscription = Subscription(name)
+    try:
+        return len(ack_ids) - acknowledge(subscription, ack_ids, Retry(_COMPLETED_SECONDS))
+    except InputError:
+        return 0
+    finally:
+        subscription.close()
 
 
 class _Acknowledge(beam.DoFn):

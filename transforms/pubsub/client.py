@@ -6,7 +6,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 from schemas.errors import InputError, UsageError
@@ -141,9 +141,12 @@ class Subscription:
         for batch in split_ack_ids(ack_ids):
             self._call(extend, batch, timeout, ack_deadline_seconds=seconds)
 
-    def acknowledge(self, ack_ids: list[str]) -> None:
-        """Acknowledges a batch of `split_ack_ids`; an ended lease or a repetition is no error."""
-        self._call(self._client.acknowledge, ack_ids, _CALL_SECONDS)
+    def acknowledge(self, ack_ids: list[str]) -> int:
+        """Acknowledges a batch of `split_ack_ids`; an ended lease or a repetition is no error.
+
+        Returns the number of messages for which the service refused that.
+        """
+        return self._call(self._client.acknowledge, ack_ids, _CALL_SECONDS)
 
     def close(self) -> None:
         """Closes the connection."""
@@ -151,14 +154,18 @@ class Subscription:
 
     def _call(
         self, call: Callable[..., Any], ack_ids: list[str], timeout: float, **fields: int
-    ) -> None:
+    ) -> int:
         from google.api_core.exceptions import FailedPrecondition, InvalidArgument
 
-        # With exactly-once delivery the service refuses ids whose lease has ended. It accepts the
-        # other ids of the request, and delivers the refused messages again.
-        with _translate_errors(self.name), suppress(FailedPrecondition, InvalidArgument):
-            request = {"subscription": self.name, "ack_ids": ack_ids, **fields}
-            call(request=request, retry=None, timeout=timeout)
+        request = {"subscription": self.name, "ack_ids": ack_ids, **fields}
+        with _translate_errors(self.name):
+            try:
+                call(request=request, retry=None, timeout=timeout)
+            except (FailedPrecondition, InvalidArgument) as error:
+                # With exactly-once delivery the service refuses ids whose lease has ended, and
+                # names them. It accepts the others, and delivers the refused messages again.
+                return len(error.metadata or ack_ids)
+        return 0
 
 
 def split_ack_ids(ack_ids: Sequence[str]) -> Iterator[list[str]]:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from schemas.errors import ForeignPathError, InputError, OutputError
 from schemas.manifest import Manifest, OutputFile
@@ -34,12 +34,14 @@ class Intent(Struct):
         staging: The staging directories to remove.
         manifest: The manifest to write.
         request: CommitSettings.request, by which the same command finds its interrupted run.
+        ack_ids: Messages to acknowledge once the commit is completed, by subscription.
     """
 
     renames: list[tuple[str, str]]
     staging: list[str]
     manifest: Manifest
     request: str = ""
+    ack_ids: dict[str, list[str]] = field(default_factory=dict)
 
 
 def manifest_directory(output: str) -> str:

@@ -17,7 +17,7 @@ import msgspec
 from schemas.avro import RECORD_NAMES
 from schemas.errors import InputError, JobStatusError, OutputError
 from schemas.manifest import Manifest, OutputFile
-from transforms.blocks import Ledger, StagedFile
+from transforms.blocks import Ledger, PendingAcks, StagedFile
 from transforms.storage import (
     Intent,
     consumed_before,
@@ -44,6 +44,10 @@ from transforms.write.settings import CommitSettings
 beginning = threading.Lock()
 """Held while the commit of a run begins, and while staged files are removed: an intent without its
 files cannot be completed."""
+
+_MAX_ACK_ID_BYTES = 8_000_000
+"""Bytes of ack ids that an intent keeps, some 40,000. It is written for each commit, and read only
+after a crash. Other messages are delivered again then."""
 
 _MAX_NAMED = 3
 """Number of inputs or discrepancies that an error names."""
@@ -174,7 +178,19 @@ def _intent(settings: CommitSettings, ledger: Ledger) -> Intent:
     replaces = [relative_path(output, path) for path in replaced]
     manifest = manifest_of(settings, ledger, files, replaces)
     staging = {relative_path(output, p.staging(settings.run_id)) for p in settings.places()}
-    return Intent(renames, sorted(staging), manifest, settings.request)
+    ack_ids = _ack_ids(ledger.pending_acks)
+    return Intent(renames, sorted(staging), manifest, settings.request, ack_ids)
+
+
+def _ack_ids(pending_acks: Iterable[PendingAcks]) -> dict[str, list[str]]:
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    size = 0
+    for each in pending_acks:
+        size += sum(map(len, each.ack_ids))
+        if size > _MAX_ACK_ID_BYTES:
+            break
+        found[each.subscription] += each.ack_ids
+    return found
 
 
 def finish(settings: CommitSettings, intent: Intent) -> None:

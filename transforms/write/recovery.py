@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from transforms.storage import (
@@ -34,11 +34,14 @@ _PART = ".part"
 """The end of the name of a small local file that is incomplete."""
 
 
-def recover(settings: CommitSettings) -> list[str]:
+def recover(
+    settings: CommitSettings, committed: Callable[[str, list[str]], object] = lambda *_: None
+) -> list[str]:
     """Completes the commits that have an intent, and removes what no run will commit.
 
     A commit whose staged files are gone cannot be completed. It is undone, and logged.
 
+    Calls `committed` with the messages of each completed commit, as a subscription and ack ids.
     Returns the ids of the runs whose commit was completed.
 
     Raises:
@@ -53,6 +56,8 @@ def recover(settings: CommitSettings) -> list[str]:
             try:
                 finish(settings, intent)
                 completed.append(intent.manifest.run_id)
+                for subscription, ack_ids in intent.ack_ids.items():
+                    committed(subscription, ack_ids)
             except WithdrawnError as error:
                 _LOGGER.warning("%s", error.message)
         elif path.endswith((PENDING, _PART)):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import grpc
 import pytest
 
 from schemas.errors import InputError
 from tests.pubsub import Proxy, Published, Server
+from tests.streaming.proxy import Fault, fault_proxy
 from transforms.local.retry import Retry
-from transforms.pubsub.acknowledge import acknowledge
+from transforms.pubsub.acknowledge import acknowledge, acknowledge_completed
 from transforms.pubsub.client import PubSubUnavailableError, Subscription
 from transforms.pubsub.messages import Message
 
@@ -50,9 +52,9 @@ def test_retries_until_the_server_is_back(
     class Recovering(Subscription):
         """Reconnects the server after the second failure."""
 
-        def acknowledge(self, ack_ids: list[str]) -> None:
+        def acknowledge(self, ack_ids: list[str]) -> int:
             try:
-                super().acknowledge(ack_ids)
+                return super().acknowledge(ack_ids)
             except PubSubUnavailableError as error:
                 failures.append(error)
                 if len(failures) == 2:
@@ -64,6 +66,31 @@ def test_retries_until_the_server_is_back(
     assert acknowledge(subscription, [each.ack_id for each in messages], Retry(60)) == 0
     assert len(failures) >= 2
     assert count_unacknowledged(server, published, messages) == 0
+
+
+def test_counts_what_exactly_once_delivery_refuses(
+    server: Server, published: Published, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with fault_proxy(server.address) as proxy:
+        monkeypatch.setenv("PUBSUB_EMULATOR_HOST", proxy.address)
+        ended = Fault(grpc.StatusCode.FAILED_PRECONDITION, refused=["a", "b"])
+        proxy.next("Acknowledge", ended)
+        subscription = Subscription(published.subscription)
+        assert acknowledge(subscription, ["a", "b", "c"], Retry(10)) == 2
+
+
+def test_the_messages_of_a_completed_commit_are_not_delivered_again(
+    server: Server, published: Published
+) -> None:
+    messages = pulled(server, published, 4)
+    assert acknowledge_completed(published.subscription, [each.ack_id for each in messages]) == 4
+    assert count_unacknowledged(server, published, messages) == 0
+
+
+def test_a_start_goes_on_without_the_acknowledgements_of_a_completed_commit(
+    published: Published,
+) -> None:
+    assert acknowledge_completed(published.subscription + "-gone", ["a"]) == 0
 
 
 def test_gives_up_without_an_error_if_the_server_stays_away(

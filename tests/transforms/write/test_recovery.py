@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from schemas.errors import OutputError
 from schemas.manifest import Manifest
 from tests.transforms.faults import Killed, failing
 from tests.transforms.runs import lines, run_once, settings, stage
+from transforms.blocks.origin import PendingAcks
 from transforms.storage.manifests import Intent, manifest_path, pending_path, read_intent
 from transforms.write.commit import commit
 from transforms.write.recovery import clear_staging, recover
@@ -172,6 +174,48 @@ def test_a_commit_whose_staged_files_are_gone_is_undone(dead: CommitSettings, st
     assert list(_everything(Path(dead.output))) == []
     run_once(lost, lines(0, 4))
     assert Path(manifest_path(lost.output, "lost")).exists()
+
+
+# Acknowledgements
+
+_NAME = "projects/p/subscriptions/s"
+
+
+def _acknowledged(
+    run: CommitSettings, acks: list[PendingAcks], steps: int = 1, *, is_lost: bool = False
+) -> list[Any]:
+    """Interrupts a commit of messages; returns what the next start acknowledges."""
+    clear_staging(run)
+    ledger = stage(run, lines(0, 4))
+    ledger.pending_acks += acks
+    with failing(steps), pytest.raises(Killed):
+        commit(run, ledger)
+    for file in ledger.files if is_lost else ():
+        Path(file.path).unlink()
+    found: list[Any] = []
+    recover(replace(run, run_id="next"), lambda *ids: found.append(ids))
+    assert not Path(pending_path(run.output, run.run_id)).exists()
+    return found
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4])
+def test_the_messages_of_a_completed_commit_are_acknowledged(
+    dead: CommitSettings, steps: int
+) -> None:
+    acks = [PendingAcks(_NAME, ["1", "2"], 0), PendingAcks(_NAME, ["3"], 0)]
+    assert _acknowledged(dead, acks, steps) == [(_NAME, ["1", "2", "3"])]
+
+
+def test_the_messages_of_a_commit_that_is_undone_are_not_acknowledged(
+    dead: CommitSettings,
+) -> None:
+    assert _acknowledged(dead, [PendingAcks(_NAME, ["1"], 0)], is_lost=True) == []
+
+
+def test_an_intent_keeps_a_limited_number_of_acknowledgements(dead: CommitSettings) -> None:
+    block = [f"{number:0200}" for number in range(10_000)]
+    ((_, kept),) = _acknowledged(dead, [PendingAcks(_NAME, block, 0)] * 9)
+    assert kept == block * 4
 
 
 def test_a_committed_run_whose_files_are_gone_is_not_undone(dead: CommitSettings) -> None:
