@@ -71,7 +71,7 @@ def _run_files(preflight: Preflight, console: Console) -> None:
     else:
         settings = replace(preflight.settings, dead_letters=inputs.dead_letters)
         progress = ProgressBar(console, inputs.bytes)
-        _launch_or_clear(settings, preflight.beam, progress, options.debug)
+        _launch_or_clear(settings, preflight.beam, progress, options)
         if is_detached(preflight.beam):
             _print_detached(preflight, console)
             return
@@ -117,7 +117,7 @@ def _complete_interrupted(
 
 
 def _launch_or_clear(
-    settings: GraphSettings, beam: PipelineOptions, progress: ProgressBar, debug: bool
+    settings: GraphSettings, beam: PipelineOptions, progress: ProgressBar, options: RunOptions
 ) -> None:
     """Runs the graph to its commit. Removes the staged files after an error.
 
@@ -126,7 +126,13 @@ def _launch_or_clear(
     with removed_where_unused(settings.commit):
         try:
             check_output(settings.commit)
-            run_supervised(lambda run: run(settings), beam, debug, progress)
+            run_supervised(
+                lambda run: run(settings),
+                beam,
+                options.debug,
+                progress,
+                metrics_port=options.metrics_port,
+            )
         except BaseException as error:
             if isinstance(error, StoppedBySignal) and not error.is_job_alive:
                 outcomes = filter(None, (error.outcome, _outcome(settings.commit)))

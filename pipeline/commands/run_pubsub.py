@@ -79,7 +79,9 @@ def read_messages(
         try:
             check_output(settings.commit)
             on_signal = stop if is_local(beam) else None
-            run_supervised(work, beam, options.debug, ProgressBar(console), on_signal)
+            run_supervised(
+                work, beam, options.debug, ProgressBar(console), on_signal, options.metrics_port
+            )
         except (StoppedBySignal, JobStatusError) as error:
             ended_by = error
         finally:

@@ -22,6 +22,7 @@ Use = Literal["files", "messages", "drain", "streaming"]
 NOT_IN_TEMPLATE = (
     *("max_dead_letter_fraction", "report", "drain", "idle_seconds", "max_seconds"),
     *("lease_seconds", "pullers", "max_window_bytes", "retry_seconds", "log_format", "debug"),
+    "metrics_port",
 )
 """Options that a Flex Template does not have. The first five need a command that waits for the job.
 Dataflow replaces the others."""
@@ -217,6 +218,13 @@ class RunOptions:
     )
     report: str | None = _option(
         "Messages", "report of the run, as JSON or as a page", metavar="FILE.json|.html"
+    )
+    metrics_port: int | None = _option(
+        "Messages",
+        "serve /metrics for Prometheus, and /healthz; local runs only",
+        metavar="PORT",
+        at_least=1,
+        at_most=65535,
     )
     log_format: Literal["text", "json"] = _option("Messages", "format of messages", default="text")
     debug: bool = _option("Messages", "show tracebacks and the runner's log", default=False)

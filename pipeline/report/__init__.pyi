@@ -1,6 +1,8 @@
 from .logs import log_format_of as log_format_of
 from .logs import set_run as set_run
 from .logs import set_up_logs as set_up_logs
+from .metrics_server import check_port as check_port
+from .metrics_server import served_metrics as served_metrics
 from .progress_bar import ProgressBar as ProgressBar
 from .report_file import check_report as check_report
 from .report_file import report_of as report_of

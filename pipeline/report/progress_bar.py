@@ -62,18 +62,23 @@ class ProgressBar:
 def progress_text(done: Progress, total_bytes: int | None, seconds: float) -> str:
     """Returns progress as one line; the seconds count from the start of the run."""
     if total_bytes is None:
-        waiting = done.pulled - done.acknowledged
-        source = f"{done.pulled:,} messages, {waiting:,} not yet acknowledged"
+        source = f"{done.pulled:,} messages, {done.waiting:,} not yet acknowledged"
+        if done.held:
+            source += f", the oldest {_duration(done.oldest_age)} old"
     else:
         # A file can grow, and its first bytes are read twice.
         done_bytes = min(done.bytes, total_bytes)
         source = f"{done_bytes / _MEGABYTE:,.0f} of {total_bytes / _MEGABYTE:,.0f} MB"
     parts = [
         source,
-        f"{done.events:,} events",
-        f"{done.events / max(seconds, 0.001):,.0f}/s",
-        f"{done.dead_letters:,} dead letters",
+        f"{done.read:,} events",
+        f"{done.read / max(seconds, 0.001):,.0f}/s",
+        f"{done.dead_lettered:,} dead letters",
     ]
+    if total_bytes is None and done.commits:
+        parts.append(f"last commit {_duration(time.time() - done.committed_at)} ago")
+    if done.retries:
+        parts.append(f"{done.retries:,} retries")
     if total_bytes and done.bytes:
         left = seconds * max(total_bytes - done.bytes, 0) / done.bytes
         parts.append(f"{_duration(left)} left")

@@ -16,7 +16,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineState
 
 from pipeline.graph import GraphSettings, build
-from pipeline.report import ProgressBar
+from pipeline.report import ProgressBar, served_metrics
 from pipeline.runners.choose import (
     has_jobs,
     is_bound_to_command,
@@ -48,6 +48,7 @@ def run_supervised(
     debug: bool,
     progress: ProgressBar,
     stop: Callable[[], None] | None = None,
+    metrics_port: int | None = None,
 ) -> None:
     """Does the work in a thread. The work may run several graphs, all on one runner.
 
@@ -57,10 +58,15 @@ def run_supervised(
 
     Raises:
         StoppedBySignal: SIGINT or SIGTERM arrived.
-        JobStatusError: A worker raised it or reported it at the end, or the runner failed.
+        JobStatusError: A worker raised it or reported it at the end, the runner failed, or the port
+            is in use.
     """
     jobs = SubmittedJobs(progress)
-    with _local_run(options) as local_run, started_runner(options, debug) as runner:
+    with (
+        _local_run(options) as local_run,
+        served_metrics(local_run, metrics_port),
+        started_runner(options, debug) as runner,
+    ):
 
         def run(settings: GraphSettings) -> None:
             try:

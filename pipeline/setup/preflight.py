@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from functools import cached_property
 
@@ -12,8 +13,8 @@ from rich.markup import escape
 
 from pipeline.graph import GraphSettings
 from pipeline.options import RunOptions
-from pipeline.report import counted
-from pipeline.runners import beam_options, check_detached, check_runner
+from pipeline.report import check_port, counted
+from pipeline.runners import beam_options, check_detached, check_runner, is_local
 from pipeline.setup.accounts_file import read_accounts
 from pipeline.setup.output_directories import removed_where_unused
 from pipeline.setup.prepare import (
@@ -26,7 +27,7 @@ from pipeline.setup.prepare import (
 )
 from pipeline.setup.text_files import read_mapping
 from schemas.avro import RECORD_NAMES, record_schema
-from schemas.errors import JobStatusError
+from schemas.errors import JobStatusError, UsageError
 from schemas.mapping import Mapping
 from transforms.parse import Accounts
 
@@ -90,6 +91,8 @@ class Preflight:
         accounts = {} if self.options.accounts is None else {"accounts": self._describe_accounts}
         tables = ", ".join(self.options.mapping) or "built-in"
         source = {"input": self._describe_input}
+        port = self.options.metrics_port
+        metrics = {} if port is None else {"metrics": lambda: self._describe_metrics(port)}
         runner = {"runner": lambda: check_runner(self.beam)}
         return {
             "mapping": lambda: f"{tables}, fingerprint {self.mapping.fingerprint}",
@@ -97,6 +100,7 @@ class Preflight:
             "schemas": lambda: ", ".join(f"{n} v{record_schema(n).version}" for n in RECORD_NAMES),
             # The size of files decides the runner. A subscription is asked for over the network.
             **(runner | source if self.options.reads_messages else source | runner),
+            **metrics,
             "output": self._describe_output,
         }
 
@@ -110,6 +114,15 @@ class Preflight:
             return self._describe_subscription()
         megabytes = self.inputs.bytes / 1_000_000
         return f"{counted(len(self.inputs.files), 'file')}, {megabytes:,.1f} MB"
+
+    def _describe_metrics(self, port: int) -> str:
+        if not is_local(self.beam):
+            raise UsageError(
+                "--metrics_port works for runs on this machine only",
+                "leave it out: a cluster shows the metrics of its jobs itself",
+            )
+        check_port(port)
+        return f"http://{socket.gethostname()}:{port}/metrics"
 
     def _describe_accounts(self) -> str:
         assert self.accounts is not None

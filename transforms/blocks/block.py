@@ -149,5 +149,9 @@ class EncodedBlock:
     @property
     def progress(self) -> Progress:
         """The progress of a run by this block."""
-        dead_letters = 0 if self.dead_letters is None else self.dead_letters.count
-        return Progress(events=self.ledger.read, dead_letters=dead_letters)
+        return Progress(
+            read=self.ledger.read,
+            written=0 if self.records is None else self.records.count,
+            dead_lettered=0 if self.dead_letters is None else self.dead_letters.count,
+            ignored=self.ledger.ignored,
+        )

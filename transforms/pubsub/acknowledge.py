@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from functools import partial
 
@@ -14,7 +14,7 @@ from transforms.blocks import PendingAcks
 from transforms.local import REMOTE_RUN, LocalRun, Retry
 from transforms.pubsub.client import PubSubUnavailableError, Subscription, split_ack_ids
 from transforms.pubsub.leases import release
-from transforms.pubsub.metrics import record_acks, record_commit, record_retries
+from transforms.pubsub.metrics import record_acks, record_age, record_retries
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -86,12 +86,14 @@ class _Acknowledge(beam.DoFn):
 
     def start_bundle(self) -> None:
         self._ack_ids: defaultdict[str, list[str]] = defaultdict(list)
+        self._held: defaultdict[str, Counter[int]] = defaultdict(Counter)
 
     def process(self, pending_acks: PendingAcks) -> None:
         subscription, ack_ids, oldest = pending_acks
         if ack_ids:
             self._ack_ids[subscription] += ack_ids
-        record_commit(oldest)
+            self._held[subscription][oldest] += 1
+        record_age(oldest, self._local_run)
 
     def finish_bundle(self) -> None:
         for name, ack_ids in self._ack_ids.items():
@@ -103,7 +105,7 @@ class _Acknowledge(beam.DoFn):
             finally:
                 # These messages are committed. If they are delivered again, then as duplicates.
                 release(name, ack_ids)
-            record_acks(len(ack_ids) - left, left, self._local_run)
+            record_acks(len(ack_ids) - left, left, self._held[name], self._local_run)
 
     def _acknowledge(self, name: str, ack_ids: list[str]) -> int:
         if name not in self._subscriptions:

@@ -14,7 +14,7 @@ from transforms.blocks import RawBlock
 from transforms.local import STOP_CHECK_SECONDS, LocalRun, preserve_error_type
 from transforms.pubsub.leases import Leases, leases_of
 from transforms.pubsub.messages import BlockBuilder, Message
-from transforms.pubsub.metrics import record_pull, record_retries
+from transforms.pubsub.metrics import record_block, record_pull, record_retries
 from transforms.pubsub.pull import PullSettings
 from transforms.pubsub.receiver import Receiver
 
@@ -137,8 +137,10 @@ def drain(
     leases = leases_of(name, settings.lease_seconds, keeps=not local_run.is_remote)
     batch = DrainBatch(leases, settings, limits)
     with preserve_error_type():
-        yield from batch.blocks(
+        for block in batch.blocks(
             lambda messages: record_pull(messages, local_run),
             lambda count: record_retries(count, local_run),
             fail,
-        )
+        ):
+            record_block(block, local_run)
+            yield block

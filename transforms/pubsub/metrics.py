@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 
 from apache_beam.metrics import Metrics
 
 from schemas.version import METRICS_NAMESPACE
+from transforms.blocks import RawBlock
 from transforms.local import LocalRun, Progress
 from transforms.pubsub.messages import Message
 
@@ -33,16 +35,27 @@ def record_retries(count: int, local_run: LocalRun) -> None:
         local_run.report(Progress(retries=count))
 
 
-def record_commit(oldest: int) -> None:
+def record_block(block: RawBlock, local_run: LocalRun) -> None:
+    """Records that this process holds a block of messages."""
+    if block.pending_acks is not None:
+        local_run.report(Progress(held={block.pending_acks.oldest: 1}))
+
+
+def record_age(oldest: int, local_run: LocalRun) -> None:
     """Records the age of the oldest message of a committed block, from its publish time."""
     _AGE_AT_COMMIT.update(_age_ms(oldest))
+    local_run.report(Progress.of_committed_block(oldest))
 
 
-def record_acks(done: int, not_done: int, local_run: LocalRun) -> None:
-    """Records how many messages were acknowledged, and how many were not."""
+def record_acks(done: int, not_done: int, held: Counter[int], local_run: LocalRun) -> None:
+    """Records how many messages were acknowledged, and how many were not.
+
+    `held` counts their blocks by the publish time of their oldest message.
+    """
     _ACKNOWLEDGED.inc(done)
     _NOT_ACKNOWLEDGED.inc(not_done)
-    local_run.report(Progress(acknowledged=done))
+    no_longer = {oldest: -count for oldest, count in held.items()}
+    local_run.report(Progress(acknowledged=done, not_acknowledged=not_done, held=no_longer))
 
 
 def _age_ms(published: int) -> int:

@@ -20,7 +20,7 @@ from transforms.local import STOP_CHECK_SECONDS, LocalRun, preserve_error_type
 from transforms.pubsub.commit_window import CommitWindow, WindowLimits
 from transforms.pubsub.leases import leases_of
 from transforms.pubsub.messages import BlockBuilder, Message
-from transforms.pubsub.metrics import record_pull, record_retries
+from transforms.pubsub.metrics import record_block, record_pull, record_retries
 from transforms.pubsub.pull import PullSettings
 from transforms.pubsub.receiver import Receiver
 
@@ -135,6 +135,7 @@ class StreamPull(beam.DoFn):
 
     def _timed(self, block: RawBlock) -> TimestampedValue:
         assert self._window is not None
+        record_block(block, self._local_run)
         return TimestampedValue(block, Timestamp(self._window.second))
 
     def _messages(self, name: str) -> Iterator[list[Message]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
@@ -15,6 +16,8 @@ from transforms.write.settings import CommitSettings
 
 _LOGGER = logging.getLogger(__name__)
 _RETRIES = Metrics.counter(METRICS_NAMESPACE, "retries")
+_COMMITS = Metrics.counter(METRICS_NAMESPACE, "commits")
+_LAST_COMMIT = Metrics.gauge(METRICS_NAMESPACE, "last_commit_timestamp_seconds")
 
 
 class EventMetrics:
@@ -30,6 +33,15 @@ class EventMetrics:
         """Adds the counts of a bundle or a pane."""
         for outcome, counter in self._counters.items():
             counter.inc(getattr(ledger, outcome))
+
+
+def record_commit(local_run: LocalRun, progress: Progress) -> None:
+    """Records that a commit is done, with the progress that it makes."""
+    now = time.time()
+    _COMMITS.inc()
+    _LAST_COMMIT.set(int(now))
+    progress.add(Progress(commits=1, committed_at=now))
+    local_run.report(progress)
 
 
 class MeteredFn(beam.DoFn):

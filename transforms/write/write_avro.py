@@ -17,9 +17,9 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from schemas.errors import OutputError
 from transforms.blocks import EncodedBlock, Ledger
-from transforms.local import REMOTE_RUN, LocalRun, Retry, preserve_error_type
+from transforms.local import REMOTE_RUN, LocalRun, Progress, Retry, preserve_error_type
 from transforms.write.commit import commit
-from transforms.write.metrics import MeteredFn
+from transforms.write.metrics import MeteredFn, record_commit
 from transforms.write.settings import CommitSettings
 from transforms.write.stager import Stager
 
@@ -60,9 +60,11 @@ class _Commit(MeteredFn):
         work = partial(commit, self._settings, ledger)
         with preserve_error_type():
             if self._retry is None:
-                yield work()
+                path = work()
             else:
-                yield self._retry.call(work, OutputError, self.record_retry)
+                path = self._retry.call(work, OutputError, self.record_retry)
+        record_commit(self._local_run, Progress())
+        yield path
         for pending_acks in ledger.pending_acks:
             yield TaggedOutput("pending_acks", pending_acks)
 

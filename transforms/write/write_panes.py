@@ -24,7 +24,7 @@ from apache_beam.utils.windowed_value import PaneInfo
 
 from schemas.errors import JobStatusError, OutputError
 from transforms.blocks import EncodedBlock, PendingAcks
-from transforms.local import REMOTE_RUN, LocalRun, preserve_error_type
+from transforms.local import REMOTE_RUN, LocalRun, Progress, preserve_error_type
 from transforms.storage import (
     committed_blocks,
     filesystem,
@@ -35,7 +35,7 @@ from transforms.storage import (
 )
 from transforms.write.commit import commit
 from transforms.write.commit_log import append_commit
-from transforms.write.metrics import EventMetrics, MeteredFn
+from transforms.write.metrics import EventMetrics, MeteredFn, record_commit
 from transforms.write.packages import (
     Package,
     blocks_of,
@@ -122,6 +122,9 @@ def commit_pane(
         # After a failure, or if another attempt committed first, staged files are left.
         clear_staging(settings)
     metrics.count(ledger)
+    record_commit(
+        local_run, Progress(0, ledger.read, ledger.written, ledger.dead_lettered, ledger.ignored)
+    )
 
 
 class _Pack(MeteredFn):
@@ -140,7 +143,6 @@ class _Pack(MeteredFn):
         self._parts: list[EncodedBlock] = []
 
     def process(self, block: EncodedBlock) -> Iterator[tuple[int, bytes]]:
-        self._local_run.report(block.progress)
         self._parts.append(block)
         if block.ledger.pending_acks:
             self._shard = (self._shard + 1) % self._shards

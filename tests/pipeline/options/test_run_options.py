@@ -77,7 +77,7 @@ def test_a_template_has_the_options_that_work_there() -> None:
     # No command waits for the end of the job there, and Dataflow pulls and acknowledges.
     at_the_end = {"report", "max_dead_letter_fraction", "drain", "idle_seconds", "max_seconds"}
     pulling = {"lease_seconds", "pullers", "max_window_bytes", "retry_seconds"}
-    assert hidden == {"log_format", "debug"} | pulling | at_the_end
+    assert hidden == {"log_format", "debug", "metrics_port"} | pulling | at_the_end
     assert not parameters["output"]["isOptional"]
     assert parameters["codec"]["paramType"] == "ENUM"
     assert parameters["write_mode"]["regexes"] == ["^(error|append|overwrite)$"]

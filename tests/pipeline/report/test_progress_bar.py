@@ -10,7 +10,7 @@ from rich.console import Console
 from pipeline.report.progress_bar import ProgressBar, progress_text
 from transforms.local.progress import Progress
 
-HALF = Progress(bytes=50_000_000, events=100_000, dead_letters=12)
+HALF = Progress(bytes=50_000_000, read=100_000, dead_lettered=12)
 
 
 @pytest.mark.parametrize(
@@ -26,19 +26,19 @@ HALF = Progress(bytes=50_000_000, events=100_000, dead_letters=12)
         (Progress(), 0, 0.0, "0 of 0 MB · 0 events · 0/s · 0 dead letters"),
         # A file that has grown, or whose first bytes were read twice, does not exceed its size.
         (
-            Progress(bytes=11_000_000, events=1),
+            Progress(bytes=11_000_000, read=1),
             10_000_000,
             1.0,
             "10 of 10 MB · 1 events · 1/s · 0 dead letters · 0 s left",
         ),
         (
-            Progress(bytes=1_000_000, events=10),
+            Progress(bytes=1_000_000, read=10),
             100_000_000,
             60.0,
             "1 of 100 MB · 10 events · 0/s · 0 dead letters · 1 h 39 min left",
         ),
         (
-            Progress(pulled=500, acknowledged=400, events=450),
+            Progress(pulled=500, acknowledged=400, read=450),
             None,
             10.0,
             "500 messages, 100 not yet acknowledged · 450 events · 45/s · 0 dead letters",
@@ -47,6 +47,17 @@ HALF = Progress(bytes=50_000_000, events=100_000, dead_letters=12)
 )
 def test_progress_is_one_line(done: Progress, total: int | None, seconds: float, text: str) -> None:
     assert progress_text(done, total, seconds) == text
+
+
+def test_the_line_of_a_stream_has_its_delay_and_its_last_commit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("transforms.local.progress.time.time", lambda: 1000.0)
+    done = Progress(pulled=5, retries=2, held={970_000_000: 1}, commits=3, committed_at=940.0)
+    assert progress_text(done, None, 1.0) == (
+        "5 messages, 5 not yet acknowledged, the oldest 30 s old · 0 events · 0/s · 0 dead letters"
+        " · last commit 1 min 0 s ago · 2 retries"
+    )
 
 
 def test_without_a_terminal_a_line_is_printed_every_ten_seconds(

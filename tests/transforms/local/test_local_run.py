@@ -46,12 +46,12 @@ def test_a_worker_ends_with_its_run(tmp_path: Path) -> None:
 
 def test_the_progress_of_a_run_is_the_sum_of_the_reports(tmp_path: Path) -> None:
     run = LocalRun(str(tmp_path / "stop"), os.getpid())
-    run.report(Progress(events=3))
-    assert run.progress() == Progress(events=3)
+    run.report(Progress(read=3))
+    assert run.progress() == Progress(read=3)
 
 
 def test_a_remote_run_does_nothing() -> None:
     REMOTE_RUN.check()
     REMOTE_RUN.watch()
-    REMOTE_RUN.report(Progress(events=3))
+    REMOTE_RUN.report(Progress(read=3))
     assert REMOTE_RUN.progress() == Progress()
