@@ -72,7 +72,7 @@ class DrainBatch:
             InputError: The subscription cannot be used, or the server did not answer for as long as
                 calls are retried. If there are messages, the batch ends in order instead.
         """
-        builder = BlockBuilder(self._leases.subscription.name, self._settings.max_event_bytes)
+        builder = BlockBuilder(self._leases.pulls.name, self._settings.max_event_bytes)
         receiver = Receiver(self._leases, self._settings)
         for messages in self._pulls(receiver, late):
             record(messages)

@@ -30,16 +30,26 @@ class LeasesClosedError(Exception):
 class Leases:
     """The leases of the messages of a subscription.
 
-    Attributes:
-        subscription: The subscription.
-
     Args:
+        subscription: The subscription.
         seconds: The length of a lease.
         keeps: Whether this process acknowledges the messages, so that it can keep their leases.
+        pulls: A connection for pulls alone, which can be closed first.
+
+    Attributes:
+        pulls: The connection for pulls.
     """
 
-    def __init__(self, subscription: Subscription, seconds: int, *, keeps: bool) -> None:
-        self.subscription = subscription
+    def __init__(
+        self,
+        subscription: Subscription,
+        seconds: int,
+        *,
+        keeps: bool,
+        pulls: Subscription | None = None,
+    ) -> None:
+        self.pulls = pulls or subscription
+        self._subscription = subscription
         self._seconds = seconds
         self._keeps = keeps
         self._held: dict[str, int] = {}
@@ -74,7 +84,7 @@ class Leases:
             if self.is_closed:
                 self.give_back(ack_ids)
                 raise LeasesClosedError
-            self.subscription.extend(ack_ids, self._seconds)
+            self._subscription.extend(ack_ids, self._seconds)
             if self._keeps:
                 self._add(messages)
 
@@ -95,15 +105,18 @@ class Leases:
         """Returns messages to the subscription, if it answers; else their leases have to end."""
         self.release(ack_ids)
         with suppress(PubSubUnavailableError, InputError):
-            self.subscription.extend(ack_ids, 0, _GIVE_BACK_SECONDS)
+            self._subscription.extend(ack_ids, 0, _GIVE_BACK_SECONDS)
 
     def close(self) -> int:
         """Gives back all messages that are held, and returns their number."""
         self._closed.set()
+        if self.pulls is not self._subscription:
+            # A pull that goes on would get what is given back.
+            self.pulls.close()
         if self._keeps:
             # An extension that arrives later would undo this.
             self._extender.join(_GIVE_BACK_SECONDS)
-        # A puller may be about to hold messages. The connection stays open: it gives them back.
+        # A puller may be about to hold messages. The other connection stays open to give them back.
         is_free = self._holding.acquire(timeout=_GIVE_BACK_SECONDS)
         with self._lock:
             held = list(self._held)
@@ -117,7 +130,7 @@ class Leases:
             with self._lock:
                 held = list(self._held)
             try:
-                self.subscription.extend(held, self._seconds)
+                self._subscription.extend(held, self._seconds)
             except (PubSubUnavailableError, InputError) as error:
                 _LOGGER.warning("%d leases could not be extended (%s)", len(held), error)
 
@@ -136,7 +149,8 @@ def leases_of(name: str, seconds: int, *, keeps: bool) -> Leases:
     """
     with _opening:
         if name not in _open:
-            _open[name] = Leases(Subscription(name), seconds, keeps=keeps)
+            pulls = Subscription(name)
+            _open[name] = Leases(Subscription(name), seconds, keeps=keeps, pulls=pulls)
         return _open[name]
 
 

@@ -32,7 +32,7 @@ before. After that, a pull without an answer counts as held."""
 _LATE_SECONDS = 1.0
 """A message that arrives this long after it was published, and after the last pull, was held up."""
 
-_UNUSED_SECONDS = 60.0
+_UNUSED_SECONDS = 20.0
 """A runner can move the reader to another process. Nobody takes messages from this one then."""
 
 _IMMEDIATE_SECONDS = 0.05
@@ -148,7 +148,8 @@ class Receiver:
         except InputError as error:
             self._fail(error)
         except Exception as error:
-            self._fail(InputError(f"pulling failed ({type(error).__name__})"))
+            if not self._leases.is_closed:
+                self._fail(InputError(f"pulling failed ({type(error).__name__})"))
 
     def _fail(self, error: InputError) -> None:
         with self._changed:
@@ -170,7 +171,7 @@ class Receiver:
             with self._changed:
                 self._check_running()
                 self._pulls[thread] = start
-            messages = self._leases.subscription.pull(self._size.max_messages(), _PULL_SECONDS)
+            messages = self._leases.pulls.pull(self._size.max_messages(), _PULL_SECONDS)
             if messages:
                 self._size.observe([message_bytes(each) for each in messages])
                 least, most = _ANSWER_SECONDS

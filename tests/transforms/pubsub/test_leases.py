@@ -14,11 +14,12 @@ from transforms.pubsub.messages import Message
 pytestmark = pytest.mark.needs("pubsub_emulator")
 
 
-def pull(leases: Leases, count: int) -> list[str]:
+def pull(published: Published, leases: Leases, count: int) -> list[str]:
     """Pulls messages, holds them, and returns their ack ids."""
+    subscription = Subscription(published.subscription)
     messages: list[Message] = []
     while len(messages) < count:
-        messages += leases.subscription.pull(count, 10)
+        messages += subscription.pull(count, 10)
     leases.hold(messages)
     return [each.ack_id for each in messages]
 
@@ -37,7 +38,7 @@ def test_a_lease_is_extended_for_as_long_as_the_message_is_held(
     monkeypatch.setattr(Subscription, "extend", record)
     server.publish(published.topic, [b"{}"])
     leases = Leases(Subscription(published.subscription), 1, keeps=True)
-    ack_ids = pull(leases, 1)
+    ack_ids = pull(published, leases, 1)
     assert wait_for(lambda: len(extended) >= 6, 60)
     assert server.count_available(published.subscription) == 0
     leases.release(ack_ids)
@@ -49,7 +50,7 @@ def test_what_is_not_released_is_given_back_at_once(server: Server, published: P
     name = published.subscription
     leases = leases_of(name, 600, keeps=True)
     assert leases_of(name, 600, keeps=True) is leases
-    ack_ids = pull(leases, 5)
+    ack_ids = pull(published, leases, 5)
     assert leases.bytes > 0
     release(name, ack_ids[:2])
     assert give_back_all() == 3
@@ -64,7 +65,7 @@ def test_messages_that_arrive_when_the_run_is_over_are_given_back(
     leases = leases_of(published.subscription, 600, keeps=True)
     give_back_all()
     with pytest.raises(LeasesClosedError):
-        pull(leases, 2)
+        pull(published, leases, 2)
     assert server.count_available(published.subscription) == 2
 
 
