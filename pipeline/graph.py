@@ -130,6 +130,7 @@ def _read(
             settings.patterns,
             input_format=settings.input_format,
             limits=limits,
+            skip_read_in=settings.commit.output if settings.commit.skip_read else None,
             local_run=local_run,
         )
     return read["blocks"], read["inputs"]

@@ -32,12 +32,21 @@ def _added(mine: list[Unmapped], theirs: list[Unmapped]) -> list[Unmapped]:
     return [Unmapped(*key, count) for key, count in rows[:_MOST_UNMAPPED]]
 
 
-class Input(Struct):
-    """An input: its size before decompression, and whether it was truncated or corrupt."""
+class Input(Struct, gc=False):
+    """An input.
+
+    Attributes:
+        path: Its path.
+        bytes: Its size before decompression.
+        damaged: Whether it was truncated or corrupt.
+        modified_ns: Time of its last change when it was matched, in nanoseconds since 1970; None if
+            it is not known. Its size and this time identify the state that was read.
+    """
 
     path: str
     bytes: int
     damaged: bool = False
+    modified_ns: int | None = None
 
 
 class OutputFile(Struct):
@@ -65,6 +74,8 @@ class Manifest(Tallies, kw_only=True):
     Attributes:
         conserved: True if the counts balance and every byte of every input was read once.
         unmapped: The most frequent source values that no rule maps.
+        skipped_inputs: Inputs that earlier runs had read, and that this one skipped.
+        changed_inputs: Inputs that have changed since earlier runs read them; read again.
         providers_without_table: Written events of providers that the mapping does not know.
         mapping_files: The user's mapping files as given, in the order in which later ones win.
         committed_at: RFC 3339, UTC.
@@ -83,6 +94,8 @@ class Manifest(Tallies, kw_only=True):
     unmapped: list[Unmapped] = field(default_factory=list)
     providers_without_table: Counts = field(default_factory=dict)
     inputs: list[Input] = field(default_factory=list)
+    skipped_inputs: int = 0
+    changed_inputs: int = 0
     files: list[OutputFile] = field(default_factory=list)
     duration_seconds: float = 0.0
     events_per_second: int = 0

@@ -43,8 +43,9 @@ def replay(options: RunOptions, beam_arguments: list[str], console: Console) -> 
 
 def _run_files(preflight: Preflight, console: Console) -> None:
     options, commit = preflight.options, preflight.settings.commit
-    # An interrupted replay decides which dead letters are left, so complete it before the checks.
-    is_completed_first = options.run_id is not None or preflight.is_replay
+    # An interrupted run decides which inputs are left, so complete it before they are searched.
+    leaves_out = preflight.is_replay or options.skip_read
+    is_completed_first = options.run_id is not None or leaves_out
     if is_completed_first:
         _complete_interrupted(commit, console)
         if is_committed(commit):
@@ -55,10 +56,12 @@ def _run_files(preflight: Preflight, console: Console) -> None:
     inputs = preflight.inputs
     for note in inputs.notes:
         console.print(note, soft_wrap=True, markup=False)
-    if preflight.is_replay and not inputs.files:
-        console.print("there are no dead letters to replay; nothing was changed")
+    if leaves_out and not inputs.files:
+        what = "dead letters to replay" if preflight.is_replay else "new or changed files"
+        console.print(f"there are no {what}; nothing was changed")
         if options.report is not None:
-            write_report(options.report, Manifest(run_id=commit.run_id))
+            report = Manifest(run_id=commit.run_id, skipped_inputs=inputs.skipped)
+            write_report(options.report, report)
         return
     same: str | None = None
     if not is_completed_first:

@@ -30,7 +30,10 @@ Files that a replay into the same output has already read are skipped.
 
 _INPUTS = ("input", "input_subscription", "input_topic")
 
-_NOT_FOR_REPLAY = (*_INPUTS, "input_format", "provider", "account_id", "allow_no_input")
+_NOT_FOR_REPLAY = (
+    *(*_INPUTS, "input_format", "provider", "account_id"),
+    *("allow_no_input", "skip_read"),
+)
 """Options that `replay` does not have, beside those of the group Streaming."""
 
 
@@ -179,6 +182,11 @@ def _check_together(options: RunOptions, given: Collection[str]) -> None:
         if each.name in given and use is not None and use not in options.uses:
             others, hint = _MISUSES[use]
             raise UsageError(f"--{each.name} is not for {others}", hint)
+    if options.skip_read and options.write_mode != "append":
+        raise UsageError(
+            "--skip_read needs --write_mode append",
+            "it adds the events of new files to those of earlier runs",
+        )
     if not options.reads_messages:
         return
     if "write_mode" in given and options.write_mode != "append":

@@ -117,9 +117,15 @@ class RunOptions:
     write_mode: Literal["error", "append", "overwrite"] = _option(
         "Output", "if the output already holds a run", default="error"
     )
+    skip_read: bool = _option(
+        "Output",
+        "skip files that runs in DIR have read already",
+        default=False,
+        only_for="files",
+    )
     run_id: str | None = _option(
         "Output",
-        "name of this run; a run that is committed is not repeated",
+        "name of this run; if it is committed, do nothing",
         metavar="ID",
         only_for="files",
         pattern="[A-Za-z0-9_-]{1,100}",
@@ -187,7 +193,7 @@ class RunOptions:
     )
     idle_seconds: float = _option(
         "Streaming",
-        "end after this time without a message",
+        "end after a time without messages",
         default=10.0,
         at_least=0,
         only_for="drain",

@@ -54,6 +54,9 @@ def _figures(report: Manifest, options: RunOptions, width: int, with_data: bool)
 
     speed = f"{duration_text(report.duration_seconds)}, {report.events_per_second:,} events/s"
     row("read", report.read, speed)
+    if report.skipped_inputs or report.changed_inputs:
+        changed = f"{report.changed_inputs:,} changed, read again" if report.changed_inputs else ""
+        row("skipped files", report.skipped_inputs, f"read by earlier runs; {changed}".rstrip("; "))
     row("written", report.written, _counts(report.by_value, _MAX_NAMES))
     if len(report.by_record_type) > 1:
         row("", None, _counts(report.by_record_type, _MAX_NAMES))

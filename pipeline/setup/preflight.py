@@ -113,7 +113,8 @@ class Preflight:
         if self.options.reads_messages:
             return self._describe_subscription()
         megabytes = self.inputs.bytes / 1_000_000
-        return f"{counted(len(self.inputs.files), 'file')}, {megabytes:,.1f} MB"
+        skipped = f", {self.inputs.skipped:,} skipped" if self.inputs.skipped else ""
+        return f"{counted(len(self.inputs.files), 'file')}, {megabytes:,.1f} MB{skipped}"
 
     def _describe_metrics(self, port: int) -> str:
         if not is_local(self.beam):

@@ -7,6 +7,7 @@ import json
 import re
 import secrets
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import tzinfo
 
@@ -27,10 +28,12 @@ from transforms.pubsub import (
 )
 from transforms.read import DeadLetterFile, ReadLimits, find_dead_letters, match_files, replayed
 from transforms.storage import (
+    ReadBefore,
     file_paths,
     filesystem,
     manifest_path,
     manifests_to_replace,
+    read_before,
     read_manifests,
 )
 from transforms.write import CommitSettings, PaneSettings, check_links
@@ -48,12 +51,15 @@ is committed."""
 class Inputs:
     """The files to read, as they are when the run starts; for a replay, as `dead_letters` too.
 
-    `notes` has lines for the user about what is skipped.
+    Attributes:
+        skipped: Number of files that --skip_read leaves out.
+        notes: Lines for the user about what is skipped.
     """
 
-    files: list[filesystem.FileInfo]
+    files: list[filesystem.InputFile]
     notes: list[str] = field(default_factory=list)
     dead_letters: list[DeadLetterFile] | None = None
+    skipped: int = 0
 
     @property
     def bytes(self) -> int:
@@ -106,6 +112,7 @@ def prepare(
             started_at=time.time(),
             request=_request_digest(options, mapping, accounts),
             is_replay=is_replay,
+            skip_read=options.skip_read,
             from_messages=options.reads_messages,
         ),
     )
@@ -180,6 +187,7 @@ def find_inputs(options: RunOptions) -> Inputs:
 
     Raises:
         InputError: A pattern matches no file, or a file that was opened cannot be read.
+        OutputError: With --skip_read, a manifest of the output cannot be read.
         UsageError: No filesystem is installed for a path's scheme.
     """
     for pattern in options.input:
@@ -197,13 +205,30 @@ def find_inputs(options: RunOptions) -> Inputs:
             "check the path, or allow it with --allow_no_input",
         )
     matched = match_files([file_paths.normal(pattern) for pattern in options.input])
+    notes = [f"skipped {path}: a directory" for path in matched.directories]
+    files, skipped = matched.files, 0
+    if options.skip_read:
+        before = read_before(file_paths.normal(options.output), files)
+        files = [file for file in files if file.path not in before.unchanged]
+        skipped = len(before.unchanged)
+        notes += _notes_on(before)
     # Opening an object takes a request, so opening a million takes hours. An unreadable file that
     # is found later still prevents the commit.
-    local = [file for file in matched.files if file_paths.is_local(file.path)]
-    remote = [file for file in matched.files if not file_paths.is_local(file.path)]
+    local = [file for file in files if file_paths.is_local(file.path)]
+    remote = [file for file in files if not file_paths.is_local(file.path)]
     for file in local + remote[:1]:
         filesystem.open_for_reading(file.path).close()
-    return Inputs(matched.files, [f"skipped {path}: a directory" for path in matched.directories])
+    return Inputs(files, notes, skipped=skipped)
+
+
+def _notes_on(before: ReadBefore) -> Iterator[str]:
+    if before.unchanged:
+        yield f"skipped {counted(len(before.unchanged), 'file')} that earlier runs have read"
+    if before.changed:
+        text = f"{counted(len(before.changed), 'file')} changed since earlier runs read them"
+        yield f"{text}; reading again: {min(before.changed)}" + (
+            f" and {len(before.changed) - 1:,} more" if len(before.changed) > 1 else ""
+        )
 
 
 def find_inputs_of_replay(options: RunOptions) -> Inputs:
@@ -221,7 +246,7 @@ def find_inputs_of_replay(options: RunOptions) -> Inputs:
     left = [file for file in found if file not in done]
     note = f"skipped {counted(len(done), 'file')} of dead letters that were replayed before"
     return Inputs(
-        [filesystem.FileInfo(file.path, file.size) for file in left], [note] if done else [], left
+        [filesystem.InputFile(file.path, file.size) for file in left], [note] if done else [], left
     )
 
 

@@ -24,12 +24,14 @@ def commands(name: str) -> list[str]:
 @pytest.mark.usefixtures("no_sync")
 def test_the_commands_on_dead_letters_work(tmp_path: Path) -> None:
     output = tmp_path / "out"
-    events = write_events(tmp_path / "events.jsonl", 0, 3, bad=2)
+    (tmp_path / "inbox").mkdir()
+    events = write_events(tmp_path / "inbox" / "events.jsonl", 0, 3, bad=2)
     assert run("--input", events, "--output", output).code == 0
     lines = commands("operations.md")
     assert len(lines) >= 4
     for line in lines:
-        words = [str(output) if word == "OUTPUT" else word for word in shlex.split(line, True)]
+        paths = {"OUTPUT": str(output), "inbox/*": f"{tmp_path}/inbox/*"}
+        words = [paths.get(word, word) for word in shlex.split(line, True)]
         done = job_status(*words)
         assert done.code == 0, (line, done.err)
 

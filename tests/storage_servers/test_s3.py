@@ -177,3 +177,13 @@ def test_a_missing_bucket_is_an_error_that_names_it(bucket: Bucket, tmp_path: Pa
     said = run("--input", "s3://no-such-bucket/*", "--output", tmp_path / "out", *bucket.options)
     assert said.code == 3
     assert "s3://no-such-bucket" in said.err
+
+
+def test_skip_read_reads_only_new_objects(bucket: Bucket, tmp_path: Path) -> None:
+    mode = ("--write_mode", "append", "--skip_read")
+    bucket.put("in/a.jsonl", _events(tmp_path, 0, 5))
+    assert _run(bucket, *mode).code == 0
+    assert "nothing was changed" in _run(bucket, *mode).err
+    bucket.put("in/b.jsonl", _events(tmp_path, 5, 5))
+    assert _run(bucket, *mode).code == 0
+    assert _content(bucket) == Counter(map(str, range(10)))

@@ -27,12 +27,14 @@ class InputLedger(Struct):
         end: Its length after decompression, or None if it is not known yet.
         damage: A description of its damage, or None.
         spans: The bytes [start, end) that blocks accounted for.
+        modified_ns: Time of its last change, in nanoseconds since 1970, or None if it is not known.
     """
 
     bytes: int = 0
     end: int | None = None
     damage: str | None = None
     spans: list[tuple[int, int]] = field(default_factory=list)
+    modified_ns: int | None = None
 
     def add_span(self, span: Span) -> None:
         """Adds a span. If it starts at the end of the last one, it extends that."""
@@ -81,6 +83,8 @@ class Ledger(Tallies, kw_only=True):
     Attributes:
         unmapped: Source texts that no rule maps.
         inputs: The inputs by path.
+        skipped_inputs: Inputs that earlier runs had read, and that this one skipped.
+        changed_inputs: Inputs that have changed since earlier runs read them.
         files: The staged files.
         pending_acks: The acknowledgements that wait for the commit.
         blocks: Digests of the pulled blocks in a pane.
@@ -88,6 +92,8 @@ class Ledger(Tallies, kw_only=True):
 
     unmapped: UnmappedTally = field(default_factory=UnmappedTally)
     inputs: dict[str, InputLedger] = field(default_factory=dict)
+    skipped_inputs: int = 0
+    changed_inputs: int = 0
     files: list[StagedFile] = field(default_factory=list)
     pending_acks: list[PendingAcks] = field(default_factory=list)
     blocks: list[str] = field(default_factory=list)
@@ -96,6 +102,8 @@ class Ledger(Tallies, kw_only=True):
         """Adds another ledger."""
         self.add_tallies(other)
         self.unmapped.merge(other.unmapped)
+        self.skipped_inputs += other.skipped_inputs
+        self.changed_inputs += other.changed_inputs
         for path, ledger in other.inputs.items():
             self._merge_input(path, ledger)
         self.files.extend(other.files)
@@ -115,6 +123,7 @@ class Ledger(Tallies, kw_only=True):
         # They differ if the input became shorter while it was read.
         mine.end = min((end for end in (mine.end, theirs.end) if end is not None), default=None)
         mine.damage = mine.damage or theirs.damage
+        mine.modified_ns = theirs.modified_ns if mine.modified_ns is None else mine.modified_ns
         for span in theirs.spans:
             mine.add_span(Span(*span))
 

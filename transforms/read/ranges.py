@@ -51,7 +51,7 @@ def match_files(patterns: list[str]) -> filesystem.Matched:
     Raises:
         InputError: See `filesystem.match`.
     """
-    files: dict[str, filesystem.FileInfo] = {}
+    files: dict[str, filesystem.InputFile] = {}
     directories: set[str] = set()
     for pattern in patterns:
         matched = filesystem.match(pattern)

@@ -21,7 +21,7 @@ from transforms.read.file_format import MARK_BYTES, InputFormat, strip_text, wit
 from transforms.read.limits import RANGE_BYTES, ReadLimits
 from transforms.read.lines import blocks_of_lines
 from transforms.read.ranges import FileRange, match_files, split_file
-from transforms.storage import filesystem
+from transforms.storage import ReadBefore, filesystem, read_before
 
 
 def read_range(
@@ -127,10 +127,18 @@ def _document(path: str, chunks: UntilDamage[bytes], limit: int) -> RawBlock:
     return RawBlock(path, [payload], [offset], Span(0, size))
 
 
-def _match(patterns: list[str]) -> Iterator[Any]:
-    for path, size in match_files(patterns).files:
+def _match(patterns: list[str], skip_read_in: str | None) -> Iterator[Any]:
+    files = match_files(patterns).files
+    before = ReadBefore(set(), set())
+    if skip_read_in is not None:
+        before = read_before(skip_read_in, files)
+        skipped = Ledger(skipped_inputs=len(before.unchanged), changed_inputs=len(before.changed))
+        yield beam.pvalue.TaggedOutput("inputs", skipped.to_bytes())
+    for path, size, modified_ns in files:
+        if path in before.unchanged:
+            continue
         # The commit checks the reports of the later steps against this ledger.
-        ledger = Ledger(inputs={path: InputLedger(bytes=size)})
+        ledger = Ledger(inputs={path: InputLedger(bytes=size, modified_ns=modified_ns)})
         yield beam.pvalue.TaggedOutput("inputs", ledger.to_bytes())
         yield path, size
 
@@ -158,6 +166,8 @@ class ReadFiles(beam.PTransform):
         patterns: Paths and globs, on any filesystem that Beam supports.
         input_format: How to read the files; `auto` detects the format of each file.
         limits: Limits of reading.
+        skip_read_in: An output. Files that its committed runs have read are skipped, unless they
+            have changed since. None reads all files.
         range_bytes: Largest range of a plain file, in bytes.
         local_run: Connects the workers to the launcher of a local run.
 
@@ -172,12 +182,13 @@ class ReadFiles(beam.PTransform):
         *,
         input_format: InputFormat = "auto",
         limits: ReadLimits | None = None,
+        skip_read_in: str | None = None,
         range_bytes: int = RANGE_BYTES,
         local_run: LocalRun = REMOTE_RUN,
     ) -> None:
         super().__init__()
         self._patterns = patterns
-        self._match = beam.FlatMap(_match).with_output_types(tuple[str, int])
+        self._match = beam.FlatMap(_match, skip_read_in).with_output_types(tuple[str, int])
         self._split = beam.FlatMap(_split, input_format, range_bytes)
         self._read = beam.FlatMap(_read, limits or ReadLimits(), local_run)
 

@@ -3,6 +3,8 @@ from .containment import is_below as is_below
 from .containment import refuse_foreign as refuse_foreign
 from .containment import refuse_links as refuse_links
 from .containment import refuse_links_in as refuse_links_in
+from .known_inputs import ReadBefore as ReadBefore
+from .known_inputs import read_before as read_before
 from .manifests import PENDING as PENDING
 from .manifests import Intent as Intent
 from .manifests import committed_blocks as committed_blocks

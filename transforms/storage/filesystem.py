@@ -19,11 +19,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from itertools import groupby
-from typing import BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from schemas.errors import InputError, JobStatusError, OutputError
 from transforms.storage.beam_filesystems import beam_filesystems
 from transforms.storage.file_paths import is_local, join, normal, scheme, unknown_scheme, what_opens
+
+if TYPE_CHECKING:
+    from apache_beam.io.filesystem import FileMetadata
 
 _CLIENT_ERRORS = (
     ("apache_beam.io.aws.clients.s3.messages", "S3ClientError"),
@@ -45,10 +48,24 @@ class FileInfo(NamedTuple):
     size: int
 
 
+class InputFile(NamedTuple):
+    """A file that matches a pattern, in a certain state.
+
+    Attributes:
+        path: Its path.
+        size: In bytes.
+        modified_ns: Time of the last change, in nanoseconds since 1970; None if it is not known.
+    """
+
+    path: str
+    size: int
+    modified_ns: int | None = None
+
+
 class Matched(NamedTuple):
     """The files that match a pattern, sorted by path, and the directories that match it."""
 
-    files: list[FileInfo]
+    files: list[InputFile]
     directories: list[str]
 
 
@@ -100,7 +117,8 @@ def match(pattern: str) -> Matched:
     if not is_local(pattern):
         hint = f"check the path and your credentials; {what_opens(pattern)}"
         with _errors_as(InputError, f"search for {pattern}", pattern, hint):
-            return Matched(_match_remote(pattern), [])
+            remote = _match_remote(pattern)
+        return Matched([_input_file(each) for each in remote], [])
     paths = sorted(set(glob.glob(pattern, recursive=True)))
     if os.path.lexists(pattern) and pattern not in paths:
         paths = [pattern]
@@ -115,7 +133,7 @@ def match(pattern: str) -> Matched:
         if stat.S_ISDIR(found.st_mode):
             directories.append(path)
         elif stat.S_ISREG(found.st_mode):
-            files.append(FileInfo(path, found.st_size))
+            files.append(InputFile(path, found.st_size, found.st_mtime_ns))
         else:
             # The size of a pipe is 0 bytes: it would count as an empty file.
             raise InputError(
@@ -125,9 +143,15 @@ def match(pattern: str) -> Matched:
     return Matched(files, directories)
 
 
-def _match_remote(pattern: str) -> list[FileInfo]:
+def _match_remote(pattern: str) -> list[FileMetadata]:
     found = beam_filesystems().match([pattern])[0].metadata_list
-    return sorted(FileInfo(item.path, item.size_in_bytes) for item in found)
+    return sorted(found, key=lambda item: item.path)
+
+
+def _input_file(found: FileMetadata) -> InputFile:
+    # Beam gives the time 0 if it does not know it.
+    modified_ns = round(found.last_updated_in_seconds * 1e9) or None
+    return InputFile(found.path, found.size_in_bytes, modified_ns)
 
 
 def open_for_reading(path: str) -> BinaryIO:
@@ -202,7 +226,8 @@ def list_files(directory: str, prefix: str = "") -> list[FileInfo]:
         if is_local(directory):
             entries = (each for each in _entries(directory) if each.name.startswith(prefix))
             return sorted(_files_among(entries))
-        return _match_remote(join(directory, f"{prefix}*"))
+        found = _match_remote(join(directory, f"{prefix}*"))
+        return [FileInfo(each.path, each.size_in_bytes) for each in found]
 
 
 def _entries(directory: str) -> list[os.DirEntry[str]]:

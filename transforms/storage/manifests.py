@@ -94,7 +94,7 @@ def read_manifests(output: str, name_part: str = "") -> list[tuple[str, Manifest
     return [
         (file.path, read_manifest(file.path))
         for file in manifest_files(output)
-        if _is_manifest(file.path) and name_part in file.path.rpartition("/")[2]
+        if is_manifest(file.path) and name_part in file.path.rpartition("/")[2]
     ]
 
 
@@ -103,19 +103,20 @@ def committed_blocks(output: str, prefix: str) -> set[str]:
     return {
         block
         for path, _ in manifest_files(output, prefix)
-        if _is_manifest(path)
+        if is_manifest(path)
         for block in read_manifest(path).blocks
     }
 
 
-def _is_manifest(path: str) -> bool:
+def is_manifest(path: str) -> bool:
+    """Returns whether a file in the directory of manifests is one, and not an intent."""
     return path.endswith(_MANIFEST) and not path.endswith(PENDING)
 
 
 def read_manifest(path: str) -> Manifest:
     """Reads a manifest; raises ForeignPathError for a path not of its run, else OutputError."""
     try:
-        manifest = Manifest.from_json(_read(path))
+        manifest = Manifest.from_json(read_text(path))
     except msgspec.DecodeError as error:
         raise OutputError(f"{path} is not a manifest of job-status") from error
     _check_manifest(path, manifest, _MANIFEST)
@@ -127,7 +128,7 @@ def read_intent(path: str) -> Intent | None:
     if not filesystem.exists(path):
         return None
     try:
-        intent = msgspec.json.decode(_read(path), type=Intent)
+        intent = msgspec.json.decode(read_text(path), type=Intent)
     except msgspec.ValidationError as error:
         raise OutputError(
             f"{path} was written by another version of job-status",
@@ -140,7 +141,8 @@ def read_intent(path: str) -> Intent | None:
     return intent
 
 
-def _read(path: str) -> bytes:
+def read_text(path: str) -> bytes:
+    """Reads a manifest or an intent as bytes; raises OutputError."""
     try:
         return filesystem.read(path)
     except InputError as error:
@@ -158,7 +160,7 @@ def _check_manifest(path: str, manifest: Manifest, suffix: str) -> None:
     for each in manifest.replaces:
         replaced = _full_path(path, each)
         directory = manifest_directory(_output_of(path))
-        if not _is_manifest(replaced) or file_paths.parent(replaced) != directory:
+        if not is_manifest(replaced) or file_paths.parent(replaced) != directory:
             raise _foreign(path, repr(each))
     for each in manifest.consumed:
         _full_path(path, each)

@@ -28,6 +28,7 @@ from transforms.storage import (
     manifests_to_replace,
     own_files,
     pending_path,
+    read_before,
     read_intent,
     read_manifest,
     read_manifests,
@@ -124,6 +125,16 @@ def _check_other_runs(settings: CommitSettings, ledger: Ledger) -> None:
             f"another run has replayed {min(again)} meanwhile; nothing was committed",
             "replay again: it skips the files that were replayed already",
         )
+    if settings.skip_read:
+        files = [
+            filesystem.InputFile(path, each.bytes, each.modified_ns)
+            for path, each in ledger.inputs.items()
+        ]
+        if read := read_before(settings.output, files).unchanged:
+            raise OutputError(
+                f"another run has read {min(read)} meanwhile; nothing was committed",
+                "run again: it skips the files that were read already",
+            )
 
 
 def _check_staged(ledger: Ledger) -> None:

@@ -35,7 +35,12 @@ def manifest_of(
             for row in ledger.unmapped.top(_MAX_UNMAPPED)
         ],
         providers_without_table=_providers_without_table(settings, ledger),
-        inputs=[Input(path, each.bytes, each.damage is not None) for path, each in inputs],
+        inputs=[
+            Input(path, each.bytes, each.damage is not None, each.modified_ns)
+            for path, each in inputs
+        ],
+        skipped_inputs=ledger.skipped_inputs,
+        changed_inputs=ledger.changed_inputs,
         files=files,
         duration_seconds=round(duration, 3),
         events_per_second=round(ledger.read / duration) if duration else 0,

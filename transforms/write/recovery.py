@@ -84,7 +84,9 @@ def finish_commits_of(settings: CommitSettings, prefix: str, blocks: set[str]) -
     return finished
 
 
-def interrupted_same(settings: CommitSettings, inputs: Iterable[filesystem.FileInfo]) -> str | None:
+def interrupted_same(
+    settings: CommitSettings, inputs: Iterable[filesystem.InputFile]
+) -> str | None:
     """Finds a run of the same request and inputs that was interrupted while committing.
 
     A scheduler that gives no run id repeats the same command after a crash. Its work is done once
@@ -96,7 +98,10 @@ def interrupted_same(settings: CommitSettings, inputs: Iterable[filesystem.FileI
         intent = read_intent(path) if path.endswith(PENDING) else None
         if intent is None or not settings.request or intent.request != settings.request:
             continue
-        found = {filesystem.FileInfo(each.path, each.bytes) for each in intent.manifest.inputs}
+        found = {
+            filesystem.InputFile(each.path, each.bytes, each.modified_ns)
+            for each in intent.manifest.inputs
+        }
         if found == expected:
             return intent.manifest.run_id
     return None

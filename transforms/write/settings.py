@@ -48,6 +48,7 @@ class CommitSettings:
         request: Digest of input and options, equal for the same command whatever its run id; ""
             for none.
         is_replay: True if the inputs are dead letters. Each of them is replayed only once.
+        skip_read: True if the run skips inputs that earlier runs have read.
         from_messages: Whether the input is messages. Then nothing is committed without a message,
             and no empty file without an event.
     """
@@ -66,6 +67,7 @@ class CommitSettings:
     started_at: float = 0.0
     request: str = ""
     is_replay: bool = False
+    skip_read: bool = False
     from_messages: bool = False
 
     def place(self, name: RecordName) -> Place:

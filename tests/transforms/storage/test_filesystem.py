@@ -17,7 +17,7 @@ from schemas.errors import InputError, OutputError, UsageError
 from tests.transforms.memory_filesystem import MemoryFileSystem
 from transforms.local.install_hint import install_beam_extra
 from transforms.storage import filesystem
-from transforms.storage.filesystem import FileInfo, Matched
+from transforms.storage.filesystem import FileInfo, InputFile, Matched
 
 _ODD_NAMES = [
     "a b.jsonl",
@@ -46,10 +46,14 @@ def _file(path: Path, data: bytes = b"{}\n") -> str:
     return str(path)
 
 
-def test_a_path_matches_its_file_with_its_size(tmp_path: Path) -> None:
+def _input(path: str, size: int) -> InputFile:
+    return InputFile(path, size, os.stat(path).st_mtime_ns)
+
+
+def test_a_path_matches_its_file_with_its_size_and_time(tmp_path: Path) -> None:
     path = _file(tmp_path / "a.jsonl", b"12345")
-    assert filesystem.match(path) == Matched([FileInfo(path, 5)], [])
-    assert filesystem.match("file://" + path) == Matched([FileInfo(path, 5)], [])
+    assert filesystem.match(path) == Matched([_input(path, 5)], [])
+    assert filesystem.match("file://" + path) == Matched([_input(path, 5)], [])
 
 
 def test_the_matches_of_a_pattern_are_sorted(tmp_path: Path) -> None:
@@ -64,7 +68,7 @@ def test_a_relative_path_becomes_absolute(tmp_path: Path, monkeypatch: pytest.Mo
     path = _file(tmp_path / "a.jsonl")
     monkeypatch.chdir(tmp_path)
     for pattern in ("a.jsonl", "./a.jsonl", "*.jsonl", "x/../a.jsonl"):
-        assert filesystem.match(pattern).files == [FileInfo(path, 3)]
+        assert filesystem.match(pattern).files == [_input(path, 3)]
 
 
 @pytest.mark.parametrize("pattern", ["none.jsonl", "*.none", "no/such/place/*", "a.jsonl/*"])
@@ -80,14 +84,14 @@ def test_directories_are_listed_apart_from_files(tmp_path: Path) -> None:
     assert filesystem.match(directory) == Matched([], [directory])
     assert filesystem.match(directory + "/") == Matched([], [directory])
     assert filesystem.match(directory + "/*") == Matched(
-        [FileInfo(path, 3)], [directory + "/b.jsonl"]
+        [_input(path, 3)], [directory + "/b.jsonl"]
     )
 
 
 @pytest.mark.parametrize("name", _ODD_NAMES)
 def test_a_file_of_any_name_is_found_by_it_and_read(tmp_path: Path, name: str) -> None:
     path = _file(tmp_path / name, name.encode())
-    assert filesystem.match(path).files == [FileInfo(path, len(name.encode()))]
+    assert filesystem.match(path).files == [_input(path, len(name.encode()))]
     assert filesystem.read(path) == name.encode()
 
 
@@ -121,7 +125,7 @@ def test_a_symbolic_link_to_nothing_is_refused(tmp_path: Path) -> None:
 def test_a_symbolic_link_to_a_file_is_read(tmp_path: Path) -> None:
     _file(tmp_path / "a.txt", b"1234")
     (tmp_path / "link.jsonl").symlink_to("a.txt")
-    assert filesystem.match(f"{tmp_path}/*.jsonl").files == [FileInfo(f"{tmp_path}/link.jsonl", 4)]
+    assert filesystem.match(f"{tmp_path}/*.jsonl").files == [_input(f"{tmp_path}/link.jsonl", 4)]
 
 
 def test_a_pipe_is_refused_and_not_read_as_an_empty_file(tmp_path: Path) -> None:
@@ -164,11 +168,14 @@ def test_a_scheme_without_its_extra_names_the_extra(monkeypatch: pytest.MonkeyPa
 
 
 def test_remote_matches_are_sorted(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = [FileMetadata("gs://x/b", 2), FileMetadata("gs://x/a", 1)]
+    found = [FileMetadata("gs://x/b", 2), FileMetadata("gs://x/a", 1, 1.5)]
     monkeypatch.setattr(
         FileSystems, "match", staticmethod(lambda patterns: [MatchResult("", found)])
     )
-    assert filesystem.match("gs://x/*").files == [FileInfo("gs://x/a", 1), FileInfo("gs://x/b", 2)]
+    assert filesystem.match("gs://x/*").files == [
+        InputFile("gs://x/a", 1, 1_500_000_000),
+        InputFile("gs://x/b", 2, None),
+    ]
 
 
 def test_a_file_that_cannot_be_opened_is_named_with_the_reason(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from msgspec.structs import replace as replace_struct
 from schemas.errors import ForeignPathError, OutputError
 from schemas.manifest import Manifest
 from tests.transforms.faults import Killed, failing
-from tests.transforms.runs import lines, run_once, settings, stage
+from tests.transforms.runs import SOURCE, lines, run_once, settings, stage
 from tests.transforms.write.scenes import (
     NEW,
     OLD,
@@ -322,3 +322,17 @@ def test_the_time_of_a_commit_is_linear_in_its_files(
 
     # Quadratic time would be 100 times as long. Measured: 0.4 s for 10,000 files.
     assert seconds(10_000) < 40 * seconds(1000)
+
+
+def test_an_input_that_another_run_has_read_meanwhile_prevents_the_commit(tmp_path: Path) -> None:
+    first, second = (
+        settings(str(tmp_path), run_id, write_mode="append", skip_read=True)
+        for run_id in ("first", "second")
+    )
+    ledgers = [stage(run, NEW) for run in (first, second)]
+    for ledger in ledgers:
+        ledger.inputs[SOURCE].modified_ns = 1
+    commit(first, ledgers[0])
+    with pytest.raises(OutputError, match="another run has read"):
+        commit(second, ledgers[1])
+    assert list(dict(read_manifests(str(tmp_path)))) == [manifest_path(str(tmp_path), "first")]

@@ -34,7 +34,14 @@ REPORT_KEYS = [
         "unreadable_by_field",
     ),
     *("assumed_timezone", "conserved", "unmapped", "providers_without_table"),
-    *("inputs", "files", "duration_seconds", "events_per_second"),
+    *(
+        "inputs",
+        "skipped_inputs",
+        "changed_inputs",
+        "files",
+        "duration_seconds",
+        "events_per_second",
+    ),
 ]
 
 
@@ -52,7 +59,9 @@ def test_a_manifest_has_the_keys_of_a_report_and_a_few_more(tmp_path: Path) -> N
     assert {key for each in manifest["files"] for key in each} == {
         "path", "records", "bytes", "sha256", "output",
     }  # fmt: skip
-    assert {key for each in manifest["inputs"] for key in each} == {"path", "bytes", "damaged"}
+    assert {key for each in manifest["inputs"] for key in each} == {
+        *("path", "bytes", "damaged", "modified_ns")
+    }
     assert {key for each in manifest["unmapped"] for key in each} == {
         "provider", "source_value", "count",
     }  # fmt: skip
