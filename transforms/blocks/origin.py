@@ -35,8 +35,11 @@ class PendingAcks(NamedTuple):
         subscription: The subscription of the messages.
         ack_ids: One per message, with or without an event. Empty if the runner acknowledges.
         oldest: Publish time of the oldest message, in microseconds since 1970.
+        intent: The file of the commit that keeps these acknowledgements, or "". It is deleted once
+            they are sent: if they are not, the next start sends them.
     """
 
     subscription: str
     ack_ids: list[str]
     oldest: int
+    intent: str = ""

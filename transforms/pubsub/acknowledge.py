@@ -9,12 +9,13 @@ from functools import partial
 
 import apache_beam as beam
 
-from schemas.errors import InputError
+from schemas.errors import InputError, OutputError
 from transforms.blocks import PendingAcks
 from transforms.local import REMOTE_RUN, LocalRun, Retry
 from transforms.pubsub.client import PubSubUnavailableError, Subscription, split_ack_ids
 from transforms.pubsub.leases import release
 from transforms.pubsub.metrics import record_acks, record_age, record_retries
+from transforms.storage import filesystem
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -86,10 +87,13 @@ class _Acknowledge(beam.DoFn):
 
     def start_bundle(self) -> None:
         self._ack_ids: defaultdict[str, list[str]] = defaultdict(list)
+        self._intents: set[str] = set()
         self._held: defaultdict[str, Counter[int]] = defaultdict(Counter)
 
     def process(self, pending_acks: PendingAcks) -> None:
-        subscription, ack_ids, oldest = pending_acks
+        subscription, ack_ids, oldest, intent = pending_acks
+        if intent:
+            self._intents.add(intent)
         if ack_ids:
             self._ack_ids[subscription] += ack_ids
             self._held[subscription][oldest] += 1
@@ -106,6 +110,10 @@ class _Acknowledge(beam.DoFn):
                 # These messages are committed. If they are delivered again, then as duplicates.
                 release(name, ack_ids)
             record_acks(len(ack_ids) - left, left, self._held[name], self._local_run)
+        try:
+            filesystem.delete([*self._intents])
+        except OutputError as error:
+            _LOGGER.warning("%s; the next start deletes it", error.message)
 
     def _acknowledge(self, name: str, ack_ids: list[str]) -> int:
         if name not in self._subscriptions:

@@ -1,8 +1,8 @@
 """Commits staged files: all of them become visible, or none.
 
 The protocol: check the ledger, write the intent, rename the files, verify them, write the manifest,
-remove the intent. Every step can be repeated after a crash, by a retry of the runner or by the next
-run.
+remove the intent. The intent of messages is removed by Acknowledge, once they are acknowledged.
+Every step can be repeated after a crash, by a retry of the runner or by the next run.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def commit(settings: CommitSettings, ledger: Ledger) -> str:
         with beginning:
             _check_staged(ledger)
             filesystem.write(pending, msgspec.json.encode(intent))
-    finish(settings, intent)
+    finish(settings, intent, keep_intent=bool(intent.ack_ids))
     return path
 
 
@@ -197,6 +197,8 @@ def _ack_ids(pending_acks: Iterable[PendingAcks]) -> dict[str, list[str]]:
     found: defaultdict[str, list[str]] = defaultdict(list)
     size = 0
     for each in pending_acks:
+        if not each.ack_ids:
+            continue
         size += sum(map(len, each.ack_ids))
         if size > _MAX_ACK_ID_BYTES:
             break
@@ -204,10 +206,10 @@ def _ack_ids(pending_acks: Iterable[PendingAcks]) -> dict[str, list[str]]:
     return found
 
 
-def finish(settings: CommitSettings, intent: Intent) -> None:
+def finish(settings: CommitSettings, intent: Intent, *, keep_intent: bool = False) -> None:
     """Carries out an intent, and removes it last. Steps that are done already are skipped.
 
-    The settings may be those of a later run.
+    The settings may be those of a later run. With `keep_intent` it is not removed.
 
     Raises:
         ForeignPathError: The intent would change files that are not below the run's directories.
@@ -241,7 +243,8 @@ def finish(settings: CommitSettings, intent: Intent) -> None:
         # The manifest goes last: until then it lists the files that are left.
         filesystem.delete(files)
         filesystem.delete([path])
-    filesystem.delete([pending])
+    if not keep_intent:
+        filesystem.delete([pending])
 
 
 # Another run may be completing the same commit. If it did a step first, that is not an error.

@@ -18,6 +18,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 from schemas.errors import OutputError
 from transforms.blocks import EncodedBlock, Ledger
 from transforms.local import REMOTE_RUN, LocalRun, Progress, Retry, preserve_error_type
+from transforms.storage import pending_path
 from transforms.write.commit import commit
 from transforms.write.metrics import MeteredFn, record_commit
 from transforms.write.settings import CommitSettings
@@ -65,8 +66,9 @@ class _Commit(MeteredFn):
                 path = self._retry.call(work, OutputError, self.record_retry)
         record_commit(self._local_run, Progress())
         yield path
+        intent = pending_path(self._settings.output, self._settings.run_id)
         for pending_acks in ledger.pending_acks:
-            yield TaggedOutput("pending_acks", pending_acks)
+            yield TaggedOutput("pending_acks", pending_acks._replace(intent=intent))
 
 
 class WriteAvro(beam.PTransform):

@@ -37,7 +37,6 @@ from transforms.write.commit import commit
 from transforms.write.commit_log import append_commit
 from transforms.write.metrics import EventMetrics, MeteredFn, record_commit
 from transforms.write.packages import (
-    Package,
     blocks_of,
     delete_files,
     missing_files,
@@ -176,13 +175,12 @@ class _CommitPane(MeteredFn):
         shard, elements = grouped[0], list(grouped[1])
         with preserve_error_type():
             commit = partial(self._commit, window, pane, shard, elements)
-            for package in self._panes.retry.call(commit, OutputError, self.record_retry):
-                yield from package.pending_acks
+            yield from self._panes.retry.call(commit, OutputError, self.record_retry)
 
     def _commit(
         self, window: Any, pane: PaneInfo, shard: int, elements: list[bytes]
-    ) -> list[Package]:
-        """Commits what is not committed yet, and returns the packages that are now."""
+    ) -> list[PendingAcks]:
+        """Commits what is not committed yet, and returns the acknowledgements of all."""
         run = self._settings
         known, left = self._divide(window, elements)
         committed, packages = [*map(package_of, known)], [*map(package_of, left)]
@@ -191,12 +189,15 @@ class _CommitPane(MeteredFn):
             _LOGGER.error("%d staged blocks are gone; Pub/Sub delivers them again", len(missing))
             is_there = [package.file not in missing for package in packages]
             left, packages = [*compress(left, is_there)], [*compress(packages, is_there)]
+        pending_acks = [each for package in committed for each in package.pending_acks]
         if packages:
             run_id = pane_id(window, pane, shard, run.run_id, left)
             commit_pane(run, run_id, left, self._metrics, self._local_run, self._log_commit)
-        packages += committed
-        delete_files(run, packages)
-        return packages
+            intent = pending_path(run.output, run_id)
+            for package in packages:
+                pending_acks += [each._replace(intent=intent) for each in package.pending_acks]
+        delete_files(run, packages + committed)
+        return pending_acks
 
     def _divide(self, window: Any, elements: list[bytes]) -> tuple[list[bytes], list[bytes]]:
         """Divides the packages of a window into those that are committed and the others.

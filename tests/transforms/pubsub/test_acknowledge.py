@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import apache_beam as beam
 import grpc
 import pytest
 
 from schemas.errors import InputError
 from tests.pubsub import Proxy, Published, Server
 from tests.streaming.proxy import Fault, fault_proxy
+from transforms.blocks.origin import PendingAcks
 from transforms.local.retry import Retry
-from transforms.pubsub.acknowledge import acknowledge, acknowledge_completed
+from transforms.pubsub.acknowledge import Acknowledge, acknowledge, acknowledge_completed
 from transforms.pubsub.client import PubSubUnavailableError, Subscription
 from transforms.pubsub.messages import Message
 
@@ -84,6 +88,20 @@ def test_the_messages_of_a_completed_commit_are_not_delivered_again(
 ) -> None:
     messages = pulled(server, published, 4)
     assert acknowledge_completed(published.subscription, [each.ack_id for each in messages]) == 4
+    assert count_unacknowledged(server, published, messages) == 0
+
+
+def test_the_intent_of_a_commit_is_deleted_once_its_messages_are_acknowledged(
+    server: Server, published: Published, tmp_path: Path
+) -> None:
+    messages = pulled(server, published, 3)
+    intent = tmp_path / "x.pending.json"
+    intent.touch()
+    ack_ids = [each.ack_id for each in messages]
+    with beam.Pipeline(runner="DirectRunner") as pipeline:
+        acks = [PendingAcks(published.subscription, [each], 0, str(intent)) for each in ack_ids]
+        _ = pipeline | beam.Create(acks) | Acknowledge(retry=Retry(10))
+    assert not intent.exists()
     assert count_unacknowledged(server, published, messages) == 0
 
 
