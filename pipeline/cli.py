@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         letters, 5 output.
     """
     collect_less_often()
-    argv = list(sys.argv[1:] if arguments is None else arguments)
+    argv = _with_underscores(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in argv
     console = set_up_logs(log_format_of(argv), debug)
     try:
@@ -71,6 +71,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.print(f"[bold red]error:[/] unexpected {type(error).__name__}", soft_wrap=True)
         console.print("  this is a fault of job-status; --debug shows where", soft_wrap=True)
         return 1
+
+
+def _with_underscores(arguments: Sequence[str]) -> list[str]:
+    """Replaces the hyphens in the names of options, so that `--write-mode` is `--write_mode`."""
+    words = list(arguments)
+    end = words.index("--") if "--" in words else len(words)
+    for index, word in enumerate(words[:end]):
+        name, sign, value = word.partition("=")
+        if name.startswith("--"):
+            words[index] = "--" + name[2:].replace("-", "_") + sign + value
+    return words
 
 
 def _dispatch(argv: list[str], console: Console) -> None:

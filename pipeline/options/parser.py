@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import shlex
 import shutil
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import Field, fields, replace
@@ -11,6 +12,7 @@ from functools import partial
 from typing import Any, NoReturn
 
 from pipeline.options.run_options import GROUPS, RunOptions, Use, choices_of, default_of
+from pipeline.options.values import number, share, size
 from schemas.errors import UsageError
 
 _EXAMPLES = """\
@@ -51,6 +53,7 @@ def parse_run(arguments: Sequence[str], command: str = "run") -> tuple[RunOption
         beam_parser().print_help()
         parser.exit()
     known, rest = parser.parse_known_args(_expand_flags(arguments, parser))
+    _refuse_lone_file(rest, vars(known))
     beam_arguments = _check_beam_arguments(rest, parser)
     given = {name: value for name, value in vars(known).items() if value is not None}
     if not any(given.get(name) for name in _INPUTS):
@@ -148,12 +151,32 @@ def _add_option(group: argparse._ActionsContainer, option: Field[Any]) -> None:
         "help": text,
         "metavar": "|".join(choices) or about["metavar"],
         "choices": choices or None,
-        "type": {"int": int, "float": float}.get(kind, str),
+        "type": _type_of(kind, about["metavar"]),
+        "action": _Once,
     }
     if kind.startswith("list"):
         takes_words = about["takes_words"]
         settings |= {"nargs": "+", "action": "extend"} if takes_words else {"action": "append"}
     group.add_argument(f"--{option.name}", **settings)
+
+
+def _type_of(kind: str, metavar: str) -> Callable[[str], Any]:
+    if metavar == "BYTES":
+        return size
+    if metavar == "SHARE":
+        return share
+    return {"int": number(int), "float": number(float)}.get(kind, str)
+
+
+class _Once(argparse.Action):
+    """Stores a value. Refuses a second one, which would replace the first without a word."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, value: Any, *_: Any
+    ) -> None:
+        if getattr(namespace, self.dest) is not None:
+            raise UsageError(f"--{self.dest} is given twice", "give it once")
+        setattr(namespace, self.dest, value)
 
 
 def _check_value(option: Field[Any], value: Any) -> None:
@@ -223,6 +246,17 @@ def _expand_flags(arguments: Sequence[str], parser: argparse.ArgumentParser) -> 
         elif value == "true":
             kept.append(name)
     return kept
+
+
+def _refuse_lone_file(rest: list[str], given: dict[str, Any]) -> None:
+    """Raises UsageError for a word that belongs to no option, before Beam is loaded."""
+    if not rest or rest[0].startswith("-"):
+        return
+    word = rest[0]
+    hint = "put a pattern in quotation marks"
+    if not any(given.get(name) for name in _INPUTS):
+        hint = f"did you mean --input {shlex.quote(word)}?"
+    raise UsageError(f"unexpected argument {word!r}", hint)
 
 
 def _check_beam_arguments(arguments: list[str], parser: CommandParser) -> list[str]:

@@ -43,7 +43,17 @@ class Place(NamedTuple):
     @property
     def usual(self) -> tuple[str, ...]:
         """Returns arguments of a run that succeeds."""
-        return "--input", str(self.events), "--output", str(self.output)
+        return self.usual_but()
+
+    def usual_but(self, option: str = "", *values: str | Path) -> tuple[str, ...]:
+        """Returns the same arguments with other values for an option."""
+        given: dict[str, list[str]] = {
+            "--input": [str(self.events)],
+            "--output": [str(self.output)],
+        }
+        if option:
+            given[option] = [str(value) for value in values]
+        return tuple(word for name, words in given.items() for word in (name, *words))
 
 
 @pytest.fixture
@@ -158,14 +168,16 @@ def test_an_unwritable_output_is_reported_before_anything_is_written(
     place: Place, option: str, where: str
 ) -> None:
     path = f"{getattr(place, where)}/below"
-    said = run(*place.usual, option, path)
+    said = run(*place.usual_but(option, path))
     assert_clear_error(said, 5, path)
     assert not place.output.exists() or visible(place.output) == []
 
 
 @pytest.mark.parametrize("option", ["--output", "--dead_letter_output"])
 def test_an_output_that_is_a_loop_of_links_is_reported(place: Place, option: str) -> None:
-    assert_clear_error(run(*place.usual, option, place.loop), 5, str(place.loop), "symbolic links")
+    assert_clear_error(
+        run(*place.usual_but(option, place.loop)), 5, str(place.loop), "symbolic links"
+    )
 
 
 @pytest.mark.parametrize(
@@ -179,7 +191,7 @@ def test_an_unusable_mapping_is_reported(place: Place, mapping: str, part: str) 
 
 @pytest.mark.parametrize("option", ["--input", "--output", "--dead_letter_output", "--mapping"])
 def test_an_unknown_scheme_is_reported(place: Place, option: str) -> None:
-    assert_clear_error(run(*place.usual, option, "ftp://host/x"), 2, "ftp://")
+    assert_clear_error(run(*place.usual_but(option, "ftp://host/x")), 2, "ftp://")
 
 
 @pytest.mark.parametrize(
@@ -196,7 +208,7 @@ def test_a_scheme_without_its_library_is_reported_with_the_extra_to_install(
         is_installed = False
     if is_installed:
         pytest.skip(f"{module} is installed")
-    said = run(*place.usual, option, f"{scheme}://bucket/x")
+    said = run(*place.usual_but(option, f"{scheme}://bucket/x"))
     assert_clear_error(said, said.code, f"{scheme}://", install_beam_extra(extra))
     assert said.code in (2, 3, 5)
 

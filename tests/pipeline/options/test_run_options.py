@@ -119,6 +119,30 @@ def test_an_option_that_is_not_a_flag_keeps_the_value_true() -> None:
     assert beams == ["--job_name=true"]
 
 
+@pytest.mark.parametrize(
+    ("option", "text", "value"),
+    [
+        ("max_event_bytes", "10MB", 10_000_000),
+        ("max_event_bytes", "1.5 kB", 1_500),
+        ("max_event_bytes", "2k", 2_000),
+        ("max_event_bytes", "64MiB", 64 << 20),
+        ("target_file_bytes", "1gib", 1 << 30),
+        ("target_file_bytes", "700", 700),
+        ("max_dead_letter_fraction", "5%", 0.05),
+        ("max_dead_letter_fraction", "0.25", 0.25),
+    ],
+)
+def test_sizes_may_have_a_unit_and_a_share_may_be_in_percent(
+    option: str, text: str, value: float
+) -> None:
+    assert getattr(parse_run([*USUAL, f"--{option}", text])[0], option) == value
+
+
+def test_an_option_that_is_given_twice_is_refused() -> None:
+    with pytest.raises(UsageError, match="--report is given twice"):
+        parse_run([*USUAL, "--report", "a.json", "--report", "b.html"])
+
+
 def test_a_flag_with_any_other_value_is_refused() -> None:
     with pytest.raises(UsageError, match="debug"):
         parse_run([*USUAL, "--debug=maybe"])
