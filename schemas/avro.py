@@ -71,3 +71,14 @@ def zigzag_varint(number: int) -> bytes:
         zigzag >>= 7
     encoded.append(zigzag)
     return bytes(encoded)
+
+
+def avro_string(text: str) -> bytes:
+    """Encodes a string in Avro's binary encoding."""
+    encoded = text.encode()
+    return zigzag_varint(len(encoded)) + encoded
+
+
+def avro_text(text: str | None) -> bytes:
+    """Encodes a union of null and string."""
+    return b"\x00" if text is None else b"\x02" + avro_string(text)

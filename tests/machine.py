@@ -59,6 +59,9 @@ case "$1 $2" in
     sleep "${{SLOW:-0}}"
     if [ "${{FAIL:-}}" = pip ]; then printf '%s\\n' "$MESSAGE"; exit 1; fi
     ;;
+  "-m transforms.kernel.build")
+    echo kernel >>"$CALLS"
+    ;;
   "-c import pipeline."*)
     echo compile >>"$CALLS"
     ;;

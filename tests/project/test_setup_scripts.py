@@ -24,8 +24,9 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
-INSTALLED = ["venv", "pip requirements.lock", "pip .", "pip check", "compile"]
-INSTALLED_FOR_TESTS = ["venv", "pip requirements-dev.lock", "pip .", "pip check", "compile"]
+CHECKED = ["pip .", "pip check", "kernel", "compile"]
+INSTALLED = ["venv", "pip requirements.lock", *CHECKED]
+INSTALLED_FOR_TESTS = ["venv", "pip requirements-dev.lock", *CHECKED]
 LINTERS = ["ruff check .", "ruff format --check .", "mypy"]
 
 

@@ -16,13 +16,14 @@ ROOT = Path(__file__).resolve().parents[2]
 # A folder may import the folders below its name in these tables, and the schemas.
 STEPS = ("read", "pubsub", "parse", "derive", "encode", "write")
 TRANSFORMS = {
+    "kernel": set(),
     "local": set(),
     "json": set(),
     "storage": {"local"},
-    "blocks": {"json", "local"},
-    **{step: {"blocks", "json", "storage", "local"} for step in STEPS},
+    "blocks": {"json", "kernel", "local"},
+    **{step: {"blocks", "json", "kernel", "storage", "local"} for step in STEPS},
     # Messages and files are recognised by the same first bytes.
-    "pubsub": {"blocks", "json", "storage", "local", "read"},
+    "pubsub": {"blocks", "json", "kernel", "storage", "local", "read"},
 }
 PIPELINE = {
     "stop_signals": set(),

@@ -1,0 +1,127 @@
+"""Numbers the distinct combinations of texts that decide on a status.
+
+Real data has few of them, so the rules run in Python, once for each new combination. The table is
+safe with hostile data: a random seed decides the places, a look-up ends after MOST_PROBES places,
+and `finishing` starts a new table when one is full. A combination without a place in the table gets
+a new number each time, which costs time but gives the same results.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from transforms.kernel.compiling import compiled, inlined
+from transforms.kernel.octets import LOWEST_BYTES, copied, high_product, is_equal, word_at
+from transforms.kernel.rows import (
+    END,
+    EVENT_TYPE,
+    JOB_STATUS,
+    LEGACY_STATUS,
+    MISSING,
+    PROVIDER,
+    RECORD_TYPE,
+    START,
+)
+
+COMBINED = (JOB_STATUS, PROVIDER, EVENT_TYPE, LEGACY_STATUS, RECORD_TYPE)
+"""The fields of a combination."""
+
+MOST_PROBES = 32
+"""With a table that is at most half full, fewer than one key in a million needs as many."""
+
+NO_ROOM = -1
+
+_FACTOR = np.uint64(0x9E3779B97F4A7C15)
+_OTHER_FACTOR = np.uint64(0xD1342543DE82EF95)
+_MISSING_WORD = np.uint64(0xA5A5A5A5A5A5A5A5)
+
+
+@inlined
+def mixed(state: np.uint64, word: np.uint64) -> np.uint64:
+    """Adds a word to the state of a hash: both halves of a product."""
+    product = (state ^ word) * _FACTOR
+    return product ^ high_product(state ^ word, _OTHER_FACTOR)
+
+
+@inlined
+def hashed(state: np.uint64, start: int, end: int) -> np.uint64:
+    """Adds a text to the state of a hash; 0 as its start stands for no text."""
+    if start == 0:
+        return mixed(state, _MISSING_WORD)
+    size = end - start
+    state = mixed(state, np.uint64(size))
+    while size > 0:
+        state = mixed(state, word_at(start) & LOWEST_BYTES[min(size, 8)])
+        start += 8
+        size -= 8
+    return state
+
+
+@compiled
+def number_of(
+    texts: np.ndarray,
+    seed: np.uint64,
+    table: np.ndarray,
+    places: np.ndarray,
+    arena: int,
+    arena_bytes: int,
+    used: np.ndarray,
+) -> int:
+    """Returns the number of a combination; adds it if it is new.
+
+    Args:
+        texts: Start and end of each field of a row, as addresses; 0 as the start if it is missing.
+        seed: A random number.
+        table: The number of the combination at each place, or MISSING. Its length is a power of 2.
+        places: Start and end in the arena of each text of each combination.
+        arena: Address of the texts.
+        arena_bytes: Its size, without padding.
+        used: Number of combinations, and bytes of the arena that are used.
+
+    Returns:
+        The number, or NO_ROOM if there is none in `places` or in the arena.
+    """
+    state = seed
+    for index in range(len(COMBINED)):
+        field = COMBINED[index]
+        state = hashed(state, texts[field, START], texts[field, END])
+    place = int(np.int64(state >> np.uint64(32))) & (len(table) - 1)
+    free = MISSING
+    for _ in range(MOST_PROBES):
+        number = int(table[place])
+        if number == MISSING:
+            free = place
+            break
+        is_same = True
+        for index in range(len(COMBINED)):
+            field = COMBINED[index]
+            start, end = texts[field, START], texts[field, END]
+            known, known_end = places[number, index, START], places[number, index, END]
+            if start == 0 or known == MISSING:
+                is_same = is_same and start == 0 and known == MISSING
+            else:
+                is_same = is_same and end - start == known_end - known
+                is_same = is_same and is_equal(start, arena + known, end - start)
+        if is_same:
+            return number
+        place = (place + 1) & (len(table) - 1)
+    size = 0
+    for index in range(len(COMBINED)):
+        size += texts[COMBINED[index], END] - texts[COMBINED[index], START]
+    if used[0] == len(places) or used[1] + size > arena_bytes:
+        return NO_ROOM
+    number = int(used[0])
+    for index in range(len(COMBINED)):
+        start, end = texts[COMBINED[index], START], texts[COMBINED[index], END]
+        if start == 0:
+            places[number, index, START] = MISSING
+            places[number, index, END] = MISSING
+        else:
+            copied(arena + used[1], start, end)
+            places[number, index, START] = used[1]
+            used[1] += end - start
+            places[number, index, END] = used[1]
+    used[0] += 1
+    if free != MISSING:
+        table[free] = number
+    return number

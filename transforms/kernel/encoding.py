@@ -1,0 +1,249 @@
+"""Encodes finished rows as Avro records of the schema JobStatusEvent.
+
+Most of a record comes from the row. The part that the rules decide, from `legacy_status` to
+`mapping_fingerprint`, is encoded once for each combination, in Python: a fragment.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba.core import types
+
+from schemas.avro import avro_text
+from transforms.kernel.buffers import PADDING, address_of, padded
+from transforms.kernel.compiling import entry, inlined, int32s, int64, int64s
+from transforms.kernel.finishing import resolve, use_default_provider
+from transforms.kernel.octets import copied, set_byte, set_word
+from transforms.kernel.rows import (
+    ACCOUNT_ID,
+    END,
+    EVENT_TIME,
+    EVENT_TYPE,
+    FIELDS,
+    JOB_CREATED_AT,
+    JOB_ID,
+    JOB_UPDATED_AT,
+    PAYLOAD,
+    POSTING_ID,
+    PROJECT_ID,
+    PROVIDER,
+    RECORD_TYPE,
+    REMOTE_JOB_ID,
+    REMOTE_POSTING_ID,
+    START,
+    UNREADABLE,
+    FinishedRows,
+)
+
+_NULL, _GIVEN = 0, 2
+"""The branches of a union of null and one type, as Avro encodes their numbers 0 and 1."""
+
+_ID_BYTES = 33
+"""An identity: its length as one byte, and its 32 hex digits."""
+_ID_LENGTH = 64
+"""32 as Avro encodes it."""
+
+_ROW_BYTES = 256
+"""More than a record has beside its texts: the identity, four times, and a length of each text."""
+
+
+@inlined
+def put_long(at: int, number: int) -> int:
+    """Writes a long as a zigzag varint; returns the address after it."""
+    rest = np.uint64((number << 1) ^ (number >> 63))
+    while rest > np.uint64(0x7F):
+        set_byte(at, np.int64(rest | np.uint64(0x80)))
+        at += 1
+        rest >>= np.uint64(7)
+    set_byte(at, np.int64(rest))
+    return at + 1
+
+
+@inlined
+def put_time(at: int, micros: int) -> int:
+    """Writes a time or null; returns the address after it."""
+    if micros == UNREADABLE:
+        set_byte(at, _NULL)
+        return at + 1
+    set_byte(at, _GIVEN)
+    return put_long(at + 1, micros)
+
+
+@inlined
+def put_text(at: int, texts: np.ndarray, field: int) -> int:
+    """Writes the text of a field or null; returns the address after it."""
+    start, end = texts[field, START], texts[field, END]
+    if start == 0:
+        set_byte(at, _NULL)
+        return at + 1
+    set_byte(at, _GIVEN)
+    return copied(put_long(at + 1, end - start), start, end)
+
+
+@inlined
+def hex_digits(four_bytes: np.uint64) -> np.uint64:
+    """Returns the 8 hex digits of four bytes, which are the lower half of a word."""
+    # Put each byte into 16 bits, then each half of a byte into 8 bits, the upper half first.
+    word = four_bytes
+    word = (word | (word << np.uint64(16))) & np.uint64(0x0000_FFFF_0000_FFFF)
+    word = (word | (word << np.uint64(8))) & np.uint64(0x00FF_00FF_00FF_00FF)
+    upper = (word >> np.uint64(4)) & np.uint64(0x000F_000F_000F_000F)
+    word = upper | ((word & np.uint64(0x000F_000F_000F_000F)) << np.uint64(8))
+    # Adding 6 to a digit from 10 on sets its bit 4. `a` is 39 after the character after `9`.
+    is_letter = (word + np.uint64(0x0606_0606_0606_0606)) >> np.uint64(4)
+    is_letter &= np.uint64(0x0101_0101_0101_0101)
+    return word + np.uint64(0x3030_3030_3030_3030) + is_letter * np.uint64(39)
+
+
+@inlined
+def put_id(at: int, low: np.uint64, high: np.uint64) -> int:
+    """Writes an identity of two words as hex digits; returns the address after it."""
+    set_byte(at, _ID_LENGTH)
+    for place in range(2):
+        shift = np.uint64(32 * place)
+        set_word(at + 1 + 8 * place, hex_digits((low >> shift) & np.uint64(0xFFFF_FFFF)))
+        set_word(at + 17 + 8 * place, hex_digits((high >> shift) & np.uint64(0xFFFF_FFFF)))
+    return at + _ID_BYTES
+
+
+@entry(
+    int64(
+        *(int64, types.int64[:, :, ::1], int64s, int32s),
+        *(int64, types.int64[:, :, ::1], types.int64[:, ::1]),
+        *(types.int64[:, ::1], types.uint64[:, ::1], int32s),
+        *(int64, types.int64[:, ::1], int64, int64, types.int64[:, ::1], int64, int64),
+    )
+)
+def encode(
+    text: int,
+    places: np.ndarray,
+    offsets: np.ndarray,
+    context_of: np.ndarray,
+    beside: int,
+    context_places: np.ndarray,
+    tails: np.ndarray,
+    times: np.ndarray,
+    ids: np.ndarray,
+    combinations: np.ndarray,
+    fragments: int,
+    fragment_places: np.ndarray,
+    source: int,
+    source_end: int,
+    texts: np.ndarray,
+    out: int,
+    out_bytes: int,
+) -> int:
+    """Encodes rows.
+
+    Args:
+        text: Address of the buffer of the rows.
+        places: This and the next two, see `Rows`.
+        offsets: See there.
+        context_of: See there.
+        beside: Address of the buffer of the contexts.
+        context_places: This and the next, see `Contexts`.
+        tails: See there.
+        times: This and the next two, see `FinishedRows`.
+        ids: See there.
+        combinations: See there.
+        fragments: Address of the fragments.
+        fragment_places: Start and end of the fragment of each combination.
+        source: Address of the encoded source.
+        source_end: The address after it.
+        texts: Memory for the addresses of a row's fields.
+        out: Address of the memory for the records.
+        out_bytes: Its size.
+
+    Returns:
+        The bytes that were written, or -1 if there is too little memory.
+    """
+    at = out
+    for row in range(len(places)):
+        context = context_of[row]
+        resolve(texts, text, places, row, beside, context_places, context)
+        use_default_provider(texts)
+        start, end = fragment_places[combinations[row]]
+        tail, tail_end = tails[context]
+        size = _ROW_BYTES + end - start + tail_end - tail + source_end - source
+        for field in range(PAYLOAD):
+            size += texts[field, END] - texts[field, START]
+        if at + size > out + out_bytes:
+            return -1
+        at = put_id(at, ids[row, 0], ids[row, 1])
+        at = copied(
+            put_long(at, texts[RECORD_TYPE, END] - texts[RECORD_TYPE, START]),
+            texts[RECORD_TYPE, START],
+            texts[RECORD_TYPE, END],
+        )
+        at = put_text(at, texts, EVENT_TYPE)
+        at = put_time(at, times[row, EVENT_TIME])
+        at = put_text(at, texts, PROJECT_ID)
+        at = put_text(at, texts, ACCOUNT_ID)
+        at = put_text(at, texts, PROVIDER)
+        at = put_text(at, texts, JOB_ID)
+        at = put_text(at, texts, REMOTE_JOB_ID)
+        at = put_text(at, texts, POSTING_ID)
+        at = put_text(at, texts, REMOTE_POSTING_ID)
+        at = put_time(at, times[row, JOB_CREATED_AT])
+        at = put_time(at, times[row, JOB_UPDATED_AT])
+        at = copied(at, fragments + start, fragments + end)
+        at = copied(at, source, source_end)
+        set_byte(at, _GIVEN)
+        at = put_long(at + 1, offsets[row])
+        at = copied(at, beside + tail, beside + tail_end)
+    return at - out
+
+
+class RecordEncoder:
+    """Encodes rows; keeps the fragments of the combinations, and the memory for records."""
+
+    def __init__(self) -> None:
+        self._out = np.empty(1 << 16, np.uint8)
+        self._texts = np.empty((FIELDS, 2), np.int64)
+        self.forget()
+
+    def forget(self) -> None:
+        """Removes all fragments."""
+        self._fragments = bytearray(PADDING)
+        self._places: list[tuple[int, int]] = []
+        self._place_array = np.empty((0, 2), np.int64)
+
+    def add_fragment(self, fragment: bytes) -> None:
+        """Adds the fragment of the next combination."""
+        start = len(self._fragments) - len(PADDING)
+        self._fragments[start:] = fragment + PADDING
+        self._places.append((start, start + len(fragment)))
+
+    def encode(self, events: FinishedRows, source: str) -> memoryview:
+        """Returns the records of events of a source, valid until the next call."""
+        rows, contexts = events.rows, events.contexts
+        known = len(self._place_array)
+        if known < len(self._places):
+            new = np.array(self._places[known:], np.int64)
+            self._place_array = np.concatenate([self._place_array, new])
+        encoded_source = avro_text(source)
+        source_text = padded(encoded_source)
+        source_address = address_of(source_text)
+        while True:
+            size = encode(
+                address_of(rows.text),
+                rows.places,
+                rows.offsets,
+                rows.context_of,
+                address_of(contexts.text),
+                contexts.places,
+                contexts.tails,
+                events.times,
+                events.ids,
+                events.combinations,
+                address_of(self._fragments),
+                self._place_array,
+                source_address,
+                source_address + len(encoded_source),
+                self._texts,
+                address_of(self._out),
+                len(self._out),
+            )
+            if size >= 0:
+                return self._out.data[:size]
+            self._out = np.empty(2 * len(self._out), np.uint8)
