@@ -87,7 +87,9 @@ def records(source: str) -> Iterator[Record]:
             "derived_from": derived.derived_from,
             "derivation": derived.derivation,
         }
-        return record, _framed(status.job_status_json) + _framed(legacy_status)
+        is_missing = raw in (b"", b"null")
+        status_identity = _framed(None if is_missing else raw.decode())
+        return record, status_identity + _framed(legacy_status)
 
     @lru_cache(maxsize=65_536)
     def origin_of(*origin: str | None) -> bytes:

@@ -17,8 +17,9 @@ from hashlib import blake2b
 from typing import Any
 
 from schemas.mapping.tables import load_mapping
+from transforms.blocks.status import StatusText
 from transforms.derive.rules import Derived, Deriver
-from transforms.parse.raw_status import StatusText, status_text
+from transforms.parse.raw_status import status_text
 
 Record = dict[str, Any]
 
@@ -71,7 +72,8 @@ class RecordMaker:
         created_at = job.get("created_at")
         updated_at = job.get("updated_at")
         legacy_status = job.get("status")
-        status = _parsed_status(_text_of_status(line) if "job_status" in job else "")
+        status_json = _text_of_status(line) if "job_status" in job else "null"
+        status = _parsed_status(status_json)
         derived = self._derive(
             provider,
             event_type,
@@ -92,7 +94,7 @@ class RecordMaker:
             None,
             created_at,
             updated_at,
-            status.job_status_json,
+            None if status_json == "null" else status_json,
             legacy_status,
         )
         created, updated = _moment(created_at), _moment(updated_at)

@@ -27,7 +27,7 @@ from schemas.mapping.tables import load_mapping
 from transforms.blocks.block import AvroBlock, RawBlock
 from transforms.blocks.block_size import BLOCK_BYTES
 from transforms.blocks.context import NO_CONTEXT
-from transforms.derive.derive_job_status import derive_batch
+from transforms.derive.derive_job_status import StatusDeriver
 from transforms.derive.rules import Deriver
 from transforms.encode.encode_avro import BlockEncoder
 from transforms.parse.event_types import EventTypes
@@ -68,12 +68,20 @@ def floor(source: Path) -> int:
     return count
 
 
-def steps(source: Path, output: str, deriver: Deriver, clock: Clock) -> int:
+class Steps:
+    """The steps between reading and compression, which keep what they learn."""
+
+    def __init__(self) -> None:
+        self.mapping = load_mapping()
+        self.parser = EventParser(EventTypes(), _LIMIT, NO_CONTEXT)
+        self.deriver = StatusDeriver(Deriver(self.mapping))
+        # Compression is measured as a separate step.
+        self.encoder = BlockEncoder("null", "full", _LIMIT)
+
+
+def run(source: Path, output: str, steps: Steps, clock: Clock) -> int:
     """Runs all steps except the commit over a file. Returns the number of events that were read."""
-    parser = EventParser(EventTypes(), _LIMIT, NO_CONTEXT)
-    # Compression is measured as a separate step.
-    encoder = BlockEncoder("null", "full", _LIMIT)
-    stager = Stager(CommitSettings(output, "stages", deriver.mapping.fingerprint))
+    stager = Stager(CommitSettings(output, "stages", steps.mapping.fingerprint))
     blocks = _blocks(source)
     count = 0
     while True:
@@ -82,12 +90,12 @@ def steps(source: Path, output: str, deriver: Deriver, clock: Clock) -> int:
         if block is None:
             break
         with clock.step("parse"):
-            parsed = list(parser.parse(block))
+            parsed = list(steps.parser.parse(block))
         for each in parsed:
             with clock.step("derive"):
-                derived = replace(each, events=derive_batch(each.events, deriver))
+                derived = steps.deriver.derive(each)
             with clock.step("encode"):
-                encoded = encoder.encode(derived)
+                encoded = steps.encoder.encode(derived)
             with clock.step("deflate"):
                 if encoded.records is not None:
                     data = isal_zlib.compress(encoded.records.data, wbits=-15)
@@ -110,7 +118,7 @@ def measure(events: int, rounds: int) -> dict[str, float]:
     """Returns microseconds per event of each step and of the floor: the minimum of the rounds."""
     least: dict[str, float] = {}
     # Its caches are filled after the first round, as in a long run.
-    deriver = Deriver(load_mapping())
+    steps = Steps()
     collect_less_often()
     with tempfile.TemporaryDirectory(prefix="job-status-stages-") as work:
         written = write_samples(work, events=events, seed=_SEED, bad_fraction=0.0, shapes="lines")
@@ -120,7 +128,7 @@ def measure(events: int, rounds: int) -> dict[str, float]:
             clock = Clock()
             with clock.step("floor"):
                 floor(source)
-            count = steps(source, f"{work}/{number}", deriver, clock)
+            count = run(source, f"{work}/{number}", steps, clock)
             for name, seconds in clock.seconds.items():
                 least[name] = min(least.get(name, seconds), seconds)
     return {name: seconds / count * 1e6 for name, seconds in least.items()}

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import apache_beam as beam
 import fastavro
+import numpy as np
 from apache_beam.io import fileio
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 from apache_beam.testing.test_stream import TestStream
@@ -31,6 +32,7 @@ from transforms.blocks.block import RawBlock
 from transforms.blocks.origin import PendingAcks
 from transforms.derive.derive_job_status import DeriveJobStatus
 from transforms.encode.encode_avro import EncodeAvro
+from transforms.kernel import Payloads
 from transforms.parse.parse_events import ParseEvents
 from transforms.write.settings import CommitSettings, PaneSettings
 from transforms.write.write_panes import WriteAvroPanes
@@ -140,7 +142,10 @@ def job_status(shards: int) -> Write:
 def _block(number: int) -> RawBlock:
     payload = json.dumps({"id": str(number), "job_status": "open"}).encode()
     return RawBlock(
-        _SUBSCRIPTION, [payload], [0], pending_acks=PendingAcks(_SUBSCRIPTION, [str(number)], 0)
+        _SUBSCRIPTION,
+        Payloads.of([payload]),
+        np.zeros(1, np.int64),
+        pending_acks=PendingAcks(_SUBSCRIPTION, [str(number)], 0),
     )
 
 

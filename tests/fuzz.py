@@ -7,27 +7,26 @@ text that is hard for JSON readers. The same seed makes the same payloads.
 from __future__ import annotations
 
 import argparse
-import io
 import random
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import fastavro
+import numpy as np
 
 from pipeline.sample.write import write_samples
-from schemas.avro import record_schema
 from schemas.mapping.tables import load_mapping
-from tests.transforms.event_cases import expected_outcomes
-from transforms.blocks.block import AvroBlock, EncodedBlock, RawBlock
+from tests.transforms.event_cases import expected_outcomes, records_of
+from transforms.blocks.block import EncodedBlock, RawBlock
 from transforms.blocks.context import NO_CONTEXT
-from transforms.derive.derive_job_status import derive_batch
+from transforms.derive.derive_job_status import StatusDeriver
 from transforms.derive.rules import Deriver
 from transforms.encode.encode_avro import BlockEncoder
 from transforms.json.masks import depth
+from transforms.kernel import Payloads
 from transforms.parse.event_types import EventTypes
 from transforms.parse.parse_events import EventParser
 
@@ -139,7 +138,7 @@ class _Steps:
     """The steps from payloads to encoded blocks, without a runner."""
 
     def __init__(self) -> None:
-        self._deriver = Deriver(load_mapping())
+        self._deriver = StatusDeriver(Deriver(load_mapping()))
         self._parser = EventParser(EventTypes(("ats_job*",)), _LIMIT, NO_CONTEXT)
         self._encoder = BlockEncoder("null", "full", _LIMIT)
 
@@ -149,11 +148,10 @@ class _Steps:
         Raises:
             AssertionError: See `outcomes_of`.
         """
-        raw = RawBlock("in", batch, list(range(len(batch))))
+        raw = RawBlock("in", Payloads.of(batch), np.arange(len(batch)))
         outcomes: Counter[str] = Counter()
         for parsed in self._parser.parse(raw):
-            derived = replace(parsed, events=derive_batch(parsed.events, self._deriver))
-            outcomes += outcomes_of(self._encoder.encode(derived))
+            outcomes += outcomes_of(self._encoder.encode(self._deriver.derive(parsed)))
         return outcomes
 
 
@@ -208,8 +206,8 @@ def outcomes_of(encoded: EncodedBlock) -> Counter[str]:
         AssertionError: The ledger of the block does not balance, or its records cannot be read.
     """
     ledger = encoded.ledger
-    records = _read_back(encoded.records, "job_status_event")
-    letters = _read_back(encoded.dead_letters, "dead_letter")
+    records = records_of(encoded.records)
+    letters = records_of(encoded.dead_letters, "dead_letter")
     assert ledger.read == len(records) + len(letters) + ledger.ignored, (
         "the ledger does not balance"
     )
@@ -218,16 +216,6 @@ def outcomes_of(encoded: EncodedBlock) -> Counter[str]:
     outcomes["event"] += len(records)
     outcomes["ignored"] += ledger.ignored
     return +outcomes
-
-
-def _read_back(block: AvroBlock | None, name: str) -> list[dict[str, object]]:
-    if block is None:
-        return []
-    body = io.BytesIO(block.data)
-    schema = record_schema("dead_letter" if name == "dead_letter" else "job_status_event").parsed
-    records = [fastavro.schemaless_reader(body, schema, None) for _ in range(block.count)]
-    assert not body.read(), "there are bytes after the last record"
-    return [record for record in records if isinstance(record, dict)]
 
 
 def _expected(payload: bytes) -> Counter[str] | None:

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from fnmatch import fnmatch
 from typing import Any, NoReturn
 
-import pyarrow as pa
+import fastavro
+import numpy as np
 from hypothesis import strategies as st
 
-from transforms.blocks.block import EventBlock, RawBlock
+from schemas.avro import record_schema
+from tests.transforms.runs import status_deriver
+from transforms.blocks.block import AvroBlock, EventBlock, RawBlock
 from transforms.blocks.context import NO_CONTEXT, Context
 from transforms.blocks.rejection import Rejection
+from transforms.blocks.status import JobStatus
+from transforms.derive.derive_job_status import StatusDeriver
+from transforms.encode.encode_avro import BlockEncoder
+from transforms.kernel import Payloads
 from transforms.parse.event_types import EventTypes
 from transforms.parse.fields import KNOWN_FIELDS
-from transforms.parse.one_by_one import EventFinder, Found, Rows
-from transforms.parse.parse_events import EventParser, columns_of
+from transforms.parse.one_by_one import EventFinder, Outcomes
+from transforms.parse.parse_events import EventParser, RowFinisher
+from transforms.parse.row_builder import Found
 
 SOURCE = "/in/events.jsonl"
 
@@ -156,15 +166,13 @@ def found_in(
     payload: bytes,
     *,
     context: Context = NO_CONTEXT,
-    by_fields: bool = False,
     offset: int = 0,
     finder: EventFinder | None = None,
-) -> Rows:
-    """Returns all outcomes of a payload."""
+) -> Outcomes:
+    """Returns all outcomes of a payload that is read one by one."""
     finder = finder or event_finder()
-    rows = Rows()
-    find = finder.find_by_fields if by_fields else finder.find
-    find(Found(payload, offset, context), rows)
+    rows = Outcomes()
+    finder.find(Found(payload, offset, context), rows)
     while (element := rows.next_element()) is not None:
         finder.find_in_element(element, rows)
     return rows
@@ -177,15 +185,48 @@ def events_in(payload: bytes | str, **options: Any) -> list[dict[str, Any]]:
     return rows_of(rows)
 
 
-def rows_of(rows: Rows) -> list[dict[str, Any]]:
-    """Returns the columns of rows, row by row."""
-    return columns_of(SOURCE, rows)[0].to_pylist()
+def records_of(block: AvroBlock | None, name: str = "job_status_event") -> list[dict[str, Any]]:
+    """Decodes a block without compression."""
+    if block is None:
+        return []
+    body = io.BytesIO(block.data)
+    schema = record_schema("dead_letter" if name == "dead_letter" else "job_status_event").parsed
+    records = [fastavro.schemaless_reader(body, schema, None) for _ in range(block.count)]
+    assert not body.read(), "there are bytes after the last record"
+    return [record for record in records if isinstance(record, dict)]
+
+
+def events_of(*blocks: EventBlock, step: StatusDeriver | None = None) -> list[dict[str, Any]]:
+    """Returns the records of parsed blocks."""
+    step = step or status_deriver()
+    encoder = BlockEncoder("null", "full", 10_000_000)
+    return [
+        record
+        for block in blocks
+        for record in records_of(encoder.encode(step.derive(block)).records)
+    ]
+
+
+def rows_of(found: Outcomes) -> list[dict[str, Any]]:
+    """Returns the records of events that were found one by one."""
+    if not len(found.rows):
+        return []
+    finisher = RowFinisher(JOBS_AND_POSTINGS)
+    events, decisions = finisher.finish(found.rows.rows(), found.rows.contexts)
+    assert not decisions.any()
+    return events_of(EventBlock(SOURCE, events, found.rows.contexts, finisher.combinations))
+
+
+def payloads_in(found: Outcomes) -> list[tuple[int, bytes]]:
+    """Returns the offset and the text of each event."""
+    rows = found.rows.rows()
+    return [(int(rows.offsets[row]), rows.payload(row)) for row in range(len(rows))]
 
 
 def rejection_of(payload: bytes | str, **options: Any) -> Rejection:
     """Returns the rejection of a payload that has no other outcome."""
     rows = found_in(payload.encode() if isinstance(payload, str) else payload, **options)
-    assert not rows.payloads and not rows.ignored
+    assert not len(rows.rows) and not rows.ignored
     (rejection,) = rows.rejections
     return rejection
 
@@ -194,24 +235,30 @@ def outcomes_in(payload: bytes, **options: Any) -> Counter[str]:
     """Counts the outcomes of a payload: `event`, `ignored` or an error code."""
     rows = found_in(payload, **options)
     outcomes = Counter(rejection.code for rejection in rows.rejections)
-    outcomes["event"] += len(rows.payloads)
+    outcomes["event"] += len(rows.rows)
     outcomes["ignored"] += sum(rows.ignored.values())
     return +outcomes
 
 
 def raw_block(*payloads: bytes, **fields: Any) -> RawBlock:
     """Returns a block of lines as the reader makes it."""
-    offsets, position = [], 0
-    for payload in payloads:
-        offsets.append(position)
-        position += len(payload) + 1
-    return RawBlock(SOURCE, list(payloads), offsets, **fields)
+    ends = np.cumsum([len(payload) + 1 for payload in payloads], dtype=np.int64)
+    offsets = np.concatenate([[0], ends[:-1]]) if payloads else ends
+    return RawBlock(SOURCE, Payloads.of(payloads), offsets, **fields)
+
+
+def parsed_blocks(
+    *payloads: bytes, context: Context = NO_CONTEXT, **fields: Any
+) -> list[EventBlock]:
+    """Returns the blocks of payloads: that of the rows in the text, that of the others."""
+    return list(
+        EventParser(JOBS_AND_POSTINGS, 10_000_000, context).parse(raw_block(*payloads, **fields))
+    )
 
 
 def parsed(*payloads: bytes, context: Context = NO_CONTEXT, **fields: Any) -> EventBlock:
-    """Returns the one block of payloads that are parsed together."""
-    parser = EventParser(JOBS_AND_POSTINGS, 10_000_000, context)
-    (block,) = parser.parse(raw_block(*payloads, **fields))
+    """Returns the one block of payloads whose events are all ordinary, or none is."""
+    (block,) = parsed_blocks(*payloads, context=context, **fields)
     return block
 
 
@@ -253,30 +300,8 @@ def expected_outcomes(text: str) -> Counter[str]:
             parse_float=_Number,
         )
     except ValueError:
-        parts = _containers(text)
-        if len(parts) < 2:
-            return Counter(["INVALID_JSON"])
-        return sum(map(expected_outcomes, parts), Counter())
+        return Counter(["INVALID_JSON"])
     return Counter(_outcomes(value, is_job=False, event_type=None))
-
-
-def _containers(text: str) -> list[str]:
-    """Splits a text of arrays and objects, of which the last may have no end, or returns none."""
-    parts = [""]
-    level, is_quoted, is_escaped = 0, False, False
-    for character in text:
-        if not level and character not in "[{" and not character.isspace():
-            return []
-        parts[-1] += character
-        if is_quoted:
-            is_quoted = is_escaped or character != '"'
-            is_escaped = not is_escaped and character == "\\"
-            continue
-        is_quoted = character == '"'
-        level += (character in "[{") - (character in "]}")
-        if not level and character in "]}":
-            parts.append("")
-    return [part for part in parts if part.strip()]
 
 
 def _outcomes(value: Any, *, is_job: bool, event_type: str | None) -> list[str]:
@@ -372,58 +397,31 @@ def _is_id(value: Any) -> bool:
     return value is None or isinstance(value, str)
 
 
-# The columns of a derived status, which a later step adds.
-
-_DERIVED = pa.struct(
-    [
-        (name, pa.string())
-        for name in (
-            "value",
-            "source_value",
-            "source_value_json",
-            "source_value_type",
-            "given_value",
-            "derived_from",
-            "derivation",
-        )
-    ]
-)
-
-
 def derived(block: EventBlock, *statuses: Mapping[str, str | None]) -> EventBlock:
-    """Returns a parsed block with derived statuses: the given ones, then unmapped ones."""
-    sent = block.events.column("job_status").to_pylist()
-    rows = [
-        {
-            "value": "unmapped_value",
-            "source_value": each["source_value_json"],
-            "derived_from": "source_value",
-            "derivation": "unmapped",
-            **each,
-            **(statuses[row] if row < len(statuses) else {}),
-        }
-        for row, each in enumerate(sent)
-    ]
-    distinct = [row for number, row in enumerate(rows) if row not in rows[:number]]
-    job_status = pa.DictionaryArray.from_arrays(
-        pa.array([distinct.index(row) for row in rows], pa.int32()),
-        pa.array(distinct, _DERIVED),
-    )
-    fingerprint = pa.DictionaryArray.from_arrays(
-        pa.array([0] * len(rows), pa.int32()), pa.array(["0123456789abcdef"])
-    )
-    index = block.events.schema.get_field_index("job_status")
-    events = block.events.set_column(index, "job_status", job_status)
-    return EventBlock(
-        block.source,
-        events.append_column("mapping_fingerprint", fingerprint),
-        block.payloads,
-        block.contexts,
-        block.rejections,
-        block.ignored,
-        block.read,
-        block.unreadable,
-        block.assumed_timezone,
-        block.span,
-        block.note,
+    """Returns a parsed block with derived statuses: the given ones, then unmapped ones.
+
+    Each event gets a combination of its own.
+    """
+    combinations, made = [], []
+    for row, number in enumerate(block.events.combinations.tolist()):
+        given_value, source_json, source_type = block.combinations[number].status
+        status = JobStatus(
+            "unmapped_value",
+            source_json,
+            source_json,
+            source_type,
+            given_value,
+            "source_value",
+            "unmapped",
+        )
+        combinations.append(block.combinations[number])
+        changes: Any = statuses[row] if row < len(statuses) else {}
+        made.append(status._replace(**changes))
+    numbers = np.arange(len(made), dtype=np.int32)
+    return replace(
+        block,
+        events=replace(block.events, combinations=numbers),
+        combinations=combinations,
+        statuses=made,
+        mapping_fingerprint="0123456789abcdef",
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cache
 from typing import Any
+
+import numpy as np
 
 from schemas.avro import Codec
 from schemas.mapping.tables import load_mapping
@@ -12,9 +13,10 @@ from transforms.blocks.block import EncodedBlock, RawBlock
 from transforms.blocks.context import NO_CONTEXT
 from transforms.blocks.ledger import InputLedger, Ledger
 from transforms.blocks.origin import PendingAcks
-from transforms.derive.derive_job_status import derive_batch
+from transforms.derive.derive_job_status import StatusDeriver
 from transforms.derive.rules import Deriver
 from transforms.encode.encode_avro import BlockEncoder
+from transforms.kernel import Payloads
 from transforms.parse.event_types import EventTypes
 from transforms.parse.parse_events import EventParser
 from transforms.read.lines import blocks_of_lines
@@ -32,6 +34,12 @@ SOURCE = "events.jsonl"
 def deriver() -> Deriver:
     """Returns the built-in rules."""
     return Deriver(load_mapping())
+
+
+@cache
+def status_deriver() -> StatusDeriver:
+    """Returns the step that applies the built-in rules."""
+    return StatusDeriver(deriver())
 
 
 def settings(output: str, run_id: str, **changes: Any) -> CommitSettings:
@@ -66,10 +74,7 @@ def encoded_block(raw: RawBlock, codec: Codec = "deflate") -> list[EncodedBlock]
     """Runs the steps before the sink on a block."""
     parser = EventParser(EventTypes(), 10_000_000, NO_CONTEXT)
     encoder = BlockEncoder(codec, "full", 10_000_000)
-    return [
-        encoder.encode(replace(block, events=derive_batch(block.events, deriver())))
-        for block in parser.parse(raw)
-    ]
+    return [encoder.encode(status_deriver().derive(block)) for block in parser.parse(raw)]
 
 
 def stage(run: CommitSettings, payloads: list[bytes], bundles: int = 2) -> Ledger:
@@ -102,8 +107,8 @@ def message_block(number: int, events: int = 1, bad: int = 0, ignored: int = 0) 
     ack_ids = [f"{number}-{index}" for index in range(len(payloads))] or [f"{number}-empty"]
     raw = RawBlock(
         "projects/p/subscriptions/s",
-        payloads,
-        [0] * len(payloads),
+        Payloads.of(payloads),
+        np.zeros(len(payloads), np.int64),
         pending_acks=PendingAcks("projects/p/subscriptions/s", ack_ids, 0),
     )
     (made,) = encoded_block(raw)

@@ -9,9 +9,9 @@ import pytest
 
 from schemas.mapping.tables import load_mapping
 from schemas.record_kinds import KINDS, IdColumn, RecordKind
-from tests.transforms.event_cases import raw_block
+from tests.transforms.event_cases import events_of, raw_block
 from transforms.blocks.context import NO_CONTEXT
-from transforms.derive.derive_job_status import derive_batch
+from transforms.derive.derive_job_status import StatusDeriver
 from transforms.derive.rules import Deriver
 from transforms.parse.event_types import EventTypes
 from transforms.parse.parse_events import EventParser
@@ -33,12 +33,10 @@ _KINDS = (*KINDS, _APPLICATION)
 def _derived(*payloads: Any) -> list[dict[str, Any]]:
     parser = EventParser(EventTypes(("ats_*",), _KINDS), 10_000_000, NO_CONTEXT)
     block = raw_block(*(json.dumps(each).encode() for each in payloads))
-    deriver = Deriver(load_mapping(), _KINDS)
-    rows = []
-    for parsed in parser.parse(block):
-        assert not parsed.rejections and not parsed.ignored
-        rows += derive_batch(parsed.events, deriver).to_pylist()
-    return rows
+    step = StatusDeriver(Deriver(load_mapping(), _KINDS))
+    parsed = list(parser.parse(block))
+    assert not any(each.rejections or each.ignored for each in parsed)
+    return events_of(*parsed, step=step)
 
 
 _STATUS = {"value": "hired", "source_value": "Hired"}

@@ -7,12 +7,11 @@ inside one fused stage. Only bytes and small records cross a GroupByKey.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import compress
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
+from numpy.typing import NDArray
 
 from schemas.counts import Counts
 from transforms.blocks.coder import with_block_coder
@@ -20,11 +19,13 @@ from transforms.blocks.context import Context
 from transforms.blocks.ledger import Ledger
 from transforms.blocks.origin import InputNote, PendingAcks, Span
 from transforms.blocks.rejection import Rejection
+from transforms.blocks.status import Combination, JobStatus
+from transforms.kernel import NO_PAYLOADS, PAYLOAD, FinishedRows, Payloads
 from transforms.local import Progress
 
 
 @with_block_coder
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class RawBlock:
     """The payloads that a reader read together: lines, documents or messages.
 
@@ -41,8 +42,8 @@ class RawBlock:
     """
 
     source: str
-    payloads: list[bytes]
-    offsets: list[int]
+    payloads: Payloads
+    offsets: NDArray[np.int64]
     span: Span | None = None
     rejections: list[Rejection] = field(default_factory=list)
     note: InputNote | None = None
@@ -50,25 +51,34 @@ class RawBlock:
     input: str | None = None
     pending_acks: PendingAcks | None = None
 
+    @staticmethod
+    def without_payloads(source: str, span: Span | None = None, **others: Any) -> RawBlock:
+        """Returns a block that only has other attributes."""
+        return RawBlock(source, NO_PAYLOADS, NO_PAYLOADS.starts, span, **others)
+
     @property
     def size(self) -> int:
         """Bytes of the payloads."""
-        return sum(map(len, self.payloads))
+        return int((self.payloads.ends - self.payloads.starts).sum())
 
 
 @with_block_coder
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class EventBlock:
-    """The job events of a RawBlock as columns, one row per event, and the other outcomes.
+    """Job events of a RawBlock as rows, and the other outcomes of its payloads.
 
-    A RawBlock with many events becomes several of these. Only the last one has `span`, `note`,
-    `input` and `pending_acks`, which mean the same as in RawBlock.
+    A RawBlock becomes one or several of these. Only the last one has `span`, `note`, `input` and
+    `pending_acks`, which mean the same as in RawBlock.
 
     Attributes:
         source: Path or subscription.
-        events: The columns.
-        payloads: The text of each row, in case a later step rejects the row.
-        contexts: The context of each row.
+        events: The events.
+        contexts: The contexts of the events.
+        combinations: The combinations of the events, by their numbers. Later blocks share this list
+            and add to it. When it is full, the next block starts another list.
+        statuses: The derived status of each combination, or None before DeriveJobStatus. Blocks
+            share this list as well.
+        mapping_fingerprint: The mapping that they were derived with.
         rejections: The payloads that were rejected so far.
         ignored: Envelopes of other types, counted by type.
         read: Number of events that were found: rows, rejections and ignored ones.
@@ -77,9 +87,11 @@ class EventBlock:
     """
 
     source: str
-    events: pa.RecordBatch
-    payloads: list[bytes]
+    events: FinishedRows
     contexts: list[Context]
+    combinations: list[Combination]
+    statuses: list[JobStatus] | None = None
+    mapping_fingerprint: str = ""
     rejections: list[Rejection] = field(default_factory=list)
     ignored: dict[str, int] = field(default_factory=dict)
     read: int = 0
@@ -92,32 +104,40 @@ class EventBlock:
 
     @property
     def size(self) -> int:
-        """Bytes of the payloads and of the columns."""
-        return sum(map(len, self.payloads)) + self.events.nbytes
+        """Bytes of the payloads of the events."""
+        places = self.events.rows.places[:, PAYLOAD]
+        return int((places[:, 1] - places[:, 0]).sum())
 
-    def one_by_one(self) -> Iterator[EventBlock]:
-        """Yields a block for each row, and last a block without rows that has all the rest."""
-        for row, (payload, context) in enumerate(zip(self.payloads, self.contexts, strict=True)):
-            yield EventBlock(self.source, self.events.slice(row, 1), [payload], [context])
-        yield replace(self, events=self.events.slice(0, 0), payloads=[], contexts=[])
+    def __reduce__(self) -> tuple[type[EventBlock], tuple[Any, ...]]:
+        """Pickles only the combinations of these events, for runners that do not fuse steps."""
+        used, numbers = np.unique(self.events.combinations, return_inverse=True)
+        combinations = [self.combinations[number] for number in used.tolist()]
+        statuses = None
+        if self.statuses is not None:
+            statuses = [self.statuses[number] for number in used.tolist()]
+        events = replace(self.events, combinations=numbers.astype(np.int32))
+        small = {"events": events, "combinations": combinations, "statuses": statuses}
+        return EventBlock, tuple(
+            small.get(each.name, getattr(self, each.name)) for each in fields(self)
+        )
 
-    def reject(self, rows: Sequence[int], code: str, step: str, message: str) -> EventBlock:
-        """Returns the block with some of its rows as rejections."""
-        keep = np.ones(len(self.payloads), bool)
-        keep[list(rows)] = False
-        offsets = self.events.column("source_offset").to_pylist()
+    def reject(self, which: NDArray[np.bool_], code: str, step: str, message: str) -> EventBlock:
+        """Returns the block with the events of a mask as rejections."""
+        rows = self.events.rows
         rejections = [
             Rejection(
-                code, step, None, message, self.payloads[row], offsets[row], self.contexts[row]
+                code,
+                step,
+                None,
+                message,
+                rows.payload(row),
+                int(rows.offsets[row]),
+                self.contexts[rows.context_of[row]],
             )
-            for row in rows
+            for row in np.flatnonzero(which).tolist()
         ]
         return replace(
-            self,
-            events=self.events.filter(pa.array(keep)),
-            payloads=list(compress(self.payloads, keep)),
-            contexts=list(compress(self.contexts, keep)),
-            rejections=self.rejections + rejections,
+            self, events=self.events.taken(~which), rejections=self.rejections + rejections
         )
 
 

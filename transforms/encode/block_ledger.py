@@ -1,137 +1,140 @@
-"""Makes the ledger of a block by counting its columns."""
+"""Counts the events of blocks by what the rules said of their combinations."""
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
-from typing import NamedTuple
+from collections.abc import Hashable
+from typing import Generic, TypeVar
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from schemas.counts import NO_NAME, Counts, add_counts
-from transforms.blocks import EventBlock, Ledger, shorten, unmapped_key
+from schemas.record_kinds import JOB
+from transforms.blocks import (
+    Combination,
+    EventBlock,
+    JobStatus,
+    Ledger,
+    shorten,
+    unmapped_key,
+)
+from transforms.kernel import (
+    ACCOUNT_ID,
+    EVENT_TIME,
+    UNREADABLE,
+    WITHOUT_JOB_ID,
+    FinishedRows,
+    Int32s,
+    Int64s,
+)
 
 _MICROSECONDS_OF_DAY = 24 * 3600 * 1_000_000
 
+Name = TypeVar("Name", bound=Hashable)
 
-def ledger_of(block: EventBlock) -> Ledger:
-    """Returns the ledger of a block: its counts and its span. Nothing counts as written yet."""
-    ledger = Ledger(
-        read=block.read,
-        ignored=sum(block.ignored.values()),
-        ignored_by_type=block.ignored,
-        by_error_code=dict(Counter(each.code for each in block.rejections)),
-        unreadable_timestamps=sum(sum(shapes.values()) for shapes in block.unreadable.values()),
-        unreadable_by_field=block.unreadable,
-        assumed_timezone=block.assumed_timezone,
-        pending_acks=[] if block.pending_acks is None else [block.pending_acks],
-    )
-    ledger.account_for(block.input or block.source, block.span, block.note)
-    if not block.events.num_rows:
+
+class _Tally(Generic[Name]):
+    """The name of each combination, and the counts of names in a block."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[Name, int] = {}
+        self._number_of = array("i")
+
+    def add(self, name: Name) -> None:
+        """Adds the name of the next combination."""
+        self._number_of.append(self._numbers.setdefault(name, len(self._numbers)))
+
+    def count(self, combinations: Int32s) -> list[tuple[Name, int]]:
+        """Returns the names of events, each with the number of its events."""
+        counts = np.bincount(np.frombuffer(self._number_of, np.int32)[combinations])
+        names = list(self._numbers)
+        return [(names[number], int(counts[number])) for number in np.flatnonzero(counts).tolist()]
+
+
+class BlockTallies:
+    """Makes the ledgers of blocks; keeps the names of the combinations that blocks share."""
+
+    def __init__(self) -> None:
+        self._values: _Tally[tuple[str, str]] = _Tally()
+        self._record_types: _Tally[str] = _Tally()
+        self._types: _Tally[str] = _Tally()
+        self._derivations: _Tally[str] = _Tally()
+        self._unmapped: _Tally[tuple[str | None, str] | None] = _Tally()
+        self._without_provider = bytearray()
+
+    def add(self, combination: Combination, status: JobStatus) -> None:
+        """Adds the next combination."""
+        provider, value = combination.provider, status.value
+        self._without_provider.append(provider is None)
+        self._values.add(
+            (
+                NO_NAME if provider is None else shorten(provider),
+                NO_NAME if value is None else value,
+            )
+        )
+        self._record_types.add(combination.record_type)
+        self._types.add(status.source_value_type)
+        self._derivations.add(status.derivation)
+        key = None
+        if status.derivation == "unmapped":
+            key = unmapped_key(
+                status.derived_from,
+                status.source_value,
+                status.given_value,
+                provider,
+                combination.legacy_status,
+            )
+        self._unmapped.add(key)
+
+    def ledger_of(self, block: EventBlock) -> Ledger:
+        """Returns the ledger of a block: its counts and its span. Nothing counts as written yet."""
+        ledger = Ledger(
+            read=block.read,
+            ignored=sum(block.ignored.values()),
+            ignored_by_type=block.ignored,
+            by_error_code=dict(Counter(each.code for each in block.rejections)),
+            unreadable_timestamps=sum(sum(shapes.values()) for shapes in block.unreadable.values()),
+            unreadable_by_field=block.unreadable,
+            assumed_timezone=block.assumed_timezone,
+            pending_acks=[] if block.pending_acks is None else [block.pending_acks],
+        )
+        ledger.account_for(block.input or block.source, block.span, block.note)
+        combinations = block.events.combinations
+        if not len(combinations):
+            return ledger
+        for (provider, value), count in self._values.count(combinations):
+            ledger.by_provider.setdefault(provider, {})[value] = count
+            ledger.by_value[value] = ledger.by_value.get(value, 0) + count
+        ledger.by_record_type = dict(self._record_types.count(combinations))
+        ledger.by_source_value_type = dict(self._types.count(combinations))
+        ledger.by_derivation = dict(self._derivations.count(combinations))
+        nameless = combinations[(block.events.notes & WITHOUT_JOB_ID) != 0]
+        ledger.without_job_id = dict(self._record_types.count(nameless)).get(JOB.name, 0)
+        without_provider = np.frombuffer(self._without_provider, np.uint8)[combinations]
+        if without_provider.any():
+            ledger.accounts_without_provider = _accounts(block.events, without_provider)
+        ledger.by_day = _by_day(block.events.times[:, EVENT_TIME])
+        if "unmapped" in ledger.by_derivation:
+            for key, count in self._unmapped.count(combinations):
+                if key is not None:
+                    ledger.unmapped.add(*key, count)
         return ledger
-    status = block.events.column("job_status")
-    value, kind, derivation = (
-        _named(status.dictionary.field(name)).through(status.indices.to_numpy())
-        for name in ("value", "source_value_type", "derivation")
-    )
-    ledger.by_record_type = _named(block.events.column("record_type")).counts()
-    ledger.by_value = value.counts()
-    ledger.by_source_value_type = kind.counts()
-    ledger.by_derivation = derivation.counts()
-    ledger.by_provider = _named(block.events.column("provider")).table(value)
-    ledger.without_job_id = _without_job_id(block.events)
-    ledger.accounts_without_provider = _accounts_without_provider(block.events)
-    ledger.by_day = _by_day(block.events.column("event_time"))
-    if "unmapped" in ledger.by_derivation:
-        _tally_unmapped(ledger, block)
-    return ledger
 
 
-class _Names(NamedTuple):
-    """A column of names: the distinct ones, and the index of each row's name."""
-
-    names: list[str]
-    rows: np.ndarray
-
-    def through(self, indices: np.ndarray) -> _Names:
-        """Turns the names of a dictionary's values into those of its rows."""
-        return _Names(self.names, self.rows[indices])
-
-    def counts(self) -> Counts:
-        """Returns the number of rows with each name."""
-        counts: Counts = {}
-        numbers = np.bincount(self.rows, minlength=len(self.names)).tolist()
-        for name, number in zip(self.names, numbers, strict=True):
-            if number:
-                add_counts(counts, {name: number})
-        return counts
-
-    def table(self, other: _Names) -> dict[str, Counts]:
-        """Returns the number of rows with each pair of a name and a name of another column."""
-        width = len(other.names)
-        # One number encodes both names of a row.
-        counts = np.bincount(self.rows * width + other.rows)
-        found = np.flatnonzero(counts)
-        table: dict[str, Counts] = {}
-        for code, count in zip(found.tolist(), counts[found].tolist(), strict=True):
-            name, column = self.names[code // width], other.names[code % width]
-            add_counts(table.setdefault(name, {}), {column: count})
-        return table
+def _accounts(events: FinishedRows, which: np.ndarray) -> Counts:
+    rows = np.flatnonzero(which)
+    accounts = Counter(events.text(row, ACCOUNT_ID) for row in rows.tolist())
+    counts: Counts = {}
+    for account, count in accounts.items():
+        add_counts(counts, {NO_NAME if account is None else shorten(account.decode()): count})
+    return counts
 
 
-def _named(column: pa.Array) -> _Names:
-    encoded = column if isinstance(column, pa.DictionaryArray) else column.dictionary_encode()
-    names = [NO_NAME if each is None else shorten(each) for each in encoded.dictionary.to_pylist()]
-    rows = encoded.indices
-    if rows.null_count:
-        rows, names = rows.fill_null(len(names)), [*names, NO_NAME]
-    return _Names(names, rows.to_numpy().astype(np.int64))
-
-
-def _without_job_id(events: pa.RecordBatch) -> int:
-    if not events.column("job_id").null_count:
-        return 0
-    kinds = events.column("record_type").filter(events.column("job_id").is_null())
-    return _named(kinds).counts().get("job", 0)
-
-
-def _accounts_without_provider(events: pa.RecordBatch) -> Counts:
-    providers = events.column("provider")
-    if not providers.dictionary.null_count:
-        return {}
-    rows = providers.dictionary.is_null().take(providers.indices)
-    return _named(events.column("account_id").filter(rows)).counts()
-
-
-def _by_day(times: pa.Array) -> Counts:
-    given = times.drop_null() if times.null_count else times
-    micros = given.cast(pa.int64()).to_numpy()
-    days, counts = np.unique(micros // _MICROSECONDS_OF_DAY, return_counts=True)
+def _by_day(times: Int64s) -> Counts:
+    given = times[times != UNREADABLE]
+    days, counts = np.unique(given // _MICROSECONDS_OF_DAY, return_counts=True)
     names = days.astype("datetime64[D]").astype(str).tolist()
     by_day = dict(zip(names, counts.tolist(), strict=True))
-    return by_day | {NO_NAME: times.null_count} if times.null_count else by_day
-
-
-def _tally_unmapped(ledger: Ledger, block: EventBlock) -> None:
-    columns = [block.events.column(name) for name in ("job_status", "provider", "legacy_status")]
-    distinct, *names = (each.dictionary for each in columns)
-    indices = [each.indices.to_numpy() for each in columns]
-    # The dictionary keeps the values of rejected rows, which may be null.
-    is_unmapped = pc.equal(distinct.field("derivation"), "unmapped").fill_null(False)
-    rows = is_unmapped.to_numpy(zero_copy_only=False)[indices[0]]
-    derived_from, source_values, given_values = (
-        distinct.field(name).to_pylist() for name in ("derived_from", "source_value", "given_value")
-    )
-    providers, legacy_statuses = (each.to_pylist() for each in names)
-    counts = Counter(zip(*(each[rows].tolist() for each in indices), strict=True))
-    for (index, provider, legacy_status), count in counts.items():
-        key = unmapped_key(
-            derived_from[index],
-            source_values[index],
-            given_values[index],
-            providers[provider],
-            legacy_statuses[legacy_status],
-        )
-        if key is not None:
-            ledger.unmapped.add(*key, count)
+    missing = len(times) - len(given)
+    return by_day | {NO_NAME: missing} if missing else by_day

@@ -11,12 +11,10 @@ from operator import attrgetter
 from typing import Any, Literal
 
 import fastavro
-import pyarrow as pa
 
 from schemas.avro import record_schema
 from schemas.version import PIPELINE_VERSION
 from transforms.blocks import CONTEXT_KEYS, PAYLOAD_HEAD_BYTES, Rejection, context_beside
-from transforms.encode.avro_columns import encode_records
 from transforms.encode.dead_letter_id import dead_letter_id
 
 PayloadPolicy = Literal["full", "hash", "none"]
@@ -26,17 +24,6 @@ _MAX_MESSAGE_BYTES = 1024
 
 _context_fields = attrgetter(*CONTEXT_KEYS)
 
-_ARROW_TYPES = {
-    "boolean": pa.bool_(),
-    "bytes": pa.binary(),
-    "int": pa.int32(),
-    "long": pa.int64(),
-    "string": pa.string(),
-}
-
-_MANY = 64
-"""Dead letters from which encoding by columns is faster, as measured."""
-
 
 def dead_letters(
     source: str, rejections: Sequence[Rejection], policy: PayloadPolicy, max_payload_bytes: int
@@ -45,24 +32,12 @@ def dead_letters(
     return [_record(source, each, policy, max_payload_bytes) for each in rejections]
 
 
-def encoded_dead_letters(records: Sequence[dict[str, Any]]) -> pa.Buffer:
-    """Encodes dead letters: many by columns, a few one by one, whichever is faster."""
-    if len(records) >= _MANY:
-        schema = record_schema("dead_letter").parsed
-        columns = {
-            field["name"]: pa.array([each[field["name"]] for each in records], _arrow_type(field))
-            for field in schema["fields"]
-        }
-        return encode_records(schema, pa.RecordBatch.from_pydict(columns)).body
+def encoded_dead_letters(records: Sequence[dict[str, Any]]) -> bytes:
+    """Encodes dead letters."""
     body = io.BytesIO()
     for record in records:
         fastavro.schemaless_writer(body, _fastavro_schema(), record)
-    return pa.py_buffer(body.getvalue())
-
-
-def _arrow_type(field: dict[str, Any]) -> pa.DataType:
-    kind = field["type"][1] if isinstance(field["type"], list) else field["type"]
-    return _ARROW_TYPES[kind["type"] if isinstance(kind, dict) else kind]
+    return body.getvalue()
 
 
 @cache

@@ -6,117 +6,145 @@ writer in the middle makes the whole file unreadable.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import apache_beam as beam
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from isal import isal_zlib
 
-from schemas.avro import Codec, listed_values, record_schema
-from transforms.blocks import AvroBlock, EncodedBlock, EventBlock, isolating
-from transforms.encode.avro_columns import encode_records
-from transforms.encode.block_ledger import ledger_of
+from schemas.avro import Codec, avro_string, avro_text, listed_values, record_schema
+from transforms.blocks import AvroBlock, Combination, EncodedBlock, EventBlock, JobStatus, log_bug
+from transforms.encode.block_ledger import BlockTallies
 from transforms.encode.dead_letters import PayloadPolicy, dead_letters, encoded_dead_letters
+from transforms.kernel import RecordEncoder
 
 STEP = "EncodeAvro"
 
 _RAW_DEFLATE = -15
 
 
-@dataclass(frozen=True, slots=True)
-class BlockEncoder:
-    """Encodes blocks; the pure part of EncodeAvro, with the same arguments."""
-
-    codec: Codec
-    payload_policy: PayloadPolicy
-    max_payload_bytes: int
-
-    def encode(self, block: EventBlock) -> EncodedBlock:
-        """Encodes a block. A row that violates the schema becomes a dead letter."""
-        schema = record_schema("job_status_event").parsed
-        while violation := find_violation(schema, block.events):
-            block = block.reject(violation.rows, "SCHEMA_VIOLATION", STEP, violation.message)
-        return EncodedBlock(
-            self._records(block) if block.payloads else None,
-            self._dead_letters(block) if block.rejections else None,
-            ledger_of(block),
-        )
-
-    def _records(self, block: EventBlock) -> AvroBlock:
-        encoded = encode_records(record_schema("job_status_event").parsed, block.events)
-        return AvroBlock(encoded.count, self._compressed(encoded.body))
-
-    def _dead_letters(self, block: EventBlock) -> AvroBlock:
-        records = dead_letters(
-            block.source, block.rejections, self.payload_policy, self.max_payload_bytes
-        )
-        return AvroBlock(len(records), self._compressed(encoded_dead_letters(records)))
-
-    def _compressed(self, body: pa.Buffer) -> bytes:
-        if self.codec == "deflate":
-            return isal_zlib.compress(body, wbits=_RAW_DEFLATE)
-        return body.to_pybytes()
-
-
 class Violation(NamedTuple):
-    """Rows that violate the schema in the same way."""
+    """The reason why the events of a combination cannot be written."""
 
-    rows: list[int]
+    code: str
     message: str
 
 
-def find_violation(schema: dict[str, Any], batch: pa.RecordBatch) -> Violation | None:
-    """Finds the rows that violate the schema in the first field with a violation.
+class BlockEncoder:
+    """Encodes blocks; the pure part of EncodeAvro, with the same arguments.
+
+    What depends only on the combination of an event is encoded once and kept.
+    """
+
+    def __init__(self, codec: Codec, payload_policy: PayloadPolicy, max_payload_bytes: int) -> None:
+        self._codec = codec
+        self._payload_policy = payload_policy
+        self._max_payload_bytes = max_payload_bytes
+        self._start([])
+
+    def _start(self, statuses: list[JobStatus]) -> None:
+        self._statuses = statuses
+        self._count = 0
+        self._violations: dict[int, Violation] = {}
+        self._records = RecordEncoder()
+        self._tallies = BlockTallies()
+
+    def encode(self, block: EventBlock) -> EncodedBlock:
+        """Encodes a block. An event that violates the schema becomes a dead letter."""
+        statuses = block.statuses or []
+        if statuses is not self._statuses:
+            self._start(statuses)
+        for number in range(self._count, len(statuses)):
+            self._add(number, block.combinations[number], block.mapping_fingerprint)
+        for number, (code, message) in self._violations.items():
+            which = block.events.combinations == number
+            if which.any():
+                block = block.reject(which, code, STEP, message)
+        return EncodedBlock(
+            self._encoded_records(block) if len(block.events) else None,
+            self._encoded_letters(block) if block.rejections else None,
+            self._tallies.ledger_of(block),
+        )
+
+    def _add(self, number: int, combination: Combination, fingerprint: str) -> None:
+        """Encodes what the records of a combination have in common."""
+        status = self._statuses[number]
+        self._count += 1
+        self._tallies.add(combination, status)
+        fragment = b""
+        violation = find_violation(status)
+        if violation is None:
+            try:
+                fragment = _fragment(combination.legacy_status, status, fingerprint)
+            except Exception as error:
+                log_bug(STEP, error)
+                violation = Violation("INTERNAL", type(error).__name__)
+        if violation is not None:
+            self._violations[number] = violation
+        self._records.add_fragment(fragment)
+
+    def _encoded_records(self, block: EventBlock) -> AvroBlock:
+        records = self._records.encode(block.events, block.source)
+        return AvroBlock(len(block.events), self._compressed(records))
+
+    def _encoded_letters(self, block: EventBlock) -> AvroBlock:
+        letters = dead_letters(
+            block.source, block.rejections, self._payload_policy, self._max_payload_bytes
+        )
+        return AvroBlock(len(letters), self._compressed(encoded_dead_letters(letters)))
+
+    def _compressed(self, body: bytes | memoryview) -> bytes:
+        if self._codec == "deflate":
+            return isal_zlib.compress(body, wbits=_RAW_DEFLATE)
+        return bytes(body)
+
+
+_STATUS_FIELDS = next(
+    field["type"]["fields"]
+    for field in record_schema("job_status_event").parsed["fields"]
+    if field["name"] == "job_status"
+)
+_CHECKS = [
+    (name, isinstance(field["type"], list), listed_values(field))
+    for name, field in zip(JobStatus._fields, _STATUS_FIELDS, strict=True)
+]
+"""The name of each field of a status, whether it may be null, and its closed list of values."""
+
+
+def find_violation(status: JobStatus) -> Violation | None:
+    """Finds the first field of a status that violates the schema.
 
     A violation is a null that the field does not allow, or a value outside the field's closed list.
     """
-    for path, field, column, indices in _fields(schema, batch):
-        if column.null_count and not isinstance(field["type"], list):
-            rows = _rows_where(column.is_null(), indices)
-            if rows:
-                return Violation(rows, f"{path} is null, which the schema does not allow")
-        values = listed_values(field)
-        if values is not None:
-            is_listed = pc.is_in(column, pa.array(values, pa.string()))
-            rows = _rows_where(pc.and_not(column.is_valid(), is_listed), indices)
-            if rows:
-                return Violation(rows, f"{path} is not one of the values that the schema lists")
+    for value, (name, may_be_null, values) in zip(status, _CHECKS, strict=True):
+        path = f"job_status.{name}"
+        if value is None:
+            if not may_be_null:
+                message = f"{path} is null, which the schema does not allow"
+                return Violation("SCHEMA_VIOLATION", message)
+        elif values is not None and value not in values:
+            message = f"{path} is not one of the values that the schema lists"
+            return Violation("SCHEMA_VIOLATION", message)
     return None
 
 
-def _fields(
-    schema: dict[str, Any], batch: pa.RecordBatch
-) -> Iterator[tuple[str, dict[str, Any], pa.Array, pa.Array | None]]:
-    """Yields the path, the field and the distinct values of each column; indices if it has any."""
-    for field in schema["fields"]:
-        column, indices = batch.column(field["name"]), None
-        if isinstance(column, pa.DictionaryArray):
-            column, indices = column.dictionary, column.indices
-            if indices.null_count:
-                column, indices = column.take(indices), None
-        yield field["name"], field, column, indices
-        if isinstance(field["type"], dict) and field["type"]["type"] == "record":
-            names = [child.name for child in column.type]
-            children = dict(zip(names, column.flatten(), strict=True))
-            for child in field["type"]["fields"]:
-                path = f"{field['name']}.{child['name']}"
-                yield path, child, children[child["name"]], indices
+def _fragment(legacy_status: str | None, status: JobStatus, fingerprint: str) -> bytes:
+    """Encodes the fields of a record from `legacy_status` to `mapping_fingerprint`."""
+    fields = [avro_text(legacy_status)]
+    for value, (_, may_be_null, _) in zip(status, _CHECKS, strict=True):
+        fields.append(avro_text(value) if may_be_null else avro_string(value or ""))
+    fields.append(avro_string(fingerprint))
+    return b"".join(fields)
 
 
-def _rows_where(condition: pa.BooleanArray, indices: pa.Array | None) -> list[int]:
-    if not condition.true_count:
-        return []
-    rows = condition if indices is None else condition.take(indices)
-    return np.flatnonzero(rows.to_numpy(zero_copy_only=False)).tolist()
+class _EncodeAvro(beam.DoFn):
+    def __init__(self, codec: Codec, payload_policy: PayloadPolicy, max_payload_bytes: int) -> None:
+        self._settings = codec, payload_policy, max_payload_bytes
 
+    def setup(self) -> None:
+        self._encoder = BlockEncoder(*self._settings)
 
-def encode_block(block: EventBlock, encoder: BlockEncoder) -> Iterator[EncodedBlock]:
-    """Encodes a block; a row that triggers a bug becomes a dead letter."""
-    return isolating(STEP, encoder.encode, block)
+    def process(self, block: EventBlock) -> list[EncodedBlock]:
+        return [self._encoder.encode(block)]
 
 
 class EncodeAvro(beam.PTransform):
@@ -139,8 +167,7 @@ class EncodeAvro(beam.PTransform):
         max_payload_bytes: int = 10_000_000,
     ) -> None:
         super().__init__()
-        encoder = BlockEncoder(codec, payload_policy, max_payload_bytes)
-        self._encode = beam.FlatMap(encode_block, encoder)
+        self._encode = beam.ParDo(_EncodeAvro(codec, payload_policy, max_payload_bytes))
 
     def expand(self, blocks: beam.PCollection) -> beam.PCollection:
         return blocks | self._encode.with_output_types(EncodedBlock)

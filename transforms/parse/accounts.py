@@ -7,15 +7,15 @@ import hashlib
 import io
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import msgspec
-import pyarrow as pa
+import numpy as np
 from msgspec import Raw
 
 from schemas.errors import UsageError
-from transforms.blocks import strings
+from transforms.blocks import Context
 from transforms.json import (
     decode_array,
     decode_object,
@@ -24,6 +24,7 @@ from transforms.json import (
     kind_of,
     spans_of,
 )
+from transforms.kernel import ACCOUNT_ID, MISSING, PROVIDER, Rows
 
 MAX_ACCOUNTS = 1_000_000
 
@@ -45,10 +46,33 @@ class Accounts:
     providers: dict[str, str]
     fingerprint: str
 
-    def providers_of(self, account_ids: pa.DictionaryArray) -> pa.StringArray:
-        """Returns the provider of each row, null if its account is not in the table."""
-        distinct = map(self.providers.get, account_ids.dictionary.to_pylist())
-        return strings(list(distinct)).take(account_ids.indices)
+
+def with_accounts(
+    rows: Rows, contexts: list[Context], accounts: Accounts
+) -> tuple[Rows, list[Context], list[Context]]:
+    """Gives the events that name no provider the provider of their account as a default.
+
+    Returns:
+        The rows with new contexts where this changes them; the contexts with these defaults; and
+        the same contexts without them, as dead letters have them.
+    """
+    context_of = rows.context_of.copy()
+    with_defaults, without = list(contexts), list(contexts)
+    known: dict[tuple[int, str], int] = {}
+    for row in np.flatnonzero(rows.places[:, PROVIDER, 0] == MISSING).tolist():
+        number = int(context_of[row])
+        context = contexts[number]
+        start, end = rows.places[row, ACCOUNT_ID].tolist()
+        account = context.account_id if start == MISSING else rows.text[start:end].decode()
+        provider = None if account is None else accounts.providers.get(account)
+        if provider is None or context.provider is not None:
+            continue
+        place = known.setdefault((number, provider), len(with_defaults))
+        if place == len(with_defaults):
+            with_defaults.append(replace(context, default_provider=provider))
+            without.append(context)
+        context_of[row] = place
+    return replace(rows, context_of=context_of), with_defaults, without
 
 
 class _Row(NamedTuple):

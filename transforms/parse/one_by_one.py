@@ -1,22 +1,20 @@
 """Finds the job events in one payload, and the reasons why other payloads are not events.
 
-A payload is an envelope, a job, a page of jobs, or an array of these. Most of them decode straight
-into `Payload`, which names only the used fields. The others have another shape or a fault: they
-are read field by field, which gives the path of a fault.
+A payload is an envelope, a job, a page of jobs, or an array of these. The kernel finds the events
+of ordinary payloads. All others have another shape or a fault: they are read field by field, which
+gives the path of a fault.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
-from typing import NamedTuple
 
 import msgspec
 from msgspec import Raw
 
 from schemas.counts import MAX_IGNORED_TYPES, OTHER
-from schemas.record_kinds import JOB
 from transforms.blocks import Context, Rejection, context_beside, too_large
 from transforms.json import (
     container_spans,
@@ -27,47 +25,17 @@ from transforms.json import (
     spans_of,
 )
 from transforms.parse.event_types import EventTypes
-from transforms.parse.fields import (
-    KNOWN_FIELDS,
-    NO_JOB_FIELDS,
-    Job,
-    Payload,
-    Record,
-    decode_payload,
-    flat_job,
-    job_context,
-    read_envelope,
-    read_record,
-)
+from transforms.parse.fields import KNOWN_FIELDS, job_context, read_envelope, read_record
 from transforms.parse.masking import LONE_SURROGATE, Fault, Mask, find_fault
-from transforms.parse.raw_status import StatusText, WrongTypeError, status_text, string_field
-from transforms.parse.text_columns import TextColumns
+from transforms.parse.raw_status import WrongTypeError, string_field
+from transforms.parse.row_builder import Found, RowBuilder
 
 STEP = "ParseEvents"
 
 _MAX_TYPE_LENGTH = 256
 
-# The same few statuses occur in block after block.
-_MAX_CACHED_BYTES = 256
-_cached_status_text = lru_cache(4096)(status_text)
-
-
-class Found(NamedTuple):
-    """A payload of a block, or an element of an array inside such a payload.
-
-    Attributes:
-        payload: Its bytes, which may be anything.
-        offset: Its offset in the source, in bytes.
-        context: What is known of it beside its text.
-        is_job: True if it must be a job because of its place.
-        fault: Why it cannot be read, if that is already known.
-    """
-
-    payload: bytes
-    offset: int
-    context: Context
-    is_job: bool = False
-    fault: Fault | None = None
+_FOLLOWERS = re.compile(rb"[\]}][ \t\r\n]*[\[{]")
+"""Outside of strings, this is only between arrays or objects that follow one another."""
 
 
 @dataclass(slots=True)
@@ -92,18 +60,11 @@ class Elements:
 
 
 @dataclass(slots=True)
-class Rows:
-    """The outcomes of the payloads of a block. The first five attributes have a row per event.
+class Outcomes:
+    """The outcomes of payloads.
 
     Attributes:
-        texts: The used fields of the events, except their statuses.
-        status_indices: Index of each event's status in `status_texts`.
-        payloads: The text of each event.
-        offsets: Offset of each event in the source, in bytes.
-        contexts: The context of each event.
-        others: The events that are not of a job, by their row.
-        statuses: The distinct statuses as JSON, each with its index in `status_texts`.
-        status_texts: The distinct statuses.
+        rows: The events.
         rejections: The payloads that are not events.
         ignored: Events of other types, counted by type.
         pending: Arrays whose elements are not read yet, the innermost last.
@@ -111,43 +72,15 @@ class Rows:
             arrays in arrays are slices of it too, so that nesting costs no memory.
     """
 
-    texts: TextColumns = field(default_factory=TextColumns)
-    status_indices: list[int] = field(default_factory=list)
-    payloads: list[bytes] = field(default_factory=list)
-    offsets: list[int] = field(default_factory=list)
-    contexts: list[Context] = field(default_factory=list)
-    others: dict[int, Record] = field(default_factory=dict)
-    statuses: dict[bytes, int] = field(default_factory=dict)
-    status_texts: list[StatusText] = field(default_factory=list)
+    rows: RowBuilder = field(default_factory=RowBuilder)
     rejections: list[Rejection] = field(default_factory=list)
     ignored: dict[str, int] = field(default_factory=dict)
     pending: list[Elements] = field(default_factory=list)
     whole: tuple[bytes, int] = b"", 0
 
-    def add(self, envelope: Payload, job: Job, found: Found) -> None:
-        """Adds an event. Raises WrongTypeError if its status has a type that it cannot have."""
-        raw = bytes(job.job_status)
-        index = self.statuses.get(raw)
-        if index is None:
-            index = self.add_status(raw)
-        if isinstance(job, Record) and job.record_type != JOB.name:
-            self.others[len(self.payloads)] = job
-        self.texts.add(envelope, job)
-        self.status_indices.append(index)
-        self.payloads.append(found.payload)
-        self.offsets.append(found.offset)
-        self.contexts.append(found.context)
-
-    def add_status(self, raw: bytes) -> int:
-        """Adds a new distinct status and returns its index. Raises WrongTypeError as `add`."""
-        text = _cached_status_text(raw) if len(raw) <= _MAX_CACHED_BYTES else status_text(raw)
-        index = self.statuses[raw] = len(self.status_texts)
-        self.status_texts.append(text)
-        return index
-
-    def next_block(self) -> Rows:
-        """Returns empty rows that go on with the pending arrays of these."""
-        return Rows(pending=self.pending, whole=self.whole)
+    def next_block(self) -> Outcomes:
+        """Returns empty outcomes that go on with the pending arrays of these."""
+        return Outcomes(pending=self.pending, whole=self.whole)
 
     def add_elements(self, elements: Elements, payload: bytes, offset: int) -> None:
         """Adds the elements of an array in a payload as pending."""
@@ -176,14 +109,14 @@ class Rows:
             Rejection(code, STEP, path, message, found.payload, found.offset, found.context)
         )
 
-    def ignore(self, event_type: str) -> None:
-        """Counts an event of another type; after too many distinct types, all under one name."""
+    def ignore(self, event_type: str, count: int = 1) -> None:
+        """Counts events of another type; after too many distinct types, all under one name."""
         is_new = event_type not in self.ignored
         if is_new and (
             len(self.ignored) >= MAX_IGNORED_TYPES or len(event_type) > _MAX_TYPE_LENGTH
         ):
             event_type = OTHER
-        self.ignored[event_type] = self.ignored.get(event_type, 0) + 1
+        self.ignored[event_type] = self.ignored.get(event_type, 0) + count
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,16 +131,16 @@ class EventFinder:
     event_types: EventTypes
     max_event_bytes: int
 
-    def find(self, found: Found, rows: Rows) -> None:
-        """Adds to `rows` the one outcome of a payload, or the array in it as pending."""
+    def find(self, found: Found, outcomes: Outcomes) -> None:
+        """Adds to `outcomes` the one outcome of a payload, or the array in it as pending."""
         fault = find_fault(found.payload)
         if fault is None:
-            self.find_by_fields(found, rows)
+            self.find_by_fields(found, outcomes)
         else:
-            self._find_masked(fault, found, rows)
+            self._find_masked(fault, found, outcomes)
 
-    def find_in_element(self, found: Found, rows: Rows) -> None:
-        """Adds to `rows` the one outcome of an element of an array, or the array in it."""
+    def find_in_element(self, found: Found, outcomes: Outcomes) -> None:
+        """Adds to `outcomes` the one outcome of an element of an array, or the array in it."""
         payload, offset, context, is_job, fault = found
         size = len(payload)
         # A replay reads the element alone. The path shows that the element must be a job.
@@ -221,48 +154,26 @@ class EventFinder:
             if fault is not None:
                 # A higher limit would not remove the fault.
                 rejection = replace(rejection, code=fault.code, message=fault.message)
-            rows.rejections.append(rejection)
+            outcomes.rejections.append(rejection)
         elif fault is not None:
-            rows.reject(fault.code, fault.message, found, path)
+            outcomes.reject(fault.code, fault.message, found, path)
         elif path is not None:
-            rows.reject("WRONG_TYPE", f"expected an object, found {kind_of(payload)}", found, path)
+            outcomes.reject(
+                "WRONG_TYPE", f"expected an object, found {kind_of(payload)}", found, path
+            )
         else:
-            self._find_decoded(found, rows)
+            self.find_by_fields(found, outcomes)
 
-    def _find_decoded(self, found: Found, rows: Rows) -> None:
-        try:
-            envelope = decode_payload(found.payload)
-        except msgspec.DecodeError:
-            self.find_by_fields(found, rows)
-            return
-        job = envelope.event_data or flat_job(envelope)
-        if job is None or job == NO_JOB_FIELDS:
-            self.find_by_fields(found, rows)
-            return
-        event_type = found.context.event_type if envelope.event is None else envelope.event
-        if event_type is not None:
-            kind = self.event_types(event_type)
-            if kind is None:
-                rows.ignore(event_type)
-                return
-            if kind.name != JOB.name:
-                self.find_by_fields(found, rows)
-                return
-        try:
-            rows.add(envelope, job, found)
-        except WrongTypeError:
-            self.find_by_fields(found, rows)
-
-    def find_by_fields(self, found: Found, rows: Rows) -> None:
+    def find_by_fields(self, found: Found, outcomes: Outcomes) -> None:
         """Reads a payload field by field. It must be UTF-8 and not nested too deep."""
         try:
-            self._read(found, rows)
+            self._read(found, outcomes)
         except WrongTypeError as error:
-            rows.reject("WRONG_TYPE", str(error), found, error.path)
+            outcomes.reject("WRONG_TYPE", str(error), found, error.path)
         except msgspec.DecodeError as error:
-            self._find_masked(Fault("INVALID_JSON", str(error)), found, rows)
+            self._find_masked(Fault("INVALID_JSON", str(error)), found, outcomes)
 
-    def _find_masked(self, fault: Fault, found: Found, rows: Rows) -> None:
+    def _find_masked(self, fault: Fault, found: Found, outcomes: Outcomes) -> None:
         """Rejects a payload that has a fault; of a page or an array, only the faulty elements.
 
         Objects that follow one another without a line end are elements as well.
@@ -270,19 +181,20 @@ class EventFinder:
         payload, offset = found.payload, found.offset
         mask = Mask.of(payload, offset)
         masked = mask.stages[-1]
-        spans = container_spans(masked) + offset
-        if len(spans) > 1:
+        # The first check is cheap, and enough for nearly all payloads with a fault.
+        may_follow = _FOLLOWERS.search(masked) is not None
+        if may_follow and len(spans := container_spans(masked) + offset) > 1:
             first, last = int(spans[0, 0]), int(spans[-1, 1])
             each_span = ((int(start), int(end)) for start, end in spans)
             elements = Elements(each_span, first, last, found.context, found.is_job, mask)
-            rows.add_elements(elements, payload, offset)
+            outcomes.add_elements(elements, payload, offset)
             return
-        scratch = Rows()
+        scratch = Outcomes()
         if masked != payload:
             try:
                 self._read(found._replace(payload=masked), scratch)
             except msgspec.DecodeError:
-                rows.reject(fault.code, fault.message, found)
+                outcomes.reject(fault.code, fault.message, found)
                 return
             except WrongTypeError:
                 pass
@@ -294,31 +206,31 @@ class EventFinder:
             start, end = elements.start - offset, elements.end - offset
             if payload[:start] == masked[:start] and payload[end:] == masked[end:]:
                 elements.mask = mask
-                rows.add_elements(elements, payload, offset)
+                outcomes.add_elements(elements, payload, offset)
                 return
-        rows.reject(fault.code, fault.message, found)
+        outcomes.reject(fault.code, fault.message, found)
 
-    def _read(self, found: Found, rows: Rows) -> None:
+    def _read(self, found: Found, outcomes: Outcomes) -> None:
         kind = kind_of(found.payload)
         if kind == "object":
-            self._read_object(found, rows)
+            self._read_object(found, outcomes)
         elif kind == "array":
-            _add_elements(decode_array(found.payload), found, found.context, False, rows)
+            _add_elements(decode_array(found.payload), found, found.context, False, outcomes)
         else:
             decode_raw(found.payload)
-            rows.reject("NOT_AN_EVENT", "neither an object nor an array", found)
+            outcomes.reject("NOT_AN_EVENT", "neither an object nor an array", found)
 
-    def _read_object(self, found: Found, rows: Rows) -> None:
+    def _read_object(self, found: Found, outcomes: Outcomes) -> None:
         fields = decode_object(found.payload)
         event = string_field(fields, "event", "$")
         event_type = found.context.event_type if event is None else event
         kind = None if event_type is None else self.event_types(event_type)
         if event_type is not None and kind is None:
-            rows.ignore(event_type)
+            outcomes.ignore(event_type)
             return
         if KNOWN_FIELDS.isdisjoint(fields) and (kind is None or kind.keys.isdisjoint(fields)):
             message = "an object without any field of an envelope, a page or a job"
-            rows.reject("NOT_AN_EVENT", message, found)
+            outcomes.reject("NOT_AN_EVENT", message, found)
             return
         envelope = read_envelope(fields, event)
         record_fields, path = fields, "$"
@@ -330,7 +242,7 @@ class EventFinder:
                     break
             elif json_kind == "array":
                 if jobs := decode_array(fields[name]):
-                    _add_elements(jobs, found, job_context(envelope, found.context), True, rows)
+                    _add_elements(jobs, found, job_context(envelope, found.context), True, outcomes)
                     return
             elif json_kind != "null":
                 raise WrongTypeError(f"$.{name}", "an object or an array", json_kind)
@@ -339,12 +251,11 @@ class EventFinder:
                 return  # a page without jobs
         if kind is None:
             kind = self.event_types.kind_by_fields(record_fields)
-        envelope, record = read_record(kind, record_fields, path, envelope)
-        rows.add(envelope, record, found)
+        outcomes.rows.add(envelope, read_record(kind, record_fields, path, envelope), found)
 
 
 def _add_elements(
-    elements: list[Raw], found: Found, context: Context, are_jobs: bool, rows: Rows
+    elements: list[Raw], found: Found, context: Context, are_jobs: bool, outcomes: Outcomes
 ) -> None:
     """Adds the elements of an array in a payload as pending."""
     payload, offset = found.payload, found.offset
@@ -353,4 +264,4 @@ def _add_elements(
     ends += offset
     first, last = (int(starts[0]), int(ends[-1])) if len(starts) else (offset, offset)
     spans = ((int(start), int(end)) for start, end in zip(starts, ends, strict=True))
-    rows.add_elements(Elements(spans, first, last, context, are_jobs), payload, offset)
+    outcomes.add_elements(Elements(spans, first, last, context, are_jobs), payload, offset)

@@ -1,49 +1,147 @@
-"""ParseEvents: finds the job events in blocks of payloads and makes columns of them.
+"""ParseEvents: finds the job events in blocks of payloads and makes rows of them.
 
-The columns hold every field of a JobStatusEvent that is not derived. A row costs a few
-microseconds: per row, Python code only decodes the payload and hashes the identity.
+The kernel finds the events of ordinary payloads and pages, `one_by_one` those of all others. The
+kernel finishes all rows: their times, identities and combinations.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import tzinfo
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Any
 
 import apache_beam as beam
-import pyarrow as pa
-import pyarrow.compute as pc
+import numpy as np
 
-from schemas.counts import Counts
 from schemas.record_kinds import JOB
 from transforms.blocks import (
     BLOCK_BYTES,
     BLOCK_ROWS,
-    CONTEXT_KEYS,
     NO_CONTEXT,
-    PARSED,
-    SHARED_TEXT,
-    STATUS_TEXT,
-    TIMESTAMP,
+    NO_STATUS,
+    Combination,
     Context,
     EventBlock,
     RawBlock,
-    constant,
-    log_bug,
-    strings,
 )
-from transforms.parse.accounts import Accounts
-from transforms.parse.batch import add_batch
-from transforms.parse.event_id import event_ids
+from transforms.kernel import (
+    NO_ROWS,
+    Combinations,
+    FinishedRows,
+    Int32s,
+    Int64s,
+    Page,
+    PageFinder,
+    Payloads,
+    Rows,
+    Scanner,
+)
+from transforms.parse.accounts import Accounts, with_accounts
 from transforms.parse.event_types import DEFAULT_EVENT_TYPES, EventTypes
-from transforms.parse.fields import Record, with_fallback
-from transforms.parse.one_by_one import STEP, EventFinder, Found, Rows
-from transforms.parse.timestamps import parse_timestamps
+from transforms.parse.fields import with_fallback
+from transforms.parse.one_by_one import EventFinder, Outcomes
+from transforms.parse.raw_status import WrongTypeError, status_text
+from transforms.parse.row_builder import Found, context_texts
+from transforms.parse.timestamps import assume_zone
 from transforms.parse.unreadable import unreadable_shapes
 
 _ROW_BYTES = 100
 """Least memory of a row beside its payload. It limits the rows from a document of tiny payloads."""
+
+_WANTED, _UNWANTED, _NOT_ORDINARY = range(3)
+"""What happens to the events of a combination."""
+
+
+class RowFinisher:
+    """Finishes rows, and decides once for each combination what happens to its events."""
+
+    def __init__(self, event_types: EventTypes) -> None:
+        self._event_types = event_types
+        self._start_table()
+
+    def _start_table(self) -> None:
+        self._table = Combinations()
+        self.combinations: list[Combination] = []
+        self._decisions = bytearray()
+
+    def finish(self, rows: Rows, contexts: list[Context]) -> tuple[FinishedRows, np.ndarray]:
+        """Returns the finished rows, and the decision about each."""
+        if self._table.is_full:
+            self._start_table()
+        finished = self._table.finish(rows, context_texts(contexts))
+        for texts in self._table.texts_from(len(self.combinations)):
+            combination, decision = self._decide(*texts)
+            self.combinations.append(combination)
+            self._decisions.append(decision)
+        return finished, np.frombuffer(self._decisions, np.uint8)[finished.combinations]
+
+    def _decide(
+        self,
+        status: bytes | None,
+        provider: bytes | None,
+        event_type: bytes | None,
+        legacy_status: bytes | None,
+        record_type: bytes | None,
+    ) -> tuple[Combination, int]:
+        event, record = _decoded(event_type), _decoded(record_type) or JOB.name
+        kind = None if event is None else self._event_types(event)
+        text, decision = NO_STATUS, _NOT_ORDINARY
+        if event is not None and kind is None:
+            decision = _UNWANTED
+        elif kind is None or kind.name == record:
+            with suppress(WrongTypeError):
+                text, decision = status_text(status or b""), _WANTED
+        combination = Combination(_decoded(provider), event, _decoded(legacy_status), record, text)
+        return combination, decision
+
+
+@lru_cache(1024)
+def _decoded(text: bytes | None) -> str | None:
+    return None if text is None else text.decode()
+
+
+class _Batch:
+    """The events and other outcomes of a block so far.
+
+    Attributes:
+        payloads: The payloads of the block.
+        contexts: The contexts of its payloads and of its pages.
+        outcomes: What `one_by_one` found.
+        bytes: Size of the elements of arrays and pages.
+    """
+
+    def __init__(self, payloads: Payloads, contexts: list[Context], outcomes: Outcomes) -> None:
+        self.payloads = payloads
+        self.contexts = contexts
+        self.outcomes = outcomes
+        self.bytes = 0
+        self._parts: list[Rows] = []
+
+    @property
+    def is_full(self) -> bool:
+        """True if there are enough events for a block."""
+        return self.bytes >= BLOCK_BYTES or sum(map(len, self._parts)) >= BLOCK_ROWS
+
+    def restart(self) -> None:
+        """Removes what was found. Pending arrays stay."""
+        self.outcomes = self.outcomes.next_block()
+        self.bytes = 0
+        self._parts = []
+
+    def add(self, places: Int64s, offsets: Int64s, context_of: Int32s) -> None:
+        """Adds events whose texts are in the block."""
+        self._parts.append(Rows(self.payloads.text, places, offsets, context_of))
+
+    def groups(self) -> Iterator[tuple[Rows, list[Context]]]:
+        """Yields the events whose texts are in the block, and those that Python made."""
+        if self._parts:
+            yield Rows.joined(self._parts), self.contexts
+        if self.outcomes.rows:
+            yield self.outcomes.rows.rows(), self.outcomes.rows.contexts
 
 
 class EventParser:
@@ -58,29 +156,23 @@ class EventParser:
         assumed_zone: tzinfo | None = None,
     ) -> None:
         self._event_types = event_types
-        self._finder = EventFinder(event_types, max_event_bytes)
-        self._context = context
+        self._max_event_bytes = max_event_bytes
         self._accounts = accounts
         self._assumed_zone = assumed_zone
+        self._finder = EventFinder(event_types, max_event_bytes)
+        self._context = context
+        self._scanner = Scanner()
+        self._pages = PageFinder()
+        self._finisher = RowFinisher(event_types)
 
     def parse(self, block: RawBlock) -> Iterator[EventBlock]:
-        """Parses a block into columns; into several blocks if its payloads hold many events.
+        """Parses a block into rows; into several blocks if its payloads hold many events.
 
         Only the last of them has the span, the note and the acknowledgements of the block.
         """
-        flags = self._context
-        if block.contexts is None:
-            contexts = [flags] * len(block.payloads)
-        else:
-            contexts = [with_fallback(each, flags) for each in block.contexts]
-        rejections = [
-            replace(each, context=with_fallback(each.context, flags)) for each in block.rejections
-        ]
         held: EventBlock | None = None
-        for rows in self._rows(block, contexts):
-            rows.rejections += rejections
-            rejections = []
-            for parsed in self._with_columns(block.source, rows):
+        for batch in self._batches(block):
+            for parsed in self._event_blocks(block.source, batch):
                 if held is not None:
                     yield held
                 held = parsed
@@ -93,193 +185,159 @@ class EventParser:
                 pending_acks=block.pending_acks,
             )
 
-    def _rows(self, block: RawBlock, contexts: list[Context]) -> Iterator[Rows]:
-        """Finds the events of a block and yields them each time there are enough for a block."""
-        for start in range(0, max(len(block.payloads), 1), BLOCK_ROWS):
+    def _batches(self, block: RawBlock) -> Iterator[_Batch]:
+        """Finds the events of a block, and yields them each time there are enough for a block."""
+        flags, payloads = self._context, block.payloads
+        contexts = [flags]
+        context_of = np.zeros(len(payloads), np.int32)
+        if block.contexts is not None:
+            contexts = [with_fallback(each, flags) for each in block.contexts]
+            context_of = np.arange(len(payloads), dtype=np.int32)
+        rejections = [
+            replace(each, context=with_fallback(each.context, flags)) for each in block.rejections
+        ]
+        batch = _Batch(payloads, contexts, Outcomes(rejections=rejections))
+        for start in range(0, len(payloads), BLOCK_ROWS):
             part = slice(start, start + BLOCK_ROWS)
-            rows, others = self._add_batch(
-                block.payloads[part], block.offsets[part], contexts[part]
+            starts, ends, offsets = payloads.starts[part], payloads.ends[part], block.offsets[part]
+            scanned = self._scanner.scan(
+                payloads.text, starts, ends, sys.maxsize, payloads.line_feed
             )
-            added_bytes = 0
-            for position in others:
-                at = start + position
-                found = Found(block.payloads[at], block.offsets[at], contexts[at])
-                _isolate(self._finder.find, found, rows)
-                while (element := rows.next_element()) is not None:
-                    _isolate(self._finder.find_in_element, element, rows)
-                    added_bytes += len(element.payload) + _ROW_BYTES
-                    if added_bytes >= BLOCK_BYTES:
-                        yield rows
-                        rows, added_bytes = rows.next_block(), 0
-            yield rows
+            which = scanned.payload_of
+            batch.add(scanned.places, offsets[which], context_of[part][which])
+            for number in scanned.others.tolist():
+                at = start + number
+                yield from self._find_in_other(batch, at, block.offsets[at], context_of[at])
+            if start + BLOCK_ROWS < len(payloads):
+                yield batch
+                batch.restart()
+        yield batch
 
-    def _add_batch(
-        self, payloads: list[bytes], offsets: list[int], contexts: list[Context]
-    ) -> tuple[Rows, list[int]]:
-        """Returns the rows of the common payloads, and the positions of the other payloads."""
-        rows = Rows()
-        try:
-            return rows, add_batch(payloads, offsets, contexts, self._event_types, rows)
-        except Exception as error:
-            # On an unexpected exception, all payloads are parsed one by one.
-            log_bug(STEP, error)
-            return Rows(), list(range(len(payloads)))
+    def _find_in_other(
+        self, batch: _Batch, number: int, offset: int, context_number: int
+    ) -> Iterator[_Batch]:
+        """Finds the events of a payload that is not ordinary; yields the batch when it is full."""
+        payloads, context = batch.payloads, batch.contexts[context_number]
+        start, end = int(payloads.starts[number]), int(payloads.ends[number])
+        page = self._pages.find(payloads.text, start, end, payloads.line_feed)
+        if page is not None:
+            context = _page_context(page, context)
+            if context.event_type is None or self._event_types(context.event_type):
+                yield from self._find_in_page(batch, page, int(offset) - start, context)
+                return
+        found = Found(payloads[number], int(offset), batch.contexts[context_number])
+        _isolate(self._finder.find, found, batch.outcomes)
+        yield from self._find_in_element(batch, batch.outcomes.next_element())
 
-    def _with_columns(self, source: str, rows: Rows) -> Iterator[EventBlock]:
-        """Makes a block of the rows. On an unexpected exception, a block of each row."""
-        try:
-            block = self._block(source, rows)
-        except Exception as error:
-            log_bug(STEP, error)
-        else:
-            yield block
-            return
-        yield self._block(source, Rows(rejections=rows.rejections, ignored=rows.ignored))
-        for found in map(Found, rows.payloads, rows.offsets, rows.contexts):
-            # A row's payload can be parsed again on its own.
-            one = Rows()
-            try:
-                self._finder.find(found, one)
-                block = self._block(source, one)
-            except Exception as error:
-                one = Rows()
-                one.reject("INTERNAL", type(error).__name__, found)
-                block = self._block(source, one)
-            yield block
+    def _find_in_page(
+        self, batch: _Batch, page: Page, shift: int, context: Context
+    ) -> Iterator[_Batch]:
+        """Finds the events of a page; `shift` is from places in the text to offsets."""
+        text, line_feed = batch.payloads.text, batch.payloads.line_feed
+        batch.contexts.append(context)
+        for starts, ends in self._pages.elements(
+            text, page.start, line_feed, BLOCK_ROWS, BLOCK_BYTES
+        ):
+            scanned = self._scanner.scan(text, starts, ends, self._max_event_bytes, line_feed)
+            which = scanned.payload_of
+            context_of = np.full(len(which), len(batch.contexts) - 1, np.int32)
+            batch.add(scanned.places, starts[which] + shift, context_of)
+            batch.bytes += int(ends[-1] - starts[0])
+            for number in scanned.others.tolist():
+                start, end = int(starts[number]), int(ends[number])
+                found = Found(text[start:end], start + shift, context, page.are_jobs)
+                yield from self._find_in_element(batch, found)
+            if batch.is_full:
+                yield batch
+                batch.restart()
 
-    def _block(self, source: str, rows: Rows) -> EventBlock:
-        read = len(rows.payloads) + len(rows.rejections) + sum(rows.ignored.values())
-        columns = columns_of(source, rows, self._accounts, self._assumed_zone)
+    def _find_in_element(self, batch: _Batch, found: Found | None) -> Iterator[_Batch]:
+        """Finds the events of an element, and then those of all pending elements."""
+        while found is not None:
+            _isolate(self._finder.find_in_element, found, batch.outcomes)
+            batch.bytes += len(found.payload) + _ROW_BYTES
+            if batch.is_full:
+                yield batch
+                batch.restart()
+            found = batch.outcomes.next_element()
+
+    def _event_blocks(self, source: str, batch: _Batch) -> Iterator[EventBlock]:
+        """Finishes the rows of a batch. The last block has its other outcomes."""
+        outcomes = batch.outcomes
+        block = EventBlock(source, NO_ROWS, [], [])
+        for rows, contexts in batch.groups():
+            known = contexts
+            if self._accounts is not None:
+                rows, known, contexts = with_accounts(rows, contexts, self._accounts)
+            events, decisions = self._finisher.finish(rows, known)
+            if decisions.any():
+                self._put_apart(events, decisions, contexts, outcomes)
+                events = events.taken(decisions == _WANTED)
+            if len(block.events):
+                yield block
+            if len(events):
+                block = self._event_block(source, events, contexts)
+        read = len(block.events) + len(outcomes.rejections) + sum(outcomes.ignored.values())
+        yield replace(block, rejections=outcomes.rejections, ignored=outcomes.ignored, read=read)
+
+    def _event_block(
+        self, source: str, events: FinishedRows, contexts: list[Context]
+    ) -> EventBlock:
+        zone = self._assumed_zone
+        assumed = 0 if zone is None else assume_zone(events, zone)
         return EventBlock(
             source,
-            columns.events,
-            rows.payloads,
-            rows.contexts,
-            rows.rejections,
-            rows.ignored,
-            read,
-            columns.unreadable,
-            columns.assumed_timezone,
+            events,
+            contexts,
+            self._finisher.combinations,
+            read=len(events),
+            unreadable=unreadable_shapes(events),
+            assumed_timezone=assumed,
         )
 
+    def _put_apart(
+        self,
+        events: FinishedRows,
+        decisions: np.ndarray,
+        contexts: list[Context],
+        outcomes: Outcomes,
+    ) -> None:
+        """Adds the events that are not wanted to the other outcomes, and reads some one by one.
 
-def _isolate(find: Callable[[Found, Rows], None], found: Found, rows: Rows) -> None:
+        Those are events of another kind than a job, or with a wrong type of status.
+        """
+        rows = events.rows
+        unwanted = np.bincount(events.combinations[decisions == _UNWANTED])
+        for number in np.flatnonzero(unwanted).tolist():
+            event_type = self._finisher.combinations[number].event_type
+            outcomes.ignore(event_type or "", int(unwanted[number]))
+        for row in np.flatnonzero(decisions == _NOT_ORDINARY).tolist():
+            context = contexts[rows.context_of[row]]
+            found = Found(rows.payload(row), int(rows.offsets[row]), context)
+            _isolate(self._finder.find_by_fields, found, outcomes)
+
+
+def _page_context(page: Page, context: Context) -> Context:
+    own = (None if text is None else text.decode() for text in page.fields)
+    event_type, event_date, project_id, account_id, provider = own
+    return with_fallback(Context(event_type, event_date, project_id, account_id, provider), context)
+
+
+def _isolate(find: Callable[[Found, Outcomes], None], found: Found, outcomes: Outcomes) -> None:
     """Parses a payload. On an unexpected exception, rejects only this payload as INTERNAL."""
     try:
-        find(found, rows)
+        find(found, outcomes)
     except Exception as error:
-        rows.reject("INTERNAL", type(error).__name__, found)
-
-
-class Columns(NamedTuple):
-    """The columns PARSED of the events of a block, and what was noticed about their timestamps.
-
-    Attributes:
-        unreadable: The shapes of those that could not be read, by field.
-        assumed_timezone: The number of those that were read in the assumed time zone.
-    """
-
-    events: pa.RecordBatch
-    unreadable: dict[str, Counts]
-    assumed_timezone: int
-
-
-def columns_of(
-    source: str,
-    rows: Rows,
-    accounts: Accounts | None = None,
-    assumed_zone: tzinfo | None = None,
-) -> Columns:
-    """Makes the columns of the rows."""
-    columns: dict[str, pa.Array] = dict(rows.texts.columns())
-    for name in CONTEXT_KEYS:
-        columns[name] = _with_context(columns[name], rows.contexts, name)
-    providers = columns["provider"]
-    for field in PARSED:
-        if field.type == SHARED_TEXT and field.name in columns:
-            columns[field.name] = columns[field.name].dictionary_encode(null_encoding="encode")
-    indices = pa.array(rows.status_indices, pa.int32())
-    texts = rows.status_texts
-    columns["job_status_json"] = pa.DictionaryArray.from_arrays(
-        indices, strings([each.job_status_json for each in texts])
-    )
-    count = len(rows.payloads)
-    columns |= _columns_of_kinds(rows)
-    columns["event_id"] = event_ids(columns, rows.payloads)
-    # The identity covers only the provider that belongs to the event.
-    named = providers
-    if accounts is not None and providers.null_count:
-        named = pc.coalesce(providers, accounts.providers_of(columns["account_id"]))
-    known = _with_context(named, rows.contexts, "default_provider")
-    if known is not providers:
-        columns["provider"] = known.dictionary_encode(null_encoding="encode")
-
-    unreadable: dict[str, Counts] = {}
-    assumed_timezone = 0
-    for name in ("event_date", "created_at", "updated_at"):
-        given = columns[name]
-        times, assumed = parse_timestamps(given, assumed_zone)
-        columns[f"{name} read"] = times
-        assumed_timezone += assumed
-        if shapes := unreadable_shapes(given, times):
-            unreadable[name] = shapes
-    columns["job_created_at"] = columns["created_at read"]
-    columns["job_updated_at"] = columns["updated_at read"]
-    columns["event_time"] = pc.coalesce(
-        columns["event_date read"], columns["job_updated_at"], columns["job_created_at"]
-    )
-    columns["job_status"] = pa.DictionaryArray.from_arrays(
-        indices,
-        pa.StructArray.from_arrays(
-            [
-                strings([each.given_value for each in texts]),
-                strings([each.source_value_json for each in texts]),
-                strings([each.source_value_type for each in texts]),
-            ],
-            fields=list(STATUS_TEXT),
-        ),
-    )
-    columns["source"] = constant(source, count)
-    columns["source_offset"] = pa.array(rows.offsets, pa.int64())
-    messages = [each.message for each in rows.contexts]
-    if any(messages):
-        times = [each and each.publish_time for each in messages]
-        columns["message_id"] = strings([each and each.message_id for each in messages])
-        columns["publish_time"] = pa.array(times, TIMESTAMP)
-    else:
-        columns["message_id"] = pa.nulls(count, pa.string())
-        columns["publish_time"] = pa.nulls(count, TIMESTAMP)
-    batch = pa.RecordBatch.from_arrays([columns[name] for name in PARSED.names], schema=PARSED)
-    return Columns(batch, unreadable, assumed_timezone)
-
-
-def _columns_of_kinds(rows: Rows) -> dict[str, pa.Array]:
-    count = len(rows.payloads)
-    if not rows.others:
-        nulls = pa.nulls(count, pa.string())
-        types = constant(JOB.name, count)
-        return {"record_type": types, "posting_id": nulls, "remote_posting_id": nulls}
-    job = Record()
-    records = [rows.others.get(row, job) for row in range(count)]
-    return {
-        "record_type": strings([each.record_type for each in records]).dictionary_encode(),
-        "posting_id": strings([each.posting_id for each in records]),
-        "remote_posting_id": strings([each.remote_posting_id for each in records]),
-    }
-
-
-def _with_context(column: pa.StringArray, contexts: list[Context], name: str) -> pa.StringArray:
-    if not column.null_count:
-        return column
-    if contexts.count(contexts[0]) == len(contexts):
-        shared = getattr(contexts[0], name)
-        return column if shared is None else column.fill_null(shared)
-    return pc.coalesce(column, strings([getattr(each, name) for each in contexts]))
+        outcomes.reject("INTERNAL", type(error).__name__, found)
 
 
 class _ParseEvents(beam.DoFn):
-    def __init__(self, parser: EventParser) -> None:
-        self._parser = parser
+    def __init__(self, *settings: Any) -> None:
+        self._settings = settings
+
+    def setup(self) -> None:
+        # The memory of a parser is large, and only for its own process.
+        self._parser = EventParser(*self._settings)
 
     def process(self, block: RawBlock) -> Iterator[EventBlock]:
         return self._parser.parse(block)
@@ -310,7 +368,9 @@ class ParseEvents(beam.PTransform):
     ) -> None:
         super().__init__()
         types = EventTypes(event_types)
-        self._parser = EventParser(types, max_event_bytes, context, accounts, assumed_zone)
+        self._parse = beam.ParDo(
+            _ParseEvents(types, max_event_bytes, context, accounts, assumed_zone)
+        )
 
     def expand(self, blocks: beam.PCollection) -> beam.PCollection:
-        return blocks | beam.ParDo(_ParseEvents(self._parser)).with_output_types(EventBlock)
+        return blocks | self._parse.with_output_types(EventBlock)

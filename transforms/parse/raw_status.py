@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import msgspec
 from msgspec import Raw, Struct
 
+from transforms.blocks import NO_STATUS, StatusText
 from transforms.json import decode_object, decode_string, kind_of
 
 
@@ -18,22 +17,6 @@ class _Pair(Struct, gc=False):
 
 
 _decode_pair = msgspec.json.Decoder(_Pair).decode
-
-
-class StatusText(NamedTuple):
-    """A job's status as it was sent.
-
-    Attributes:
-        job_status_json: Exact JSON text of the whole status, or None if it is missing or null.
-        given_value: Its `value`, or None.
-        source_value_json: Exact JSON text of its source value, or None if it is missing or null.
-        source_value_type: missing, null, boolean, number, string, array or object.
-    """
-
-    job_status_json: str | None
-    given_value: str | None
-    source_value_json: str | None
-    source_value_type: str
 
 
 class WrongTypeError(Exception):
@@ -80,20 +63,19 @@ def status_text(raw: bytes, path: str = "$.job_status") -> StatusText:
         else:
             source = bytes(usual.source_value)
             if source not in (b"", b"null"):
-                return StatusText(raw.decode(), usual.value, source.decode(), kind_of(source))
+                return StatusText(usual.value, source.decode(), kind_of(source))
     kind = kind_of(raw) if raw else "null"
     if kind == "null":
-        return StatusText(None, None, None, "missing")
-    text = raw.decode()
+        return NO_STATUS
     if kind == "array":
         raise WrongTypeError(path, "a value, or an object that holds one", kind)
     if kind != "object":
-        return StatusText(text, None, text, kind)
+        return StatusText(None, raw.decode(), kind)
     pair = decode_object(raw)
     given = string_field(pair, "value", path)
     for name in ("source_value", "sourceValue"):
         if name in pair and kind_of(pair[name]) != "null":
             source = bytes(pair[name])
-            return StatusText(text, given, source.decode(), kind_of(source))
+            return StatusText(given, source.decode(), kind_of(source))
     is_null = "source_value" in pair or "sourceValue" in pair
-    return StatusText(text, given, None, "null" if is_null else "missing")
+    return StatusText(given, None, "null" if is_null else "missing")

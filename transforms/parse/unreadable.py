@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from string import ascii_letters, digits
 
-import pyarrow as pa
-import pyarrow.compute as pc
+import numpy as np
 
 from schemas.counts import MAX_SHAPES, Counts, add_counts
+from transforms.kernel import FinishedRows
+from transforms.parse.timestamps import TIMESTAMP_FIELDS
 
 _MAX_LENGTH = 40
 
@@ -27,18 +29,20 @@ def shape_of(text: str) -> str:
     return f"{shape}…" if len(text) > _MAX_LENGTH else shape or "empty"
 
 
-def unreadable_shapes(texts: pa.StringArray, times: pa.TimestampArray) -> Counts:
-    """Counts the shapes of the texts whose time is null, the most frequent first.
+def unreadable_shapes(events: FinishedRows) -> dict[str, Counts]:
+    """Counts the shapes of the timestamps that cannot be read, by field.
 
-    Only MAX_SHAPES shapes have a count; the rest is counted together.
+    Of each field, only the MAX_SHAPES most frequent shapes have a count; the rest is counted
+    together.
     """
-    if times.null_count == texts.null_count:
-        return {}
-    shapes: Counts = {}
-    distinct = texts.filter(pc.and_not(times.is_null(), texts.is_null())).value_counts()
-    for text, count in zip(*(each.to_pylist() for each in distinct.flatten()), strict=True):
-        shape = shape_of(text)
-        shapes[shape] = shapes.get(shape, 0) + count
-    counts: Counts = {}
-    add_counts(counts, dict(sorted(shapes.items(), key=lambda item: -item[1])), MAX_SHAPES)
+    counts: dict[str, Counts] = {}
+    for name, (bit, field, _) in TIMESTAMP_FIELDS.items():
+        rows = np.flatnonzero(events.notes & bit).tolist()
+        texts = Counter(events.text(row, field) or b"" for row in rows)
+        shapes: Counter[str] = Counter()
+        for text, count in texts.items():
+            shapes[shape_of(text.decode())] += count
+        if shapes:
+            counts[name] = {}
+            add_counts(counts[name], dict(shapes.most_common()), MAX_SHAPES)
     return counts

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+import numpy as np
+
 from transforms.blocks import (
     BLOCK_BYTES,
     BLOCK_ROWS,
@@ -12,9 +14,11 @@ from transforms.blocks import (
     MessageInfo,
     PendingAcks,
     RawBlock,
+    Rejection,
     too_large,
 )
 from transforms.json import JSON_WHITE_SPACE
+from transforms.kernel import Payloads
 from transforms.read import PEEK_BYTES, detect_file_format, strip_text
 
 STEP = "ReadPubSub"
@@ -80,21 +84,27 @@ class BlockBuilder:
             return
         ack_ids = [message.ack_id for message in messages if message.ack_id]
         oldest = min(message.info.publish_time for message in messages)
+        payloads: list[bytes] = []
+        offsets: list[int] = []
         contexts: list[Context] = []
-        pending_acks = PendingAcks(self._source, ack_ids, oldest)
-        block = RawBlock(self._source, [], [], contexts=contexts, pending_acks=pending_acks)
+        rejections: list[Rejection] = []
         for data, info, _ in messages:
             context = message_context(info)
             if len(data) > self._max_event_bytes:
-                block.rejections.append(
-                    too_large(STEP, data, 0, self._max_event_bytes, context=context)
-                )
+                rejections.append(too_large(STEP, data, 0, self._max_event_bytes, context=context))
                 continue
             for payload, offset in split_payloads(data):
-                block.payloads.append(payload)
-                block.offsets.append(offset)
+                payloads.append(payload)
+                offsets.append(offset)
                 contexts.append(context)
-        yield block
+        yield RawBlock(
+            self._source,
+            Payloads.of(payloads),
+            np.array(offsets, np.int64),
+            rejections=rejections,
+            contexts=contexts,
+            pending_acks=PendingAcks(self._source, ack_ids, oldest),
+        )
 
 
 def split_payloads(data: bytes) -> Iterator[tuple[bytes, int]]:

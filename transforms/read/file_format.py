@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Literal, NamedTuple
 
 from transforms.json import JSON_WHITE_SPACE
@@ -15,6 +16,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MARK_BYTES = len(_BYTE_ORDER_MARK)
 
 _WHITE_SPACE = JSON_WHITE_SPACE.decode()
+_NOT_WHITE = re.compile(rb"[^ \t\r\n]")
 
 
 class _Value(NamedTuple):
@@ -31,6 +33,22 @@ class _Value(NamedTuple):
 def without_mark(text: bytes) -> bytes:
     """Removes the byte-order mark from the start of a text."""
     return text.removeprefix(_BYTE_ORDER_MARK)
+
+
+def text_bounds(text: bytes, size: int) -> tuple[int, int]:
+    """Returns where the first `size` bytes of a text start and end without a byte-order mark and
+    outer white space, without a copy of a large text."""
+    start = MARK_BYTES if text.startswith(_BYTE_ORDER_MARK) else 0
+    found = _NOT_WHITE.search(text, start, size)
+    if found is None:
+        return size, size
+    end = size
+    while True:
+        part = text[max(found.start(), end - PEEK_BYTES) : end]
+        kept = part.rstrip(JSON_WHITE_SPACE)
+        end -= len(part) - len(kept)
+        if kept:
+            return found.start(), end
 
 
 def strip_text(content: bytes) -> tuple[bytes, int]:

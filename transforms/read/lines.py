@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from itertools import compress
-
-import numpy as np
 
 from transforms.blocks import BLOCK_ROWS, PAYLOAD_HEAD_BYTES, RawBlock, Span, too_large
 from transforms.json import JSON_WHITE_SPACE
+from transforms.kernel import Payloads, padded, split_lines
 
 _STEP = "ReadFiles"
 
@@ -46,16 +44,14 @@ def blocks_of_lines(
             yield _block_of_long_line(source, long_line, span, max_event_bytes)
             start, long_line = span.end, None
             chunk = chunk[end + 1 :]
-        lines, has_cr = chunk.split(b"\n"), b"\r" in chunk
-        chunk = lines.pop()
-        if lines:
-            has_cr = has_cr or any(b"\r" in part for part in held)
-            size = held_bytes + sum(map(len, lines)) + len(lines)
-            lines[0] = b"".join((*held, lines[0]))
+        end = chunk.rfind(b"\n") + 1
+        if end:
+            text = padded(*held, memoryview(chunk)[:end])
+            span = Span(start, start + held_bytes + end)
             held, held_bytes = [], 0
-            span = Span(start, start + size)
-            yield from _blocks(source, lines, span, has_cr, max_event_bytes)
+            yield from _blocks(source, text, span, max_event_bytes)
             start = span.end
+            chunk = chunk[end:]
         if chunk:
             held.append(chunk)
             held_bytes += len(chunk)
@@ -68,7 +64,7 @@ def blocks_of_lines(
         yield _block_of_long_line(source, long_line, span, max_event_bytes)
     elif held:
         span = Span(start, start + held_bytes)
-        yield from _blocks(source, [b"".join(held)], span, True, max_event_bytes)
+        yield from _blocks(source, padded(*held), span, max_event_bytes)
 
 
 class _LongLine:
@@ -101,44 +97,28 @@ def _block_of_long_line(source: str, line: _LongLine, span: Span, limit: int) ->
     if not line.is_blank:
         size, digest = line.length - len(line.cr), line.digest.hexdigest()
         rejections = [too_large(_STEP, line.head, span.start, limit, whole=(size, digest))]
-    return RawBlock(source, [], [], span, rejections)
+    return RawBlock.without_payloads(source, span, rejections=rejections)
 
 
-def _blocks(
-    source: str, lines: list[bytes], span: Span, has_cr: bool, limit: int
-) -> Iterator[RawBlock]:
-    """Splits lines without their line ends into blocks of at most BLOCK_ROWS lines."""
-    start = span.start
-    for first in range(0, len(lines), BLOCK_ROWS):
-        some = lines[first : first + BLOCK_ROWS]
-        ends = start + np.cumsum(np.fromiter(map(len, some), np.int64, len(some)) + 1)
-        offsets = [start, *ends.tolist()]
-        # The last line of a source may have no line end.
-        start = min(offsets.pop(), span.end)
-        if has_cr:
-            some = [line.removesuffix(b"\r") for line in some]
-        yield _block(source, some, offsets, Span(offsets[0], start), limit)
-
-
-def _block(source: str, lines: list[bytes], offsets: list[int], span: Span, limit: int) -> RawBlock:
-    # The least line shows if any line is empty or begins with white space.
-    if min(lines) < b"!":
-        lines, offsets = _kept(
-            lines, offsets, [bool(line.strip(JSON_WHITE_SPACE)) for line in lines]
+def _blocks(source: str, text: bytes, span: Span, limit: int) -> Iterator[RawBlock]:
+    """Splits a padded text of lines into blocks of at most BLOCK_ROWS lines."""
+    done = 0
+    for starts, ends, stop in split_lines(text, span.end - span.start, BLOCK_ROWS):
+        rejections = []
+        if span.end - span.start > limit:
+            is_short = ends - starts <= limit
+            rejections = [
+                too_large(_STEP, text[first:last], span.start + first, limit)
+                for first, last in zip(
+                    starts[~is_short].tolist(), ends[~is_short].tolist(), strict=True
+                )
+            ]
+            starts, ends = starts[is_short], ends[is_short]
+        yield RawBlock(
+            source,
+            Payloads(text, starts, ends, are_lines=True),
+            starts + span.start,
+            Span(span.start + done, span.start + stop),
+            rejections,
         )
-    rejections = []
-    if span.end - span.start > limit:
-        rejections = [
-            too_large(_STEP, line, offset, limit)
-            for line, offset in zip(lines, offsets, strict=True)
-            if len(line) > limit
-        ]
-    if rejections:
-        lines, offsets = _kept(lines, offsets, [len(line) <= limit for line in lines])
-    return RawBlock(source, lines, offsets, span, rejections)
-
-
-def _kept(
-    lines: list[bytes], offsets: list[int], keep: list[bool]
-) -> tuple[list[bytes], list[int]]:
-    return list(compress(lines, keep)), list(compress(offsets, keep))
+        done = stop

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any, cast
 
 import apache_beam as beam
+import numpy as np
 
 from transforms.blocks import (
     BLOCK_BYTES,
@@ -29,6 +29,7 @@ from transforms.blocks import (
     Span,
     too_large,
 )
+from transforms.kernel import Payloads
 from transforms.local import REMOTE_RUN, LocalRun, Progress
 from transforms.read.damage import UntilDamage, reason_of
 from transforms.read.dead_letter_files import DeadLetterFile, Letter, letters_of
@@ -58,34 +59,38 @@ def read_dead_letters(file: DeadLetterFile, limits: ReadLimits) -> Iterator[RawB
     letters = UntilDamage(letters_of(file))
     yield from _blocks(file.path, _outcomes(letters, limits))
     damage = None if letters.error is None else reason_of(letters.error)
-    yield RawBlock(file.path, [], [], note=InputNote(file.path, letters.count, damage))
+    yield RawBlock.without_payloads(file.path, note=InputNote(file.path, letters.count, damage))
 
 
 def _blocks(path: str, outcomes: Iterable[_Outcome]) -> Iterator[RawBlock]:
     """Collects letters of one source with consecutive numbers into blocks."""
-    block: RawBlock | None = None
-    contexts: list[Context] = []
-    start = end = size = 0
-    for number, letter, outcome in outcomes:
-        source = letter["source"] or ""
-        is_full = size >= BLOCK_BYTES or end - start >= BLOCK_ROWS
-        if block is None or source != block.source or number != end or is_full:
-            if block is not None:
-                yield replace(block, span=Span(start, end))
-            contexts = []
-            block = RawBlock(source, [], [], contexts=contexts, input=path)
-            start, size = number, 0
-        end = number + 1
-        if isinstance(outcome, Rejection):
-            block.rejections.append(outcome)
-            size += len(outcome.payload)
-        else:
-            block.payloads.append(outcome)
-            block.offsets.append(letter["source_offset"] or 0)
-            contexts.append(context_of_letter(letter))
-            size += len(outcome)
-    if block is not None:
-        yield replace(block, span=Span(start, end))
+    held: list[_Outcome] = []
+    size = 0
+    for each in outcomes:
+        number, letter, outcome = each
+        is_next = held and number == held[-1][0] + 1 and letter["source"] == held[-1][1]["source"]
+        if not is_next or size >= BLOCK_BYTES or len(held) >= BLOCK_ROWS:
+            if held:
+                yield _block(path, held)
+            held, size = [], 0
+        held.append(each)
+        size += len(outcome.payload if isinstance(outcome, Rejection) else outcome)
+    if held:
+        yield _block(path, held)
+
+
+def _block(path: str, outcomes: list[_Outcome]) -> RawBlock:
+    payloads = [(outcome, letter) for _, letter, outcome in outcomes if isinstance(outcome, bytes)]
+    offsets = [letter["source_offset"] or 0 for _, letter in payloads]
+    return RawBlock(
+        outcomes[0][1]["source"] or "",
+        Payloads.of([payload for payload, _ in payloads]),
+        np.array(offsets, np.int64),
+        Span(outcomes[0][0], outcomes[-1][0] + 1),
+        [outcome for _, _, outcome in outcomes if isinstance(outcome, Rejection)],
+        contexts=[context_of_letter(letter) for _, letter in payloads],
+        input=path,
+    )
 
 
 def _outcomes(letters: Iterable[Letter], limits: ReadLimits) -> Iterator[_Outcome]:

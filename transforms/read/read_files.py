@@ -12,12 +12,14 @@ from itertools import chain
 from typing import Any, BinaryIO
 
 import apache_beam as beam
+import numpy as np
 
 from transforms.blocks import InputLedger, InputNote, Ledger, RawBlock, Span
+from transforms.kernel import Payloads, padded
 from transforms.local import REMOTE_RUN, LocalRun, Progress
 from transforms.read.compression import content_chunks, first_bytes, plain_chunks
 from transforms.read.damage import READ_ERRORS, DamagedInputError, UntilDamage, reason_of
-from transforms.read.file_format import MARK_BYTES, InputFormat, strip_text, without_mark
+from transforms.read.file_format import MARK_BYTES, InputFormat, text_bounds, without_mark
 from transforms.read.limits import RANGE_BYTES, ReadLimits
 from transforms.read.lines import blocks_of_lines
 from transforms.read.ranges import FileRange, match_files, split_file
@@ -49,7 +51,7 @@ def read_range(
         except READ_ERRORS as error:
             damage = reason_of(error)
     if damage is not None or file_range.has_unknown_end:
-        yield RawBlock(path, [], [], note=InputNote(path, end, damage))
+        yield RawBlock.without_payloads(path, note=InputNote(path, end, damage))
 
 
 def _blocks(file: BinaryIO, file_range: FileRange, limits: ReadLimits) -> Iterator[RawBlock]:
@@ -105,7 +107,7 @@ def _lines(path: str, chunks: Iterator[bytes], start: int, limit: int) -> Iterat
         head = first_bytes(chunks, MARK_BYTES)
         start = len(head) - len(without_mark(head))
         if start:
-            yield RawBlock(path, [], [], Span(0, start))
+            yield RawBlock.without_payloads(path, Span(0, start))
         chunks = chain([head[start:]], chunks)
     yield from blocks_of_lines(path, chunks, start, limit)
 
@@ -119,12 +121,14 @@ def _document(path: str, chunks: UntilDamage[bytes], limit: int) -> RawBlock:
         size += len(chunk)
         if size > limit:
             raise DamagedInputError(f"one document of over {limit} bytes (--max_document_bytes)")
+    text = padded(*parts)
     # No reference to the parts may keep a second copy of a large document in memory.
-    parts = [b"".join(parts)]
-    payload, offset = strip_text(parts.pop())
-    if not payload:
-        return RawBlock(path, [], [], Span(0, size))
-    return RawBlock(path, [payload], [offset], Span(0, size))
+    parts.clear()
+    start, end = text_bounds(text, size)
+    if start == end:
+        return RawBlock.without_payloads(path, Span(0, size))
+    starts, ends = np.array([start]), np.array([end])
+    return RawBlock(path, Payloads(text, starts, ends, are_lines=False), starts, Span(0, size))
 
 
 def _match(patterns: list[str], skip_read_in: str | None) -> Iterator[Any]:

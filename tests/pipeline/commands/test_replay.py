@@ -203,16 +203,16 @@ def test_payloads_that_the_letters_do_not_hold_are_read_from_the_source(tmp_path
 def test_events_lost_to_a_bug_are_written_once_the_bug_is_fixed(
     samples: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = transforms.derive.derive_job_status.derive_batch
+    real = transforms.derive.derive_job_status.job_status
 
-    def broken(batch: Any, deriver: Any) -> Any:
-        if batch.num_rows and "ashby" in batch.column("provider").to_pylist():
+    def broken(combination: Any, deriver: Any) -> Any:
+        if combination.provider == "ashby":
             raise ZeroDivisionError
-        return real(batch, deriver)
+        return real(combination, deriver)
 
     output = tmp_path / "out"
     with monkeypatch.context() as patch:
-        patch.setattr(transforms.derive.derive_job_status, "derive_batch", broken)
+        patch.setattr(transforms.derive.derive_job_status, "job_status", broken)
         said = run("--input", f"{samples}/*", "--output", output, "--provider", "lever")
     assert said.code == 0
     letters = records_of(output, "dead_letter")
@@ -230,16 +230,13 @@ def test_envelopes_without_a_job_give_the_same_records_as_a_good_run(
     path.write_text("".join(envelope % each + "\n" for each in enumerate(held)))
     arguments = ("--input", path, "--max_dead_letter_fraction", "1", "--output")
     assert run(*arguments, tmp_path / "whole").code == 0
-    real = transforms.derive.derive_job_status.derive_batch
 
-    def broken(batch: Any, deriver: Any) -> Any:
-        if batch.num_rows:
-            raise ZeroDivisionError
-        return real(batch, deriver)
+    def broken(combination: Any, deriver: Any) -> Any:
+        raise ZeroDivisionError
 
     output = tmp_path / "out"
     with monkeypatch.context() as patch:
-        patch.setattr(transforms.derive.derive_job_status, "derive_batch", broken)
+        patch.setattr(transforms.derive.derive_job_status, "job_status", broken)
         assert run(*arguments, output).code == 0
     codes = Counter(each["error_code"] for each in records_of(output, "dead_letter"))
     assert codes == {"INTERNAL": 5, "WRONG_TYPE": 2}

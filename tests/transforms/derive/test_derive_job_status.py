@@ -1,4 +1,4 @@
-"""Deriving a block by columns has the same result as deriving each row."""
+"""Each distinct combination of a block is derived once, as by the rules."""
 
 from __future__ import annotations
 
@@ -6,20 +6,18 @@ import json
 import pickle
 from typing import Any
 
-import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.avro import record_schema
 from schemas.record_kinds import KINDS
+from tests.transforms.event_cases import events_of, parsed, parsed_blocks
 from tests.transforms.runs import deriver
 from transforms.blocks.block import EventBlock
-from transforms.blocks.columns import PARSED, STATUS_TEXT
-from transforms.blocks.context import NO_CONTEXT
-from transforms.derive.derive_job_status import JOB_STATUS, derive_batch, derive_block
+from transforms.blocks.status import JobStatus
+from transforms.derive.derive_job_status import StatusDeriver
 from transforms.derive.rules import Derived, Deriver, derive
-from transforms.json.text import kind_of
 
 words = st.sampled_from(
     ["open", "Closed", "onHold", "Live", "unmapped_value", "", " ", "?", "1", "é", "a" * 300]
@@ -34,155 +32,85 @@ jsons = st.recursive(
         ),
     ),
     max_leaves=5,
-).map(lambda value: json.dumps(value, ensure_ascii=False))
-
-
-@st.composite
-def statuses(draw: st.DrawFn) -> dict[str, Any]:
-    """A status from ParseEvents."""
-    text = draw(st.one_of(st.none(), jsons))
-    kind = "missing" if text is None else kind_of(text.encode())
-    return {
-        "given_value": draw(st.one_of(st.none(), words)),
-        "source_value_json": None if kind == "null" else text,
-        "source_value_type": kind,
-    }
-
-
-rows = st.fixed_dictionaries(
+)
+events = st.fixed_dictionaries(
     {
         "provider": st.sampled_from([None, "lever", "Workable", "bullhorn", "nobody"]),
-        "event_type": st.sampled_from([None, "ats_jobs.updated", "ats_jobs.deleted"]),
-        "legacy_status": st.one_of(st.none(), words),
-        "record_type": st.sampled_from([kind.name for kind in KINDS]),
-        "job_status": statuses(),
+        "event": st.sampled_from(
+            [None, "ats_jobs.updated", "ats_jobs.deleted", "ats_job_postings.updated"]
+        ),
+        "id": st.just("x"),
+        "status": st.none() | words,
+        "job_status": st.fixed_dictionaries(
+            {}, optional={"value": st.none() | words, "source_value": jsons}
+        ),
     }
 )
 
 
-def _batch(events: list[dict[str, Any]], *, repeat_statuses: bool = False) -> pa.RecordBatch:
-    """Returns a batch as from ParseEvents, optionally with repeated and unused statuses."""
-    columns: dict[str, pa.Array] = {}
-    for field in PARSED:
-        values = [event.get(field.name) for event in events]
-        if field.name == "job_status":
-            columns[field.name] = _status_column(values, repeat_statuses)
-        elif pa.types.is_dictionary(field.type):
-            texts = pa.array(values, pa.string())
-            columns[field.name] = texts.dictionary_encode(null_encoding="encode")
-        else:
-            columns[field.name] = pa.array(values, field.type)
-    return pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
-
-
-def _status_column(values: list[Any], repeat: bool) -> pa.DictionaryArray:
-    if repeat:
-        unused = {**dict.fromkeys(STATUS_TEXT.names), "source_value_type": "missing"}
-        distinct = [unused, *values]
-        indices = list(range(1, len(distinct)))
-    else:
-        distinct = list({str(each): each for each in values}.values())
-        indices = [distinct.index(each) for each in values]
-    return pa.DictionaryArray.from_arrays(
-        pa.array(indices, pa.int32()), pa.array(distinct, STATUS_TEXT)
-    )
-
-
-def _row_by_row(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    derived = []
-    for event in events:
-        sent = event["job_status"]
-        (kind,) = (kind for kind in KINDS if kind.name == event["record_type"])
-        result = derive(
+@given(st.lists(events, max_size=12))
+def test_every_event_has_the_result_of_the_rules(sent: list[dict[str, Any]]) -> None:
+    lines = [json.dumps(event, ensure_ascii=False).encode() for event in sent]
+    records = events_of(*parsed_blocks(*lines))
+    assert len(records) == len(sent)
+    for record in records:
+        status = record["job_status"]
+        derived = derive(
             deriver().mapping,
-            kind=kind,
-            provider=event["provider"],
-            event_type=event["event_type"],
-            legacy_status=event["legacy_status"],
-            **sent,
+            provider=record["provider"],
+            event_type=record["event_type"],
+            given_value=status["given_value"],
+            source_value_type=status["source_value_type"],
+            source_value_json=status["source_value_json"],
+            legacy_status=record["legacy_status"],
+            kind=next(kind for kind in KINDS if kind.name == record["record_type"]),
         )
-        derived.append({**sent, **result._asdict()})
-    return derived
+        assert {name: status[name] for name in Derived._fields} == derived._asdict()
+        assert record["mapping_fingerprint"] == deriver().mapping.fingerprint
 
 
-@given(st.lists(rows, max_size=12), st.booleans())
-def test_a_batch_has_the_results_of_its_rows(
-    events: list[dict[str, Any]], repeat_statuses: bool
-) -> None:
-    batch = derive_batch(_batch(events, repeat_statuses=repeat_statuses), deriver())
-    assert batch.column("job_status").to_pylist() == _row_by_row(events)
-
-
-@given(st.lists(rows, min_size=1, max_size=10), st.data())
-def test_a_slice_has_the_results_of_its_rows(events: list[dict[str, Any]], data: Any) -> None:
-    start = data.draw(st.integers(0, len(events)))
-    batch = _batch(events).slice(start)
-    assert derive_batch(batch, deriver()).column("job_status").to_pylist() == (
-        _row_by_row(events[start:])
-    )
-
-
-@given(st.lists(rows, max_size=5))
-def test_the_other_columns_stay_and_the_fingerprint_is_added(events: list[dict[str, Any]]) -> None:
-    before = _batch(events)
-    after = derive_batch(before, deriver())
-    assert after.schema.names == [*PARSED.names, "mapping_fingerprint"]
-    for name in PARSED.names:
-        if name != "job_status":
-            assert after.column(name) == before.column(name)
-    assert set(after.column("mapping_fingerprint").to_pylist()) <= {deriver().mapping.fingerprint}
-    after.validate(full=True)
-
-
-def test_the_columns_have_the_order_of_the_schema() -> None:
+def test_a_status_has_the_fields_of_the_schema_in_their_order() -> None:
     schema = record_schema("job_status_event").parsed
     (field,) = [each for each in schema["fields"] if each["name"] == "job_status"]
-    assert [each["name"] for each in field["type"]["fields"]] == [each.name for each in JOB_STATUS]
+    assert tuple(each["name"] for each in field["type"]["fields"]) == JobStatus._fields
 
 
-def test_each_distinct_input_is_derived_once() -> None:
-    status = {"given_value": None, "source_value_json": '"open"', "source_value_type": "string"}
-    event = {"provider": "lever", "event_type": None, "legacy_status": None, "job_status": status}
-    event["record_type"] = "job"
-    other = {**event, "provider": "ashby"}
+def _block(*providers: str) -> EventBlock:
+    return parsed(
+        *(b'{"id":"1","provider":"%s","job_status":"open"}' % p.encode() for p in providers)
+    )
+
+
+def _values(block: EventBlock) -> list[str | None]:
+    assert block.statuses is not None
+    return [block.statuses[number].value for number in block.events.combinations.tolist()]
+
+
+def test_each_combination_is_derived_once() -> None:
     calls = []
 
     class Counting(Deriver):
-        def __call__(self, *sent: Any) -> Derived:
-            calls.append(sent)
-            return super().__call__(*sent)
+        def __call__(self, provider: str | None, *sent: Any) -> Derived:
+            calls.append(provider)
+            return super().__call__(provider, *sent)
 
-    derive_batch(_batch([event, other] * 50), Counting(deriver().mapping))
-    assert sorted(call[0] for call in calls) == ["ashby", "lever"]
-
-
-def _block(providers: list[str]) -> EventBlock:
-    status = {"given_value": None, "source_value_json": '"open"', "source_value_type": "string"}
-    events = [
-        {
-            **{"provider": each, "event_type": None, "legacy_status": None, "job_status": status},
-            "record_type": "job",
-        }
-        for each in providers
-    ]
-    payloads = [each.encode() for each in providers]
-    return EventBlock("a", _batch(events), payloads, [NO_CONTEXT] * len(payloads), read=len(events))
+    step = StatusDeriver(Counting(deriver().mapping))
+    block = _block(*["lever", "ashby"] * 50)
+    assert _values(step.derive(block)) == ["open"] * 100
+    step.derive(block)
+    assert calls == ["lever", "ashby"]
 
 
-def _process(block: EventBlock) -> list[EventBlock]:
-    # A worker unpickles it.
-    return list(derive_block(block, pickle.loads(pickle.dumps(Deriver(deriver().mapping)))))
+def test_another_list_of_combinations_is_derived_again() -> None:
+    step = StatusDeriver(Deriver(deriver().mapping))
+    assert _values(step.derive(_block("workable", "lever"))) == ["open", "open"]
+    closed = parsed(b'{"id":"1","provider":"workable","job_status":"closed"}')
+    assert _values(step.derive(closed)) == ["internal"]
 
 
-def test_a_block_stays_one_block() -> None:
-    (block,) = _process(_block(["lever", "ashby"]))
-    assert [each["value"] for each in block.events.column("job_status").to_pylist()] == (
-        ["open", "open"]
-    )
-    assert (block.read, block.rejections) == (2, [])
-
-
-def test_an_unexpected_exception_rejects_only_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_exception_rejects_only_its_events(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     original = Deriver.__call__
 
     def buggy(self: Deriver, provider: str | None, *sent: Any) -> Derived:
@@ -191,14 +119,18 @@ def test_an_unexpected_exception_rejects_only_its_row(monkeypatch: pytest.Monkey
         return original(self, provider, *sent)
 
     monkeypatch.setattr(Deriver, "__call__", buggy)
-    blocks = _process(_block(["lever", "boom", "ashby"]))
-    values = [
-        row["value"] for block in blocks for row in block.events.column("job_status").to_pylist()
-    ]
-    assert values == ["open", "open"]
-    (rejection,) = [each for block in blocks for each in block.rejections]
-    assert (rejection.code, rejection.step, rejection.payload) == (
-        ("INTERNAL", "DeriveJobStatus", b"boom")
+    block = StatusDeriver(Deriver(deriver().mapping)).derive(
+        _block("lever", "boom", "ashby", "boom")
     )
-    assert "secret" not in rejection.message
-    assert sum(block.read for block in blocks) == 3
+    assert _values(block) == ["open", "open"]
+    assert [(each.code, each.step, each.message) for each in block.rejections] == (
+        [("INTERNAL", "DeriveJobStatus", "ZeroDivisionError")] * 2
+    )
+    assert b"boom" in block.rejections[0].payload
+    assert block.read == 4
+    assert "ZeroDivisionError" in caplog.text and "secret" not in caplog.text
+
+
+def test_a_worker_unpickles_the_rules() -> None:
+    again = pickle.loads(pickle.dumps(Deriver(deriver().mapping)))
+    assert again.mapping.fingerprint == deriver().mapping.fingerprint

@@ -46,31 +46,6 @@ def test_encoded_dead_letters_decode_to_equal_records() -> None:
     assert not body.read()
 
 
-def test_many_dead_letters_are_encoded_like_each_alone() -> None:
-    message = MessageInfo("m", 1_746_093_600_000_000, {"a": "é"})
-    contexts = [_CONTEXT, Context(), Context(message=message, attempt=3)]
-    payloads = [b"", b"x", bytes(range(256)), "é".encode() * 5000]
-    rejections = [
-        replace(
-            _rejection(payload, context=context),
-            path=path,
-            offset=offset,
-            full_size=None if offset else 9_000_000_000,
-            full_sha256=None if offset else "ab" * 32,
-        )
-        for payload in payloads
-        for context in contexts
-        for path in (None, "$.é")
-        for offset in (None, 0, 300, 1 << 40)
-    ]
-    assert len(rejections) > 64
-    policies: tuple[PayloadPolicy, ...] = ("full", "hash", "none")
-    for policy in policies:
-        letters = dead_letters("/in/x", rejections, policy, 100)
-        alone = b"".join(encoded_dead_letters([each]).to_pybytes() for each in letters)
-        assert encoded_dead_letters(letters).to_pybytes() == alone
-
-
 def test_the_payload_is_kept_exactly() -> None:
     payload = bytes(range(256))
     context = replace(_CONTEXT, default_provider="ashby")

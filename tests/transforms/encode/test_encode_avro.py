@@ -7,29 +7,34 @@ import json
 import zlib
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import apache_beam as beam
 import fastavro
-import pyarrow as pa
 import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.testing.util import assert_that, equal_to
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.avro import Codec, RecordName, record_schema
-from tests.transforms.event_cases import JSON, PAYLOADS, broken, derived, parsed, raw_block
+from schemas.avro import Codec, RecordName, avro_text, record_schema
+from tests.transforms.event_cases import (
+    JSON,
+    PAYLOADS,
+    broken,
+    derived,
+    parsed,
+    parsed_blocks,
+    raw_block,
+)
 from transforms.blocks.block import AvroBlock, EncodedBlock, EventBlock, RawBlock
 from transforms.blocks.context import Context
 from transforms.blocks.origin import InputNote, Span
 from transforms.blocks.rejection import Rejection
 from transforms.encode import encode_avro
-from transforms.encode.avro_columns import Encoded, encode_records
 from transforms.encode.dead_letters import PayloadPolicy
-from transforms.encode.encode_avro import BlockEncoder, EncodeAvro, encode_block, find_violation
+from transforms.encode.encode_avro import BlockEncoder, EncodeAvro
 from transforms.parse.parse_events import ParseEvents
 
 
@@ -37,11 +42,6 @@ def _encode(
     block: EventBlock, codec: Codec = "null", policy: PayloadPolicy = "full"
 ) -> EncodedBlock:
     return BlockEncoder(codec, policy, 10_000_000).encode(block)
-
-
-def _isolated(block: EventBlock) -> list[EncodedBlock]:
-    """Returns the outputs of the step for a block, also if it has a bug."""
-    return list(encode_block(block, BlockEncoder("null", "full", 10_000_000)))
 
 
 def _file(name: RecordName, block: AvroBlock, codec: Codec) -> io.BytesIO:
@@ -66,6 +66,10 @@ def _dead_letters(*blocks: EncodedBlock) -> list[dict[str, Any]]:
     return [row for each in blocks for row in _records(each.dead_letters, "dead_letter")]
 
 
+def _offsets(lines: list[bytes]) -> list[int]:
+    return [sum(len(line) + 1 for line in lines[:number]) for number in range(len(lines))]
+
+
 def _lines(*ids: str) -> list[bytes]:
     return [f'{{"id":"{each}","job_status":{{"source_value":"{each}"}}}}'.encode() for each in ids]
 
@@ -83,7 +87,10 @@ def test_an_encoded_block_decodes_to_equal_records(codec: Codec) -> None:
     block = derived(parsed(*lines, context=Context(provider="p")))
     encoded = _encode(block, codec)
     assert encoded.records is not None and encoded.records.count == 3
-    assert _records(encoded.records, codec=codec) == block.events.to_pylist()
+    records = _records(encoded.records, codec=codec)
+    assert [row["job_id"] for row in records] == ["a", "b", None]
+    assert [row["source_offset"] for row in records] == [0, *_offsets(lines)[1:3]]
+    assert {row["mapping_fingerprint"] for row in records} == {"0123456789abcdef"}
     (letter,) = _records(encoded.dead_letters, "dead_letter", codec)
     assert (letter["error_code"], letter["payload"], letter["provider"]) == (
         "INVALID_JSON",
@@ -106,14 +113,19 @@ def test_an_empty_block_has_no_records() -> None:
 
 
 @given(st.lists(st.binary(max_size=9) | broken() | PAYLOADS.map(str.encode), max_size=5))
-def test_any_payloads_are_encoded_and_decoded(lines: list[bytes]) -> None:
-    block = derived(parsed(*lines))
-    (encoded,) = _isolated(block)
-    assert _records(encoded.records) == block.events.to_pylist()
-    letters = _dead_letters(encoded)
-    assert [letter["payload"] for letter in letters] == [each.payload for each in block.rejections]
-    assert {letter["error_code"] for letter in letters}.isdisjoint({"INTERNAL", "SCHEMA_VIOLATION"})
-    assert len(block.payloads) + len(letters) + encoded.ledger.ignored == encoded.ledger.read
+def test_any_payloads_are_encoded_as_by_fastavro(lines: list[bytes]) -> None:
+    for block in parsed_blocks(*lines):
+        encoded = _encode(derived(block))
+        again = io.BytesIO()
+        for record in _records(encoded.records):
+            fastavro.schemaless_writer(again, record_schema("job_status_event").parsed, record)
+        assert again.getvalue() == (b"" if encoded.records is None else encoded.records.data)
+        letters = _dead_letters(encoded)
+        payloads = [each.payload for each in block.rejections]
+        assert [letter["payload"] for letter in letters] == payloads
+        codes = {letter["error_code"] for letter in letters}
+        assert codes.isdisjoint({"INTERNAL", "SCHEMA_VIOLATION"})
+        assert len(block.events) + len(letters) + encoded.ledger.ignored == encoded.ledger.read
 
 
 @given(JSON)
@@ -146,7 +158,7 @@ def test_only_the_row_with_a_value_outside_the_schema_is_rejected(
 ) -> None:
     lines = _lines("a", "b", "c")
     block = derived(parsed(*lines), {}, {field: value}, {})
-    (encoded,) = _isolated(block)
+    encoded = _encode(block)
     assert [row["job_id"] for row in _records(encoded.records)] == ["a", "c"]
     (letter,) = _dead_letters(encoded)
     assert (letter["error_code"], letter["step"]) == ("SCHEMA_VIOLATION", "EncodeAvro")
@@ -166,7 +178,7 @@ def test_each_row_is_rejected_for_its_own_violation() -> None:
         {"value": "y"},
     ]
     lines = _lines(*"abcdef")
-    (encoded,) = _isolated(derived(parsed(*lines), *violations))
+    encoded = _encode(derived(parsed(*lines), *violations))
     assert [row["job_id"] for row in _records(encoded.records)] == ["b", "d"]
     messages = {letter["payload"]: letter["error_message"] for letter in _dead_letters(encoded)}
     assert set(messages) == {lines[0], lines[2], lines[4], lines[5]}
@@ -177,31 +189,9 @@ def test_each_row_is_rejected_for_its_own_violation() -> None:
 
 
 def test_a_row_with_two_violations_is_rejected_once() -> None:
-    (encoded,) = _isolated(derived(parsed(*_lines("a", "b")), {"value": "x", "derivation": "y"}))
+    encoded = _encode(derived(parsed(*_lines("a", "b")), {"value": "x", "derivation": "y"}))
     assert len(_dead_letters(encoded)) == 1
     assert [row["job_id"] for row in _records(encoded.records)] == ["b"]
-
-
-def test_only_the_row_with_a_forbidden_null_is_rejected() -> None:
-    block = derived(parsed(*_lines("a", "b")))
-    index = block.events.schema.get_field_index("event_id")
-    events = block.events.set_column(index, "event_id", pa.array([None, "x"]))
-    (encoded,) = _isolated(replace(block, events=events))
-    (letter,) = _dead_letters(encoded)
-    assert letter["error_message"].startswith("event_id is null")
-    assert [row["job_id"] for row in _records(encoded.records)] == ["b"]
-
-
-def test_a_row_without_a_status_is_a_violation() -> None:
-    schema = record_schema("job_status_event").parsed
-    block = derived(parsed(*_lines("a", "b")))
-    assert find_violation(schema, block.events) is None
-    status = block.events.column("job_status")
-    index = block.events.schema.get_field_index("job_status")
-    without = pa.DictionaryArray.from_arrays(pa.array([0, None], pa.int32()), status.dictionary)
-    found = find_violation(schema, block.events.set_column(index, "job_status", without))
-    assert found is not None and found.rows == [1]
-    assert found.message.startswith("job_status is null")
 
 
 def test_a_null_that_the_schema_allows_is_encoded() -> None:
@@ -232,25 +222,26 @@ def test_the_policy_applies_to_the_dead_letters(policy: PayloadPolicy) -> None:
 # Unexpected exceptions
 
 
-def test_an_unexpected_exception_rejects_only_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    def buggy(schema: dict[str, Any], batch: pa.RecordBatch) -> Encoded:
-        if schema["name"] == "JobStatusEvent" and "b" in batch.column("job_id").to_pylist():
+def test_an_unexpected_exception_rejects_only_its_events(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def buggy(text: str | None) -> bytes:
+        if text == "b":
             raise ZeroDivisionError("canary")
-        return encode_records(schema, batch)
+        return avro_text(text)
 
-    monkeypatch.setattr(encode_avro, "encode_records", buggy)
-    lines = _lines("a", "b", "c")
+    monkeypatch.setattr(encode_avro, "avro_text", buggy)
+    lines = [b'{"id":"%s","status":"%s"}' % (each, each) for each in (b"a", b"b", b"c")]
     note = InputNote("/in/events.jsonl", 9)
     block = derived(parsed(*lines, b"{", b'{"event":"hris.x"}', span=Span(0, 9), note=note))
-    blocks = _isolated(block)
-    assert [row["job_id"] for each in blocks for row in _records(each.records)] == ["a", "c"]
-    letters = {letter["error_code"]: letter for letter in _dead_letters(*blocks)}
+    encoded = _encode(block)
+    assert [row["job_id"] for row in _records(encoded.records)] == ["a", "c"]
+    letters = {letter["error_code"]: letter for letter in _dead_letters(encoded)}
     assert set(letters) == {"INTERNAL", "INVALID_JSON"}
     assert letters["INTERNAL"]["payload"] == lines[1]
     assert letters["INTERNAL"]["error_message"] == "ZeroDivisionError"
-    assert sum(each.ledger.read for each in blocks) == 5
-    assert sum(each.ledger.ignored for each in blocks) == 1
-    assert sum(len(ledger.spans) for each in blocks for ledger in each.ledger.inputs.values()) == 1
+    assert (encoded.ledger.read, encoded.ledger.ignored) == (5, 1)
+    assert "ZeroDivisionError" in caplog.text and "canary" not in caplog.text
 
 
 # The ledger

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 
-import pyarrow as pa
 import pytest
 
 from schemas.errors import UsageError
+from tests.transforms.kernel.rows import rows_of
+from transforms.blocks.context import Context
+from transforms.kernel.rows import ACCOUNT_ID, PROVIDER
 from transforms.parse import accounts as module
-from transforms.parse.accounts import parse_accounts
+from transforms.parse.accounts import parse_accounts, with_accounts
 
 ACCOUNTS = [
     {"id": "45355976281015164504", "provider": "greenhouse", "status": "active"},
@@ -91,7 +93,13 @@ def test_the_number_of_accounts_is_bounded(monkeypatch: pytest.MonkeyPatch) -> N
         parse_accounts(text, "a")
 
 
-def test_the_providers_of_a_column_are_those_of_its_accounts() -> None:
+def test_an_event_without_a_provider_gets_that_of_its_account_as_a_default() -> None:
     accounts = parse_accounts(json.dumps(ACCOUNTS), "a")
-    column = pa.array(["17", "x", None, "17"]).dictionary_encode(null_encoding="encode")
-    assert accounts.providers_of(column).to_pylist() == ["lever", None, None, "lever"]
+    rows = rows_of(
+        [{ACCOUNT_ID: "17"}, {ACCOUNT_ID: "x"}, {}, {ACCOUNT_ID: "17", PROVIDER: "ashby"}]
+    )
+    options = Context(default_provider="workable")
+    found, contexts, without = with_accounts(rows, [options], accounts)
+    providers = [contexts[number].default_provider for number in found.context_of]
+    assert providers == ["lever", "workable", "workable", "workable"]
+    assert {without[number].default_provider for number in found.context_of} == {"workable"}

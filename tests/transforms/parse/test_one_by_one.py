@@ -22,13 +22,13 @@ from tests.transforms.event_cases import (
     expected_outcomes,
     found_in,
     outcomes_in,
+    payloads_in,
     payloads_of,
     rejection_of,
     rows_of,
 )
 from transforms.blocks.context import Context
 from transforms.blocks.rejection import PAYLOAD_HEAD_BYTES
-from transforms.parse.masking import find_fault
 
 _ENVELOPE = {
     "event": "ats_jobs.updated",
@@ -102,8 +102,6 @@ def test_an_envelope_with_only_empty_jobs_is_one_event(jobs: str, empty: str) ->
     jobs = jobs.replace("%s", empty)
     payload = f'{{"event":"ats_jobs.deleted","record_id":"r1",{jobs}}}'
     (event,) = events_in(payload)
-    (by_fields,) = events_in(payload, by_fields=True)
-    assert event == by_fields
     assert (event["event_type"], event["job_id"]) == ("ats_jobs.deleted", "r1")
 
 
@@ -185,15 +183,15 @@ def test_pages_may_be_nested_in_pages_and_arrays() -> None:
     payload = b' [ [ {"data" : [ {"id":"a"} , {"data":[ {"id":"b"},{"id":"c"} ]} ]} ], {"id":"d"} ]'
     rows = found_in(payload, offset=1000)
     assert [row["job_id"] for row in rows_of(rows)] == ["a", "b", "c", "d"]
-    for text, offset in zip(rows.payloads, rows.offsets, strict=True):
+    for offset, text in payloads_in(rows):
         assert payload[offset - 1000 :].startswith(text)
 
 
 def test_an_element_has_its_own_text_and_offset() -> None:
     payload = b'{"data" : [ {"id":"a"},\n {"id":"b" } ]}'
     rows = found_in(payload, offset=500)
-    assert rows.payloads == [b'{"id":"a"}', b'{"id":"b" }']
-    assert rows.offsets == [500 + payload.index(b'{"id":"a"'), 500 + payload.index(b'{"id":"b"')]
+    texts = [b'{"id":"a"}', b'{"id":"b" }']
+    assert payloads_in(rows) == [(500 + payload.index(text), text) for text in texts]
 
 
 def test_a_field_of_an_element_wins_over_that_of_the_envelope() -> None:
@@ -320,7 +318,7 @@ def test_events_of_other_types_are_ignored_and_counted() -> None:
     payload = json.dumps([{"event": "hris.x", "data": [1, 2]}, {"event": "hris.x"}, _JOB])
     rows = found_in(payload.encode())
     assert rows.ignored == {"hris.x": 2}
-    assert len(rows.payloads) == 1
+    assert len(rows.rows) == 1
 
 
 def test_events_of_other_types_may_have_any_fields() -> None:
@@ -521,7 +519,7 @@ def test_any_bytes_have_an_outcome_without_an_exception(payload: bytes) -> None:
     rows = found_in(payload)
     for rejection in rows.rejections:
         assert payload[rejection.offset :].startswith(rejection.payload)
-    for text, offset in zip(rows.payloads, rows.offsets, strict=True):
+    for offset, text in payloads_in(rows):
         assert payload[offset:].startswith(text)
         json.loads(text)
     rows_of(rows)
@@ -557,30 +555,15 @@ def test_invalid_json_has_the_outcome_of_the_reference_reader(payload: bytes) ->
         assert outcomes_in(payload) == expected_outcomes(text)
 
 
-@given(PAYLOADS_WITH_LONE_SURROGATES, st.sampled_from([None, "ats_jobs.x", "hris.x"]))
-@example('{"id":1,"remote_id":"r","event":null,"job_status":true}', None)
-def test_reading_the_fields_gives_the_same_as_the_decoder(
-    text: str, event_type: str | None
-) -> None:
-    payload = text.encode()
-    assert find_fault(payload) is None
-    context = Context(event_type=event_type, provider="beside")
-    decoded = found_in(payload, context=context)
-    by_fields = found_in(payload, context=context, by_fields=True)
-    assert rows_of(decoded) == rows_of(by_fields)
-    assert decoded.payloads == by_fields.payloads
-    assert decoded.contexts == by_fields.contexts
-    assert decoded.rejections == by_fields.rejections
-    assert decoded.ignored == by_fields.ignored
-
-
 @given(PAYLOADS)
 def test_the_payload_of_an_event_can_be_parsed_again_alone(text: str) -> None:
     rows = found_in(text.encode())
     again = [
         row
-        for payload, context in zip(rows.payloads, rows.contexts, strict=True)
-        for row in rows_of(found_in(payload, context=context))
+        for number, (_, payload) in enumerate(payloads_in(rows))
+        for row in rows_of(
+            found_in(payload, context=rows.rows.contexts[rows.rows.rows().context_of[number]])
+        )
     ]
     assert [row["event_id"] for row in again] == [row["event_id"] for row in rows_of(rows)]
     assert [row["job_status"] for row in again] == [row["job_status"] for row in rows_of(rows)]

@@ -4,27 +4,37 @@ from __future__ import annotations
 
 import json
 import tracemalloc
+from collections import Counter
 from datetime import datetime, timezone
 from typing import Any
 
-import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.transforms.event_cases import PAYLOADS, broken, outcomes_in, parsed, raw_block
+from tests.transforms.event_cases import (
+    PAYLOADS,
+    broken,
+    events_of,
+    found_in,
+    outcomes_in,
+    parsed,
+    parsed_blocks,
+    payloads_in,
+    raw_block,
+    rows_of,
+)
 from transforms.blocks.block import EventBlock, RawBlock
 from transforms.blocks.block_size import BLOCK_BYTES
-from transforms.blocks.columns import PARSED
 from transforms.blocks.context import NO_CONTEXT, Context
 from transforms.blocks.origin import InputNote, Span
 from transforms.blocks.rejection import Rejection
-from transforms.parse import one_by_one, parse_events
+from transforms.blocks.status import StatusText
+from transforms.parse import fields, parse_events
 from transforms.parse.accounts import Accounts
-from transforms.parse.event_id import event_ids
 from transforms.parse.event_types import EventTypes
 from transforms.parse.parse_events import EventParser
-from transforms.parse.raw_status import StatusText, status_text
+from transforms.parse.raw_status import status_text
 from transforms.parse.timestamps import zone_of
 
 
@@ -32,26 +42,79 @@ def _blocks(block: RawBlock, context: Context = NO_CONTEXT) -> list[EventBlock]:
     return list(EventParser(EventTypes(), 10_000_000, context).parse(block))
 
 
-def _rows(blocks: list[EventBlock]) -> list[dict[str, Any]]:
-    return [row for block in blocks for row in block.events.to_pylist()]
+def _payloads(*blocks: EventBlock) -> list[bytes]:
+    return [block.events.rows.payload(row) for block in blocks for row in range(len(block.events))]
 
 
-def test_lines_become_rows_with_their_origin() -> None:
+def test_lines_become_events_with_their_origin() -> None:
     block = parsed(b'{"id":"a"}', b'{"id":"b"}', span=Span(0, 22))
-    assert block.events.schema == PARSED
-    rows = block.events.to_pylist()
+    rows = events_of(block)
     assert [row["job_id"] for row in rows] == ["a", "b"]
     assert [row["source_offset"] for row in rows] == [0, 11]
     assert {row["source"] for row in rows} == {"/in/events.jsonl"}
-    assert block.payloads == [b'{"id":"a"}', b'{"id":"b"}']
+    assert _payloads(block) == [b'{"id":"a"}', b'{"id":"b"}']
     assert (block.read, block.span, block.rejections, block.ignored) == (2, Span(0, 22), [], {})
 
 
 def test_an_empty_block_keeps_its_span() -> None:
     block = parsed(span=Span(5, 9), note=InputNote("x", 9))
-    assert (block.events.num_rows, block.read) == (0, 0)
+    assert (len(block.events), block.read) == (0, 0)
     assert (block.span, block.note) == (Span(5, 9), InputNote("x", 9))
-    assert block.events.schema == PARSED
+
+
+# The two ways
+
+
+@given(
+    st.lists(st.binary(max_size=9) | broken() | PAYLOADS.map(str.encode), max_size=6),
+    st.sampled_from([NO_CONTEXT, Context("ats_jobs.x", None, "p", "a", "lever"), Context("other")]),
+)
+def test_a_payload_has_the_outcome_of_reading_its_fields_one_by_one(
+    payloads: list[bytes], context: Context
+) -> None:
+    blocks = parsed_blocks(*payloads, context=context)
+    one_by_one = [found_in(payload, context=context) for payload in payloads]
+    by_id = sorted(events_of(*blocks), key=str)
+    for row in by_id:
+        del row["source_offset"]
+    expected = [row for each in one_by_one for row in rows_of(each)]
+    for row in expected:
+        del row["source_offset"]
+    assert by_id == sorted(expected, key=str)
+    assert sorted(_payloads(*blocks)) == sorted(
+        text for each in one_by_one for _, text in payloads_in(each)
+    )
+    assert sorted(
+        (each.code, each.path or "", each.message, each.payload)
+        for block in blocks
+        for each in block.rejections
+    ) == sorted(
+        (each.code, each.path or "", each.message, each.payload)
+        for found in one_by_one
+        for each in found.rejections
+    )
+    ignored = Counter[str]()
+    for found in one_by_one:
+        ignored.update(found.ignored)
+    assert sum((Counter(block.ignored) for block in blocks), Counter()) == ignored
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        *(b"5", b"[]", b"{}", b'{"title":"only"}', b'{"id":"x","job_status":[1]}'),
+        *(b'{"event":"ats_jobs.x","event_data":{ }}', b'{"event":"ats_jobs.x","event_data":[]}'),
+        *(b'{"id":"x","title":"\xff"}', b'{"id":-1}', b'{"id":"x","title":"\\ud800"}'),
+        b'{"id":"x","custom_fields":' + b"[" * 201 + b"]" * 201 + b"}",
+        b'{"id":"x","custom_fields":' + b"[" * 20_000,
+    ],
+)
+def test_a_payload_among_ordinary_ones_has_the_outcome_that_it_has_alone(payload: bytes) -> None:
+    blocks = parsed_blocks(b'{"id":"a"}', payload, b'{"id":"b"}')
+    alone = outcomes_in(payload)
+    codes = Counter(each.code for block in blocks for each in block.rejections)
+    assert codes == Counter({code: count for code, count in alone.items() if code != "event"})
+    assert sum(len(block.events) for block in blocks) == 2 + alone["event"]
 
 
 # The context
@@ -64,13 +127,14 @@ def test_the_payload_wins_over_its_context_and_the_context_over_the_flags() -> N
     block = parsed(
         own, b'{"id":"b"}', b'{"id":"c"}', context=flags, contexts=[beside] * 2 + [NO_CONTEXT]
     )
+    rows = events_of(block)
     names = ("event_type", "project_id", "account_id", "provider")
-    assert [tuple(row[name] for name in names) for row in block.events.to_pylist()] == [
+    assert [tuple(row[name] for name in names) for row in rows] == [
         ("ats_jobs.x", "beside", "1", "own"),
         ("ats_jobs.beside", "beside", "flag", "beside"),
         (None, None, "flag", "flag"),
     ]
-    times = block.events.column("event_time").to_pylist()
+    times = [row["event_time"] for row in rows]
     assert times == [None, datetime(2025, 5, 1, 10, tzinfo=timezone.utc), None]
     assert block.contexts[1] == Context(
         "ats_jobs.beside",
@@ -83,10 +147,12 @@ def test_the_payload_wins_over_its_context_and_the_context_over_the_flags() -> N
 
 
 def test_a_null_in_the_payload_counts_as_missing() -> None:
-    (row,) = parsed(
-        b'{"id":"a","account_id":null,"provider":null}',
-        context=Context(account_id="7", default_provider="p"),
-    ).events.to_pylist()
+    (row,) = events_of(
+        parsed(
+            b'{"id":"a","account_id":null,"provider":null}',
+            context=Context(account_id="7", default_provider="p"),
+        )
+    )
     assert (row["account_id"], row["provider"]) == ("7", "p")
 
 
@@ -124,7 +190,7 @@ def test_the_event_time_is_the_first_readable_timestamp(
     job = {"id": "a", "updated_at": updated, "created_at": created}
     payload = {"event": "ats_jobs.x", "event_date": event_date, "event_data": job}
     block = parsed(json.dumps(payload).encode())
-    (row,) = block.events.to_pylist()
+    (row,) = events_of(block)
     assert (row["event_time"] and row["event_time"].hour) == hour
     assert block.unreadable == unreadable
 
@@ -134,27 +200,32 @@ def test_the_provider_is_that_of_the_payload_the_message_the_account_or_the_opti
     message = Context(account_id="1", provider="message")
     contexts = [message, message, Context(account_id="1"), Context(account_id="2")]
     payloads = [b'{"id":"a","provider":"payload"}', *[b'{"id":"a"}'] * 3]
-    block = RawBlock("x", payloads, [0] * 4, contexts=contexts)
     options = Context(default_provider="options")
-    (found,) = EventParser(EventTypes(), 10_000_000, options, accounts).parse(block)
-    names = found.events.column("provider").to_pylist()
+    parser = EventParser(EventTypes(), 10_000_000, options, accounts)
+    (found,) = parser.parse(raw_block(*payloads, contexts=contexts))
+    names = [row["provider"] for row in events_of(found)]
     assert names == ["payload", "message", "account", "options"]
+    assert [found.contexts[number].default_provider for number in found.events.rows.context_of] == (
+        ["options"] * 4
+    )
 
 
 def test_an_assumed_time_zone_is_counted() -> None:
     times = {"created_at": "2025-05-01T03:00:00", "updated_at": "2025-05-01T03:00:00Z"}
-    block = RawBlock("x", [json.dumps({"id": "a", **times}).encode()], [0])
     parser = EventParser(EventTypes(), 10_000_000, NO_CONTEXT, None, zone_of("+01:00"))
-    (found,) = parser.parse(block)
-    (row,) = found.events.to_pylist()
+    (found,) = parser.parse(raw_block(json.dumps({"id": "a", **times}).encode()))
+    (row,) = events_of(found)
     assert (row["job_created_at"].hour, row["job_updated_at"].hour) == (2, 3)
     assert (found.assumed_timezone, found.unreadable) == (1, {})
 
 
 def test_the_times_of_a_job_have_their_own_columns() -> None:
-    (row,) = parsed(
-        b'{"id":"a","created_at":"2025-05-01T10:00:00Z","updated_at":"2025-05-01T10:00:00+02:00"}'
-    ).events.to_pylist()
+    (row,) = events_of(
+        parsed(
+            b'{"id":"a","created_at":"2025-05-01T10:00:00Z",'
+            b'"updated_at":"2025-05-01T10:00:00+02:00"}'
+        )
+    )
     assert row["job_created_at"].hour == 10 and row["job_updated_at"].hour == 8
 
 
@@ -163,7 +234,7 @@ def test_events_of_any_time_and_order_are_kept() -> None:
     lines = [
         b'{"id":"%s","updated_at":"%s-05-01T10:00:00Z"}' % (y.encode(), y.encode()) for y in years
     ]
-    assert parsed(*lines).events.column("job_id").to_pylist() == years
+    assert [row["job_id"] for row in events_of(parsed(*lines))] == years
 
 
 # Event types
@@ -200,8 +271,8 @@ def test_a_large_document_becomes_several_blocks_and_one_has_the_span() -> None:
     assert len(blocks) == pytest.approx(len(document) / BLOCK_BYTES, abs=2)
     assert [block.span for block in blocks if block.span] == [Span(0, len(document))]
     assert [block.note for block in blocks if block.note] == [note]
-    assert [row["job_id"] for row in _rows(blocks)] == [str(number) for number in range(5000)]
-    assert all(sum(map(len, block.payloads)) <= BLOCK_BYTES + 1100 for block in blocks)
+    assert [row["job_id"] for row in events_of(*blocks)] == [str(number) for number in range(5000)]
+    assert all(block.size <= BLOCK_BYTES + 1100 for block in blocks)
     assert sum(block.read for block in blocks) == 5000
 
 
@@ -238,37 +309,6 @@ def _fail_on(name: str) -> None:
         raise ValueError(f"could not convert {name}")
 
 
-def test_an_exception_in_the_columns_rejects_only_its_row(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def buggy(columns: dict[str, pa.Array], texts: list[bytes]) -> pa.StringArray:
-        for name in columns["job_id"].to_pylist():
-            _fail_on(name)
-        return event_ids(columns, texts)
-
-    lines = [b'{"id":"a","job_status":"x"}', b'{"id":"canary"}', b'{"id":"b","job_status":1}']
-    expected = _rows(_blocks(raw_block(*lines)))
-    monkeypatch.setattr(parse_events, "event_ids", buggy)
-    lines += [b"{", b'{"event":"hris.x"}']
-    blocks = _blocks(raw_block(*lines, span=Span(0, 99)), Context(provider="p"))
-    rejections = [each for block in blocks for each in block.rejections]
-    assert [(each.code, each.payload) for each in rejections] == [
-        ("INVALID_JSON", b"{"),
-        ("INTERNAL", b'{"id":"canary"}'),
-    ]
-    assert (rejections[1].message, rejections[1].offset) == ("ValueError", len(lines[0]) + 1)
-    assert rejections[1].context == Context(provider="p")
-    kept = _rows(blocks)
-    assert [row["job_id"] for row in kept] == ["a", "b"]
-    assert [row["job_status"] for row in kept] == [
-        expected[0]["job_status"],
-        expected[2]["job_status"],
-    ]
-    assert sum(block.read for block in blocks) == 5
-    assert [block.span for block in blocks if block.span] == [Span(0, 99)]
-    assert "ValueError" in caplog.text and "canary" not in caplog.text
-
-
 def test_an_exception_in_the_finder_rejects_only_its_payload(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -276,13 +316,14 @@ def test_an_exception_in_the_finder_rejects_only_its_payload(
         _fail_on(raw.decode().strip('"'))
         return status_text(raw, path)
 
-    monkeypatch.setattr(one_by_one, "status_text", buggy)
-    monkeypatch.setattr(one_by_one, "_cached_status_text", buggy)
-    bad = b'{"id":"b","job_status":"canary"}'
-    block = parsed(b'{"id":"a"}', bad, b'{"data":[{"id":"c"},' + bad + b',{"id":"d"}]}')
-    assert block.events.column("job_id").to_pylist() == ["a", "c", "d"]
-    assert [(each.code, each.payload) for each in block.rejections] == [("INTERNAL", bad)] * 2
-    assert block.read == 5
+    monkeypatch.setattr(fields, "status_text", buggy)
+    # An escape in an id is not ordinary.
+    bad = b'{"id":"\\u0062","job_status":"canary"}'
+    blocks = parsed_blocks(b'{"id":"a"}', bad, b'{"data":[{"id":"c"},' + bad + b',{"id":"d"}]}')
+    assert [row["job_id"] for row in events_of(*blocks)] == ["a", "c", "d"]
+    rejections = [each for block in blocks for each in block.rejections]
+    assert [(each.code, each.payload) for each in rejections] == [("INTERNAL", bad)] * 2
+    assert sum(block.read for block in blocks) == 5
 
 
 # Any payloads
@@ -290,26 +331,29 @@ def test_an_exception_in_the_finder_rejects_only_its_payload(
 
 @given(st.lists(st.binary(max_size=9) | broken() | PAYLOADS.map(str.encode), max_size=5))
 def test_every_event_has_the_same_one_outcome_alone_and_in_a_block(lines: list[bytes]) -> None:
-    block = parsed(*lines)
+    blocks = parsed_blocks(*lines)
     alone = [outcomes_in(line) for line in lines]
-    assert block.read == sum(outcomes.total() for outcomes in alone)
-    assert block.events.num_rows == sum(outcomes["event"] for outcomes in alone)
-    assert sum(block.ignored.values()) == sum(outcomes["ignored"] for outcomes in alone)
-    assert block.events.num_rows == len(block.payloads) == len(block.contexts)
-    block.events.validate(full=True)
-    rows = [row for line in lines for row in parsed(line).events.to_pylist()]
-    assert [row["event_id"] for row in block.events.to_pylist()] == [
+    assert sum(block.read for block in blocks) == sum(outcomes.total() for outcomes in alone)
+    events = sum(len(block.events) for block in blocks)
+    assert events == sum(outcomes["event"] for outcomes in alone)
+    ignored = sum(sum(block.ignored.values()) for block in blocks)
+    assert ignored == sum(outcomes["ignored"] for outcomes in alone)
+    rows = [row for line in lines for row in events_of(*parsed_blocks(line))]
+    assert sorted(row["event_id"] for row in events_of(*blocks)) == sorted(
         row["event_id"] for row in rows
-    ]
+    )
 
 
 @given(st.lists(PAYLOADS, min_size=1, max_size=6))
 def test_small_blocks_have_the_same_events_as_large_ones(elements: list[str]) -> None:
     block = raw_block(("[" + ",".join(elements) + "]").encode(), b'{"id":"last"}')
-    (large,) = _blocks(block)
+    large = _blocks(block)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(parse_events, "BLOCK_BYTES", 120)
         small = _blocks(block)
-    assert _rows(small) == large.events.to_pylist()
-    assert [each for part in small for each in part.rejections] == large.rejections
-    assert sum(part.read for part in small) == large.read
+    assert sorted(map(str, events_of(*small))) == sorted(map(str, events_of(*large)))
+    rejections = [
+        [str(each) for part in blocks for each in part.rejections] for blocks in (small, large)
+    ]
+    assert sorted(rejections[0]) == sorted(rejections[1])
+    assert sum(part.read for part in small) == sum(part.read for part in large)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.counts import MAX_SHAPES
-from transforms.parse.timestamps import parse_timestamps
+from tests.transforms.kernel.rows import finished
+from transforms.kernel.rows import CREATED_AT
 from transforms.parse.unreadable import shape_of, unreadable_shapes
 
 
@@ -36,8 +36,7 @@ def test_a_shape_is_short_and_printable(text: str) -> None:
 
 
 def _shapes(*texts: str | None) -> dict[str, int]:
-    column = pa.array(texts, pa.string())
-    return unreadable_shapes(column, parse_timestamps(column).column)
+    return unreadable_shapes(finished([{CREATED_AT: text} for text in texts])).get("created_at", {})
 
 
 def test_only_texts_that_cannot_be_read_are_counted() -> None:

@@ -116,7 +116,7 @@ def test_a_batch_waits_for_its_first_message(server: Server, published: Publishe
     leases = Leases(Late(published.subscription), 600, keeps=False)
     limits = DrainLimits(idle_seconds=TIMEOUT_SECONDS, quiet_seconds=0.3)
     batch = DrainBatch(leases, PullSettings(pullers=1), limits)
-    assert [block.payloads for block in batch.blocks(len)] == [[b"{}"]]
+    assert [list(block.payloads) for block in batch.blocks(len)] == [[b"{}"]]
     assert published_late
 
 

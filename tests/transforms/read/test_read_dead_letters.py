@@ -15,7 +15,12 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from tests.transforms.event_cases import PAYLOADS_WITH_LONE_SURROGATES, broken, payloads_of
+from tests.transforms.event_cases import (
+    PAYLOADS_WITH_LONE_SURROGATES,
+    broken,
+    events_of,
+    payloads_of,
+)
 from tests.transforms.read.compressed import COMPRESS_OR_PLAIN
 from tests.transforms.read.letters import as_attempt, letter_without_payload, write_letters
 from transforms.blocks.block import EventBlock, RawBlock
@@ -58,9 +63,7 @@ def _letters(
 def _events(blocks: list[EventBlock]) -> Counter[Any]:
     """Counts events by identity and origin."""
     names = ("event_id", "source", "source_offset", "message_id", "publish_time")
-    return Counter(
-        tuple(row[name] for name in names) for block in blocks for row in block.events.to_pylist()
-    )
+    return Counter(tuple(row[name] for name in names) for row in events_of(*blocks))
 
 
 def _read_count(blocks: list[EventBlock]) -> int:
@@ -169,7 +172,7 @@ def test_the_context_of_a_page_gives_its_jobs_the_same_identities(tmp_path: Path
     file = write_letters(tmp_path / "letters.avro", _letters(parse(100)))
     assert sum(_events(parse(100)).values()) == 1
     assert _events(parse(100)) + _events(_replayed(file)) == _events(parse(1000))
-    (row,) = (row for block in _replayed(file) for row in block.events.to_pylist())
+    (row,) = events_of(*_replayed(file))
     assert (row["provider"], row["account_id"], row["project_id"]) == ("lever", "5", "p")
 
 
@@ -183,7 +186,7 @@ def test_a_payload_keeps_the_message_of_the_first_run(tmp_path: Path) -> None:
     letters = dead_letters("projects/p/subscriptions/s", [rejection], "full", 100)
     file = write_letters(tmp_path / "letters.avro", letters)
     block = next(read_dead_letters(file, LIMITS))
-    assert (block.source, block.offsets) == ("projects/p/subscriptions/s", [3])
+    assert (block.source, block.offsets.tolist()) == ("projects/p/subscriptions/s", [3])
     assert block.contexts is not None
     (found,) = block.contexts
     assert found == context

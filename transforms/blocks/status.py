@@ -1,0 +1,44 @@
+"""What decides on the status of an event, and the status that is derived from it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class StatusText(NamedTuple):
+    """A job's status as it was sent.
+
+    Attributes:
+        given_value: Its `value`, or None.
+        source_value_json: Exact JSON text of its source value, or None if it is missing or null.
+        source_value_type: missing, null, boolean, number, string, array or object.
+    """
+
+    given_value: str | None
+    source_value_json: str | None
+    source_value_type: str
+
+
+NO_STATUS = StatusText(None, None, "missing")
+
+
+class Combination(NamedTuple):
+    """The fields of an event that decide on its status. Many events have the same."""
+
+    provider: str | None
+    event_type: str | None
+    legacy_status: str | None
+    record_type: str
+    status: StatusText
+
+
+class JobStatus(NamedTuple):
+    """The record of a status, with the fields of the output's schema in their order."""
+
+    value: str | None
+    source_value: str | None
+    source_value_json: str | None
+    source_value_type: str
+    given_value: str | None
+    derived_from: str
+    derivation: str
