@@ -1,5 +1,4 @@
 from .buffers import NO_PAYLOADS as NO_PAYLOADS
-from .buffers import PADDING as PADDING
 from .buffers import Int32s as Int32s
 from .buffers import Int64s as Int64s
 from .buffers import Payloads as Payloads
@@ -24,7 +23,6 @@ from .rows import MISSING as MISSING
 from .rows import NO_ROWS as NO_ROWS
 from .rows import PAYLOAD as PAYLOAD
 from .rows import PROVIDER as PROVIDER
-from .rows import RECORD_TYPE as RECORD_TYPE
 from .rows import UNREADABLE as UNREADABLE
 from .rows import UPDATED_AT as UPDATED_AT
 from .rows import UPDATED_UNREADABLE as UPDATED_UNREADABLE
@@ -33,6 +31,5 @@ from .rows import Contexts as Contexts
 from .rows import FinishedRows as FinishedRows
 from .rows import Rows as Rows
 from .rows import TextBuffer as TextBuffer
-from .scanning import Scanned as Scanned
 from .scanning import Scanner as Scanner
 from .timestamps import read_timestamp as read_timestamp

@@ -43,6 +43,11 @@ _ID_BYTES = 33
 _ID_LENGTH = 64
 """32 as Avro encodes it."""
 
+_OUT_BYTES = 4 << 20
+"""Memory for the records of a block at first. They are shorter than the payloads."""
+_MOST_OUT_BYTES = 16 << 20
+"""More memory than this is given back after the block that needed it."""
+
 _ROW_BYTES = 256
 """More than a record has beside its texts: the identity, four times, and a length of each text."""
 
@@ -198,7 +203,7 @@ class RecordEncoder:
     """Encodes rows; keeps the fragments of the combinations, and the memory for records."""
 
     def __init__(self) -> None:
-        self._out = np.empty(1 << 16, np.uint8)
+        self._out = np.empty(_OUT_BYTES, np.uint8)
         self._texts = np.empty((FIELDS, 2), np.int64)
         self.forget()
 
@@ -223,6 +228,8 @@ class RecordEncoder:
             self._place_array = np.concatenate([self._place_array, new])
         encoded_source = avro_text(source)
         source_text = padded(encoded_source)
+        if len(self._out) > _MOST_OUT_BYTES:
+            self._out = np.empty(_OUT_BYTES, np.uint8)
         source_address = address_of(source_text)
         while True:
             size = encode(

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import tzinfo
-from functools import lru_cache
 from typing import Any
 
 import apache_beam as beam
@@ -99,7 +98,6 @@ class RowFinisher:
         return combination, decision
 
 
-@lru_cache(1024)
 def _decoded(text: bytes | None) -> str | None:
     return None if text is None else text.decode()
 

@@ -111,7 +111,9 @@ def test_rows_are_encoded_as_by_fastavro(events: list[dict[int, Any]], time: str
 
 
 def test_the_memory_for_records_grows_as_needed() -> None:
-    rows = finished([{JOB_ID: str(number)} for number in range(5000)], CONTEXTS)
+    rows = finished([{JOB_ID: str(number) * 1000} for number in range(5000)], CONTEXTS)
     body = io.BytesIO(encoded(rows))
     records: list[Any] = [fastavro.schemaless_reader(body, SCHEMA, None) for _ in range(5000)]
-    assert [record["job_id"] for record in records] == [str(number) for number in range(5000)]
+    assert [record["job_id"] for record in records] == [
+        str(number) * 1000 for number in range(5000)
+    ]
