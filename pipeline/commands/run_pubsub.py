@@ -6,6 +6,7 @@ import itertools
 import os
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -27,7 +28,7 @@ from pipeline.setup import check_output, removed_where_unused
 from schemas.errors import ForeignPathError, JobStatusError, OutputError, StoppedBySignal
 from schemas.manifest import Manifest
 from transforms.local import Retry
-from transforms.pubsub import give_back_all
+from transforms.pubsub import give_back_all, release
 from transforms.storage import (
     filesystem,
     manifest_path,
@@ -35,7 +36,7 @@ from transforms.storage import (
     read_manifest,
     read_manifests,
 )
-from transforms.write import add_commits, clear_staging_of
+from transforms.write import add_commits, begun_ack_ids, clear_staging_of
 
 
 def read_messages(
@@ -85,7 +86,7 @@ def read_messages(
         except (StoppedBySignal, JobStatusError) as error:
             ended_by = error
         finally:
-            given_back = give_back_all()
+            given_back = _give_back(settings.commit.output, mark)
             if not may_be_running(ended_by, beam):
                 clear_staging_of(settings.commit, mark)
         if given_back:
@@ -100,6 +101,17 @@ def read_messages(
     report.duration_seconds = round(time.monotonic() - started, 3)
     report.events_per_second = round(report.read / report.duration_seconds)
     return report, ended_by
+
+
+def _give_back(output: str, mark: str) -> int:
+    """Gives back the messages that this process holds, and returns their number.
+
+    It keeps those of a commit that has begun: the next start completes it, and acknowledges them.
+    """
+    with suppress(JobStatusError):
+        for name, ack_ids in begun_ack_ids(output, mark):
+            release(name, ack_ids)
+    return give_back_all()
 
 
 def _with_local_files(

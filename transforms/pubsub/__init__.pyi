@@ -7,6 +7,7 @@ from .client import checked_name as checked_name
 from .commit_window import WindowLimits as WindowLimits
 from .drain import DrainLimits as DrainLimits
 from .leases import give_back_all as give_back_all
+from .leases import release as release
 from .pull import PullSettings as PullSettings
 from .read_pubsub import ReadPubSub as ReadPubSub
 from .read_pubsub import runner_reads_pubsub as runner_reads_pubsub

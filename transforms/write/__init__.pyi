@@ -1,4 +1,5 @@
 from .commit_log import add_commits as add_commits
+from .recovery import begun_ack_ids as begun_ack_ids
 from .recovery import check_links as check_links
 from .recovery import clear_staging as clear_staging
 from .recovery import clear_staging_of as clear_staging_of

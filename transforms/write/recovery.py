@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from transforms.storage import (
@@ -68,6 +68,18 @@ def recover(
     left = [path for path in truncated if not path.rpartition("/")[2].startswith(prefixes)]
     filesystem.delete(left)
     return completed
+
+
+def begun_ack_ids(output: str, id_part: str) -> Iterator[tuple[str, list[str]]]:
+    """Yields the messages of the interrupted commits whose run ids hold `id_part`.
+
+    They are pairs of a subscription and ack ids. `recover` completes these commits in the next
+    start. Raises as `recover`.
+    """
+    for path, _ in manifest_files(output):
+        if path.endswith(PENDING) and id_part in path.rpartition("/")[2]:
+            intent = read_intent(path)
+            yield from intent.ack_ids.items() if intent is not None else ()
 
 
 def finish_commits_of(settings: CommitSettings, prefix: str, blocks: set[str]) -> list[str]:

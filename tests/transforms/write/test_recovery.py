@@ -19,7 +19,7 @@ from tests.transforms.runs import lines, run_once, settings, stage
 from transforms.blocks.origin import PendingAcks
 from transforms.storage.manifests import Intent, manifest_path, pending_path, read_intent
 from transforms.write.commit import commit
-from transforms.write.recovery import clear_staging, recover
+from transforms.write.recovery import begun_ack_ids, clear_staging, recover
 from transforms.write.settings import CommitSettings, WriteMode
 
 pytestmark = pytest.mark.usefixtures("no_sync")
@@ -210,6 +210,20 @@ def test_the_messages_of_a_commit_that_is_undone_are_not_acknowledged(
     dead: CommitSettings,
 ) -> None:
     assert _acknowledged(dead, [PendingAcks(_NAME, ["1"], 0)], is_lost=True) == []
+
+
+def test_the_messages_of_a_commit_that_has_begun_are_known_until_it_is_completed(
+    dead: CommitSettings,
+) -> None:
+    clear_staging(dead)
+    ledger = stage(dead, lines(0, 4))
+    ledger.pending_acks.append(PendingAcks(_NAME, ["1"], 0))
+    with failing(1), pytest.raises(Killed):
+        commit(dead, ledger)
+    assert [*begun_ack_ids(dead.output, "dead")] == [(_NAME, ["1"])]
+    assert [*begun_ack_ids(dead.output, "other")] == []
+    recover(replace(dead, run_id="next"))
+    assert [*begun_ack_ids(dead.output, "dead")] == []
 
 
 def test_an_intent_keeps_a_limited_number_of_acknowledgements(dead: CommitSettings) -> None:
