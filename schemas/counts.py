@@ -67,6 +67,7 @@ class Tallies(Struct, kw_only=True):
         accounts_without_provider: Written events without a provider by account; `null` for none.
         by_day: Written events by the UTC day of their event time; `null` for none.
         by_error_code: Dead letters by error code.
+        largest_payload: Bytes of the largest payload over the limit; 0 if none was.
         ignored_by_type: Ignored envelopes by type.
         without_job_id: Written events of jobs without the job's id.
         unreadable_timestamps: Timestamps that are not null and could not be parsed.
@@ -86,6 +87,7 @@ class Tallies(Struct, kw_only=True):
     accounts_without_provider: Counts = field(default_factory=dict)
     by_day: Counts = field(default_factory=dict)
     by_error_code: Counts = field(default_factory=dict)
+    largest_payload: int = 0
     ignored_by_type: Counts = field(default_factory=dict)
     without_job_id: int = 0
     unreadable_timestamps: int = 0
@@ -99,6 +101,7 @@ class Tallies(Struct, kw_only=True):
             *("without_job_id", "unreadable_timestamps", "assumed_timezone"),
         ):
             setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.largest_payload = max(self.largest_payload, other.largest_payload)
         for name in _BY_NAME:
             add_counts(getattr(self, name), getattr(other, name))
         add_tables(self.by_provider, other.by_provider, MAX_PROVIDERS)

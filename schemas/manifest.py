@@ -78,6 +78,7 @@ class Manifest(Tallies, kw_only=True):
         changed_inputs: Inputs that have changed since earlier runs read them; read again.
         providers_without_table: Written events of providers that the mapping does not know.
         mapping_files: The user's mapping files as given, in the order in which later ones win.
+        patterns: The patterns of the files that were to be read, or the subscription or topic.
         committed_at: RFC 3339, UTC.
         replaces: Paths of the manifests that this run replaces, in the form of file paths. These
             manifests and their files are removed before the intent of this run is. Readers ignore
@@ -105,6 +106,7 @@ class Manifest(Tallies, kw_only=True):
     mapping_fingerprint: str = ""
     accounts_fingerprint: str = ""
     mapping_files: list[str] = field(default_factory=list)
+    patterns: list[str] = field(default_factory=list)
     committed_at: str = ""
     replaces: list[str] = field(default_factory=list)
     consumed: list[str] = field(default_factory=list)

@@ -10,9 +10,15 @@ from rich.console import Console
 from pipeline.commands.run_pubsub import read_messages
 from pipeline.graph import GraphSettings
 from pipeline.options import RunOptions
-from pipeline.report import ProgressBar, print_summary, report_of, set_run, write_report
+from pipeline.report import ProgressBar, counted, print_summary, report_of, set_run, write_report
 from pipeline.runners import is_detached, may_be_running, run_supervised, runner_name
-from pipeline.setup import Preflight, check_output, is_committed, removed_where_unused
+from pipeline.setup import (
+    Preflight,
+    check_output,
+    check_same_input,
+    is_committed,
+    removed_where_unused,
+)
 from schemas.errors import InputError, JobStatusError, StoppedBySignal, TooManyDeadLettersError
 from schemas.manifest import Manifest
 from transforms.pubsub import acknowledge_completed
@@ -49,6 +55,7 @@ def _run_files(preflight: Preflight, console: Console) -> None:
     if is_completed_first:
         _complete_interrupted(commit, console)
         if is_committed(commit):
+            check_same_input(commit)
             console.print(f"the run {commit.run_id} was committed already; nothing to do")
             print_report(options, load_report(commit), console)
             return
@@ -182,7 +189,8 @@ def raise_for_outcome(report: Manifest, max_dead_letter_fraction: float) -> None
 
     Raises:
         InputError: An input was damaged.
-        TooManyDeadLettersError: The share of dead letters is larger than accepted.
+        TooManyDeadLettersError: No event was written, or the share of dead letters is larger than
+            accepted.
         JobStatusError: The ledger does not balance.
     """
     if not report.conserved:
@@ -195,6 +203,11 @@ def raise_for_outcome(report: Manifest, max_dead_letter_fraction: float) -> None
             "repair them and run them again; the report lists them",
         )
     outcomes = report.written + report.dead_lettered
+    if report.dead_lettered and not report.written:
+        raise TooManyDeadLettersError(
+            f"no event was written: {counted(report.dead_lettered, 'dead letter')} committed",
+            "each dead letter names its error: job-status dead-letters OUTPUT",
+        )
     if outcomes and report.dead_lettered / outcomes > max_dead_letter_fraction:
         raise TooManyDeadLettersError(
             f"{report.dead_lettered:,} of {outcomes:,} events became dead letters, more than "

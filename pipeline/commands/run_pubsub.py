@@ -55,6 +55,7 @@ def read_messages(
         run_id=settings.commit.run_id,
         mapping_fingerprint=settings.commit.mapping_fingerprint,
         mapping_files=list(settings.commit.mapping_files),
+        patterns=list(settings.commit.patterns),
     )
     ended_by: BaseException | None = None
     with (

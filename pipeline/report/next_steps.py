@@ -13,9 +13,6 @@ from schemas.counts import NO_NAME
 from schemas.manifest import Manifest
 from transforms.storage import manifest_path
 
-_LIMIT_FACTOR = 10
-"""Factor by which to raise the limit for events that were too large."""
-
 _MAX_SHAPES = 3
 _WITHOUT_OFFSET = re.compile(r" 9999-99-99[a ]99:99:99(\.9+)?$")
 
@@ -46,7 +43,7 @@ def next_steps(report: Manifest, options: RunOptions) -> Iterator[NextStep]:
     # The rest of a truncated payload can only be read from a file of the input.
     if too_large and not options.reads_messages and options.dead_letter_payload != "none":
         text = f"{too_large:,} of them too large: run them again with a higher limit"
-        yield NextStep(text, _replay_with_higher_limit(options))
+        yield NextStep(text, _replay_with_higher_limit(report.largest_payload, options))
     if report.unmapped:
         yield _unmapped(report, options)
     yield from _providers(report)
@@ -54,9 +51,10 @@ def next_steps(report: Manifest, options: RunOptions) -> Iterator[NextStep]:
         yield _unreadable(report, options)
 
 
-def _replay_with_higher_limit(options: RunOptions) -> list[str]:
+def _replay_with_higher_limit(largest_payload: int, options: RunOptions) -> list[str]:
     words = ["job-status", "replay", options.output, "--output", options.output]
-    words += ["--max_event_bytes", str(options.max_event_bytes * _LIMIT_FACTOR)]
+    unit = 10 ** (len(str(largest_payload)) - 1)
+    words += ["--max_event_bytes", str(-(-largest_payload // unit) * unit)]
     words += _mapping_words(options)
     for name in ("accounts", "dead_letter_output"):
         if (path := getattr(options, name)) is not None:

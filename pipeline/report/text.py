@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len, chop_cells
+
+NO_BREAK = "\N{NO-BREAK SPACE}"
+"""A space at which `wrapped` does not break a line."""
+
 
 def printable(text: str) -> str:
     """Escapes characters that control a terminal or change the direction of text."""
@@ -12,6 +17,23 @@ def shortened(text: str, max_length: int) -> str:
     """Returns printable text of at most `max_length` characters, with an ellipsis if truncated."""
     text = printable(text[: max_length + 1])
     return text if len(text) <= max_length else text[: max_length - 1] + "…"
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Breaks a text at its spaces into printable lines of at most `width` columns.
+
+    A word that is too long for a line is broken, too.
+    """
+    lines = [""]
+    for word in NO_BREAK.join(map(printable, text.split(NO_BREAK))).split(" "):
+        line = f"{lines[-1]} {word}" if lines[-1] else word
+        if cell_len(line) > width and lines[-1]:
+            lines.append(word)
+        else:
+            lines[-1] = line
+        *full, lines[-1] = chop_cells(lines[-1], width) or [""]
+        lines[-1:-1] = full
+    return [line.replace(NO_BREAK, " ") for line in lines]
 
 
 def counted(count: int, noun: str) -> str:

@@ -20,6 +20,7 @@ from pipeline.setup.output_directories import removed_where_unused
 from pipeline.setup.prepare import (
     Inputs,
     check_output,
+    check_same_input,
     find_inputs,
     find_inputs_of_replay,
     is_committed,
@@ -149,6 +150,7 @@ class Preflight:
     def _describe_output(self) -> str:
         commit = self.settings.commit
         if self.options.run_id is not None and is_committed(commit):
+            check_same_input(commit)
             return f"{commit.output}, which holds the run {commit.run_id} already: nothing to do"
         with removed_where_unused(commit):
             check_output(commit)

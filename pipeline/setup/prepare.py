@@ -34,6 +34,7 @@ from transforms.storage import (
     manifest_path,
     manifests_to_replace,
     read_before,
+    read_manifest,
     read_manifests,
 )
 from transforms.write import CommitSettings, PaneSettings, check_links
@@ -86,8 +87,10 @@ def prepare(
         if path is not None:
             file_paths.check_scheme(path)
     dead_letter_output = options.dead_letter_output
+    patterns = [file_paths.normal(pattern) for pattern in options.input]
+    names = [name for name in (options.input_subscription, options.input_topic) if name is not None]
     return GraphSettings(
-        patterns=[file_paths.normal(pattern) for pattern in options.input],
+        patterns=patterns,
         messages=_message_settings(options) if options.reads_messages else None,
         input_format=options.input_format,
         limits=ReadLimits(options.max_event_bytes, options.max_document_bytes),
@@ -104,6 +107,7 @@ def prepare(
             mapping=mapping,
             accounts_fingerprint="" if accounts is None else accounts.fingerprint,
             mapping_files=tuple(options.mapping),
+            patterns=tuple(patterns or names),
             dead_letter_output=dead_letter_output and file_paths.normal(dead_letter_output),
             write_mode=options.write_mode,
             codec=options.codec,
@@ -261,10 +265,7 @@ def check_output(settings: CommitSettings) -> None:
     if settings.write_mode == "overwrite":
         manifests_to_replace(settings.output, settings.roots)
     for place in settings.places():
-        probe = file_paths.join(place.staging(settings.run_id), "probe")
-        # Not empty: Beam cannot write an empty object to S3.
-        filesystem.write(probe, b"probe")
-        filesystem.delete([probe])
+        _check_writable(place.root, file_paths.join(place.staging(settings.run_id), "probe"))
     if settings.write_mode == "error":
         found = read_manifests(settings.output)
         if found:
@@ -272,6 +273,33 @@ def check_output(settings: CommitSettings) -> None:
                 f"the output {settings.output} holds a run already ({found[0][1].run_id})",
                 "choose another --output, or --write_mode append or overwrite",
             )
+
+
+def _check_writable(directory: str, probe: str) -> None:
+    try:
+        # Not empty: Beam cannot write an empty object to S3.
+        filesystem.write(probe, b"probe")
+    except OutputError as error:
+        raise OutputError(
+            error.message.replace(probe, f"to {directory}"),
+            "it must be a directory that can be written, or a new one",
+        ) from error
+    filesystem.delete([probe])
+
+
+def check_same_input(settings: CommitSettings) -> None:
+    """Checks that the run with this id, which is committed, was to read the same input.
+
+    Raises:
+        UsageError: It was to read other patterns.
+    """
+    manifest = read_manifest(manifest_path(settings.output, settings.run_id))
+    if sorted(manifest.patterns) != sorted(settings.patterns):
+        before, now = (", ".join(each) for each in (manifest.patterns, settings.patterns))
+        raise UsageError(
+            f"the run {settings.run_id} is committed and has read {before}, not {now}",
+            "choose another --run_id: one id is for one input",
+        )
 
 
 def is_committed(settings: CommitSettings) -> bool:

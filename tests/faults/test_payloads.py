@@ -115,7 +115,7 @@ WRONG: dict[str, dict[str, Any]] = {
 def wrong(no_sync: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
     """The outcome of each envelope with a wrong field."""
     contents = {path: json.dumps({**ENVELOPE, **change}).encode() for path, change in WRONG.items()}
-    return run_over_files(tmp_path_factory.mktemp("wrong"), contents)
+    return run_over_files(tmp_path_factory.mktemp("wrong"), contents, code=4)
 
 
 @pytest.mark.parametrize("path", WRONG)

@@ -153,7 +153,8 @@ def test_the_output_and_a_directory_above_it_may_be_links(tmp_path: Path, linked
     events = write_events(tmp_path / "in.jsonl", 0, 3, bad=2)
     place = Place(tmp_path, events, output, tmp_path)
     for command in (*_RUNS, *_READERS):
-        assert place.do(command).code == 0, command
+        # The dead letters cannot be repaired, so a replay writes nothing.
+        assert place.do(command).code == (4 if command == "replay" else 0), command
 
 
 def test_a_dead_letter_directory_may_be_a_link(tmp_path: Path) -> None:
@@ -162,7 +163,8 @@ def test_a_dead_letter_directory_may_be_a_link(tmp_path: Path) -> None:
     letters.symlink_to("real")
     place = _new_place(tmp_path / "place", "--dead_letter_output", letters)
     for command in ("run append", "run overwrite", "replay"):
-        assert place.do(command, "--dead_letter_output", letters).code == 0
+        code = 4 if command == "replay" else 0
+        assert place.do(command, "--dead_letter_output", letters).code == code
     for command in _READERS:
         assert place.do(command).code == 0
 
@@ -175,7 +177,7 @@ def test_inputs_may_be_links(place: Place, tmp_path: Path) -> None:
     other = tmp_path / "other"
     events = inputs / "in.jsonl"
     assert job_status("run", "--input", events, "--output", other).code == 0
-    assert job_status("replay", inputs, "--output", other).code == 0
+    assert job_status("replay", inputs, "--output", other).code == 4
     assert job_status("dead-letters", inputs).code == 0
     assert job_status("inspect", inputs / "letters.avro").code == 0
 
@@ -361,7 +363,7 @@ def apart(tmp_path: Path) -> tuple[Place, Path]:
 def test_dead_letters_elsewhere_are_read_without_an_option(apart: tuple[Place, Path]) -> None:
     place, letters = apart
     for command in (*_READERS, "replay"):
-        assert place.do(command).code == 0, command
+        assert place.do(command).code == (4 if command == "replay" else 0), command
     assert (letters / _LETTERS).exists()
 
 

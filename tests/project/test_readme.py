@@ -85,7 +85,8 @@ def test_every_command_for_files_works(workplace: Path) -> None:
             target = workplace / words[-1]
             words = words[: words.index(">")]
         done = job_status(words, workplace)
-        assert done.code == 0, (line, done.err)
+        # The dead letters of the samples cannot be repaired.
+        assert done.code == (4 if "exit code 4" in line else 0), (line, done.err)
         if target is not None:
             # A user fills in the values of the suggested rules.
             target.write_text(re.sub("FILL_IN", "unmapped_value", done.out), "utf-8")
@@ -104,7 +105,7 @@ def test_the_summary_in_the_readme_is_that_of_the_samples(
         # The path of the output differs, and its length decides where it is folded.
         text = re.sub(r"^job_status .*?\n\n", "\n", text, flags=re.MULTILINE | re.DOTALL)
         rows = (row.rstrip() for row in text.splitlines())
-        return [re.sub(r"\d+\.\d s, .*", "", row).rstrip() for row in rows]
+        return [re.sub(r"\d+\.\d s$", "", row).rstrip() for row in rows]
 
     assert without_varying_parts(done.err) == without_varying_parts(shown)
 

@@ -94,6 +94,10 @@ class BlockTallies:
             ignored=sum(block.ignored.values()),
             ignored_by_type=block.ignored,
             by_error_code=dict(Counter(each.code for each in block.rejections)),
+            largest_payload=max(
+                (each.full_size or 0 for each in block.rejections if each.code == "TOO_LARGE"),
+                default=0,
+            ),
             unreadable_timestamps=sum(sum(shapes.values()) for shapes in block.unreadable.values()),
             unreadable_by_field=block.unreadable,
             assumed_timezone=block.assumed_timezone,

@@ -50,6 +50,7 @@ def manifest_of(
         mapping_fingerprint=settings.mapping_fingerprint,
         accounts_fingerprint=settings.accounts_fingerprint,
         mapping_files=list(settings.mapping_files),
+        patterns=list(settings.patterns),
         committed_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         replaces=replaces,
         consumed=[relative_path(settings.output, path) for path in consumed],

@@ -40,6 +40,7 @@ class CommitSettings:
         mapping: The tables of the run. Providers without a table are listed in the manifest.
         accounts_fingerprint: Of the table of accounts; "" for none.
         mapping_files: The user's mapping files as given, for the manifest.
+        patterns: The patterns of the files to read, or the subscription or topic.
         dead_letter_output: Another directory for dead letters, or None.
         write_mode: What to do if the output holds earlier runs.
         target_file_bytes: A file that reaches this size is closed, and another one is started.
@@ -59,6 +60,7 @@ class CommitSettings:
     mapping: Mapping | None = None
     accounts_fingerprint: str = ""
     mapping_files: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
     dead_letter_output: str | None = None
     write_mode: WriteMode = "error"
     codec: Codec = "deflate"

@@ -76,7 +76,7 @@ def test_replayed_letters_are_marked(tmp_path: Path) -> None:
     path = write_events(tmp_path / "in.jsonl", 0, 2, bad=1)
     output = tmp_path / "out"
     assert run("--input", path, "--output", output).code == 0
-    assert job_status("replay", output, "--output", output).code == 0
+    assert job_status("replay", output, "--output", output).code == 4
     (group,) = json.loads(dead_letters(output / "dead_letter", "--json").out)
     assert (group["count"], group["replayed"]) == (2, 1)
 
@@ -96,7 +96,7 @@ def test_a_missing_path_is_reported(tmp_path: Path) -> None:
 def test_a_damaged_file_is_reported_after_the_readable_letters(tmp_path: Path) -> None:
     path = write_events(tmp_path / "in.jsonl", 0, 0, bad=3)
     output = tmp_path / "out"
-    assert run("--input", path, "--output", output).code == 0
+    assert run("--input", path, "--output", output).code == 4
     (letters,) = (output / "dead_letter").iterdir()
     letters.write_bytes(letters.read_bytes() + b"x")
     said = dead_letters(output)

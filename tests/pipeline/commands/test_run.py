@@ -25,7 +25,7 @@ from schemas.avro import record_schema
 from schemas.errors import OutputError
 from schemas.version import PIPELINE_VERSION
 from tests.conftest import ReadRecords, Records, records_of
-from tests.pipeline.command import Said, as_counter, run, visible, write_events
+from tests.pipeline.command import Said, as_counter, job_status, run, visible, write_events
 from tests.streaming.command import on_prism
 from transforms.blocks.block import EncodedBlock, RawBlock
 from transforms.read.limits import ReadLimits
@@ -380,6 +380,39 @@ def test_a_committed_run_id_is_not_repeated(tmp_path: Path, read_records: ReadRe
     assert "committed already" in said.err
     assert {path: path.stat().st_mtime_ns for path in output.rglob("*")} == before
     assert json.loads((tmp_path / "report.json").read_bytes())["written"] == 3
+
+
+def test_a_committed_run_id_with_another_input_is_refused(tmp_path: Path) -> None:
+    first = write_events(tmp_path / "first.jsonl", 0, 1)
+    second = write_events(tmp_path / "second.jsonl", 0, 1)
+    arguments = ("--output", tmp_path / "out", "--run_id", "daily")
+    assert run("--input", first, *arguments).code == 0
+    for command in ("run", "validate"):
+        said = job_status(command, "--input", second, *arguments)
+        assert said.code == 2
+        assert str(first) in said.err and str(second) in said.err
+
+
+def test_a_run_that_writes_nothing_but_dead_letters_is_committed_with_exit_code_4(
+    tmp_path: Path,
+) -> None:
+    path = write_events(tmp_path / "in.jsonl", 0, 0, bad=2)
+    said = run("--input", path, "--output", tmp_path / "out")
+    assert said.code == 4
+    assert said.err.startswith("nothing was written: 2 of 2 events became dead letters")
+    assert [each["dead_lettered"] for each in _manifests(tmp_path / "out")] == [2]
+
+
+def test_a_run_without_an_event_to_write_succeeds_and_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_text('{"event":"other","event_data":{}}\n')
+    said = run("--input", path, "--output", tmp_path / "out")
+    assert said.code == 0
+    assert said.err.startswith("nothing was written: --event_types ats_jobs.* matches none")
+    path.write_text("")
+    said = run("--input", path, "--output", tmp_path / "out", "--write_mode", "append")
+    assert said.code == 0
+    assert said.err.startswith("nothing was read")
 
 
 def test_a_committed_run_id_succeeds_without_its_input_and_whatever_its_dead_letters(

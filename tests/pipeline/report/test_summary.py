@@ -36,8 +36,8 @@ MANY = Manifest(
     accounts_without_provider={"canary 17": 3, "null": 1},
     providers_without_table={"canary": 5},
     files=[OutputFile("/a/job_status/x.avro", 3_000, 12_345, "", "job_status")],
-    duration_seconds=2.0,
-    events_per_second=3_000,
+    duration_seconds=20.0,
+    events_per_second=300,
 )
 
 
@@ -148,8 +148,29 @@ def test_no_color_turns_colours_off(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_summary_has_the_directory_of_the_files_and_the_speed() -> None:
     text = " ".join(_printed(MANY).split())
-    assert "read 6,000 2.0 s, 3,000 events/s" in text
+    assert "read 6,000 20.0 s, 300 events/s" in text
     assert "job_status 1 file, 12.3 kB, in /a/job_status" in text
+
+
+def test_a_run_of_a_few_seconds_has_no_rate() -> None:
+    short = replace_struct(MANY, duration_seconds=2.0)
+    assert "events/s" not in _printed(short)
+
+
+def test_a_name_and_its_count_are_on_one_line() -> None:
+    counts = {f"CODE_NUMBER_{number}": 1_000 + number for number in range(12)}
+    shown = _printed(Manifest(run_id="run", by_error_code=counts))
+    assert all(f"{name} {count:,}" in shown for name, count in counts.items())
+
+
+def test_no_line_ends_with_a_blank() -> None:
+    assert [line for line in _printed(MANY).splitlines() if line.endswith(" ")] == []
+
+
+def test_events_that_a_rule_maps_to_unmapped_value_are_counted_apart() -> None:
+    report = Manifest(run_id="run", by_value={"unmapped_value": 66}, by_derivation={"unmapped": 65})
+    shown = " ".join(_printed(report).split())
+    assert "unmapped 66 65 without a rule, 1 mapped to unmapped_value" in shown
 
 
 def test_jobs_and_postings_are_counted_apart_if_there_are_both() -> None:
@@ -270,12 +291,22 @@ def test_events_that_were_too_large_are_replayed_with_the_options_of_the_run() -
         dead_letter_output="d",
         event_types=["a.*", "b"],
     )
-    *_, step = _steps(options, dead_lettered=1, by_error_code={"TOO_LARGE": 1})
+    codes = {"TOO_LARGE": 1}
+    *_, step = _steps(options, dead_lettered=1, by_error_code=codes, largest_payload=10**8)
     assert step.command == [
         *("job-status", "replay", "out", "--output", "out", "--max_event_bytes", "100000000"),
         *("--mapping", "m.yaml", "--mapping", "n.yaml", "--accounts", "a.csv"),
         *("--dead_letter_output", "d", "--assume_timezone=-05:00", "--event_types", "a.*", "b"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("largest", "limit"), [(20_000_000, "20000000"), (20_000_001, "30000000"), (99, "100")]
+)
+def test_the_suggested_limit_covers_the_largest_payload(largest: int, limit: str) -> None:
+    codes = {"TOO_LARGE": 1}
+    *_, step = _steps(dead_lettered=1, by_error_code=codes, largest_payload=largest)
+    assert limit in step.command
 
 
 @pytest.mark.parametrize(
@@ -320,7 +351,7 @@ def test_the_printed_commands_work(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     commands = [line.strip() for line in lines if line.startswith("  ")]
     assert commands == [
         "job-status dead-letters 'my out'",
-        "job-status replay 'my out' --output 'my out' --max_event_bytes 10000",
+        "job-status replay 'my out' --output 'my out' --max_event_bytes 2000",
         "job-status mapping suggest r.json > my_mapping.yaml",
         "job-status inspect 'my out' --rows 100",
     ]
@@ -328,4 +359,5 @@ def test_the_printed_commands_work(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         Manifest.from_json(Path("r.json").read_bytes()),
         RunOptions(input=["in.jsonl"], output="my out", max_event_bytes=1000, report="r.json"),
     ):
-        assert job_status(*step.command[1:]).code == 0
+        # The replayed letters become dead letters again, as they are not JSON.
+        assert job_status(*step.command[1:]).code == (4 if "replay" in step.command else 0)

@@ -28,6 +28,7 @@ REPORT_KEYS = [
     *("accounts_without_provider", "by_day"),
     *(
         "by_error_code",
+        "largest_payload",
         "ignored_by_type",
         "without_job_id",
         "unreadable_timestamps",
@@ -47,8 +48,8 @@ REPORT_KEYS = [
 
 EXTRA_KEYS = [
     *("pipeline_version", "schema_version", "schema_fingerprint", "mapping_fingerprint"),
-    *("accounts_fingerprint", "mapping_files", "committed_at", "replaces", "consumed"),
-    *("oldest_message", "blocks"),
+    *("accounts_fingerprint", "mapping_files", "patterns", "committed_at"),
+    *("replaces", "consumed", "oldest_message", "blocks"),
 ]
 
 
