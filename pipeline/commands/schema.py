@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from pipeline.options import CommandParser, add_command
-from pipeline.report import counted
+from pipeline.report import counted, print_result
 from pipeline.setup import read_text
 from schemas.avro import RECORD_NAMES, RecordName, listed_values, record_schema
 from schemas.compatibility import incompatibilities, record_name_of, released_versions
@@ -83,10 +83,12 @@ def _check_candidate(candidate: dict[str, Any], path: str) -> None:
     name = record_name_of(candidate)
     if not found and name is not None:
         versions = ", ".join(map(str, released_versions(name)))
-        print(f"{path}: compatible both ways with every released version of {name} ({versions})")
+        print_result(
+            f"{path}: compatible both ways with every released version of {name} ({versions})\n"
+        )
         return
     for affected, problem in found:
-        print(f"{path}: {affected}: {problem}")
+        print_result(f"{path}: {affected}: {problem}\n")
     raise JobStatusError(
         f"{path} would break: {counted(len(found), 'finding')}",
         "add fields that may be null, with default null; never rename, remove or retype one",

@@ -16,7 +16,7 @@ from pipeline.mapping.lint import lint_text
 from pipeline.mapping.suggest import suggest_text
 from pipeline.mapping.tables import tables_text
 from pipeline.options import CommandParser, add_command
-from pipeline.report import counted
+from pipeline.report import counted, print_result
 from pipeline.setup import override_text, read_mapping, read_text
 from schemas.errors import JobStatusError, UsageError
 from schemas.mapping import (
@@ -66,13 +66,13 @@ def _parser() -> CommandParser:
 
 def _explain(options: Any, messages: Console) -> None:
     tables = read_mapping(options.mapping, messages)
-    sys.stdout.write(explain_text(options.provider, options.source, tables))
+    print_result(explain_text(options.provider, options.source, tables))
 
 
 def _test(options: Any, messages: Console) -> None:
     files = [_read_cases(path) for path in options.files]
     text, failed = run_cases(files, read_mapping(options.mapping, messages))
-    sys.stdout.write(text)
+    print_result(text)
     if failed:
         raise JobStatusError(f"{counted(failed, 'case')} failed")
 
@@ -83,18 +83,18 @@ def _read_cases(path: str) -> CaseFile:
         return CaseFile(path, parse_cases(text, path))
     except MappingError as e:
         if len(e.problems) > 1:
-            sys.stdout.write("\n".join(problem_lines(path, e.problems)) + "\n")
+            print_result("\n".join(problem_lines(path, e.problems)) + "\n")
         raise
 
 
 def _print(options: Any, messages: Console) -> None:
-    sys.stdout.write(tables_text(read_mapping(options.mapping, messages)))
+    print_result(tables_text(read_mapping(options.mapping, messages)))
 
 
 def _suggest(options: Any, messages: Console) -> None:
     report = read_text(options.report, "the report")
     tables = read_mapping(options.mapping, messages)
-    sys.stdout.write(suggest_text(report, tables, options.report))
+    print_result(suggest_text(report, tables, options.report))
 
 
 def _lint(options: Any, _: Console) -> None:
@@ -102,13 +102,13 @@ def _lint(options: Any, _: Console) -> None:
     problems = 0
     for path, text in texts.items():
         result, count = lint_text(text, path)
-        sys.stdout.write(result)
+        print_result(result)
         problems += count
     if problems:
         raise UsageError(f"{counted(problems, 'problem')} in {', '.join(texts)}")
     files = [parse_mapping(text, path) for path, text in texts.items()]
     for override in find_overrides(merge_files(files)):
-        print(override_text(override))
+        print_result(override_text(override) + "\n")
 
 
 def _schema(_: Any, __: Console) -> None:

@@ -8,6 +8,8 @@ from .report_file import check_report as check_report
 from .report_file import report_of as report_of
 from .report_file import write_report as write_report
 from .summary import print_summary as print_summary
+from .terminal import SafeConsole as SafeConsole
+from .terminal import print_result as print_result
 from .text import counted as counted
 from .text import duration_text as duration_text
 from .text import printable as printable

@@ -15,6 +15,8 @@ from typing import IO, Literal, cast
 
 from rich.console import Console
 
+from pipeline.report.terminal import SafeConsole
+
 LogFormat = Literal["text", "json"]
 
 _OWN_PACKAGES = ("pipeline", "transforms", "schemas")
@@ -55,8 +57,8 @@ def set_up_logs(log_format: LogFormat, debug: bool) -> Console:
     for name in _OWN_PACKAGES:
         logging.getLogger(name).setLevel(logging.DEBUG if debug else logging.INFO)
     if log_format == "text":
-        return Console(stderr=True, highlight=False, emoji=False)
-    return Console(file=cast(IO[str], _RecordWriter()), width=_JSON_COLUMNS, highlight=False)
+        return SafeConsole(stderr=True, highlight=False, emoji=False)
+    return SafeConsole(file=cast(IO[str], _RecordWriter()), width=_JSON_COLUMNS, highlight=False)
 
 
 def set_run(run_id: str) -> None:

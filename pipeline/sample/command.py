@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from pipeline.options import CommandParser
+from pipeline.report import print_result
 from pipeline.sample.write import write_samples
 
 
@@ -31,7 +32,7 @@ def sample(arguments: Sequence[str], console: Console) -> None:
     options = parser.parse_args(arguments)
     counts = write_samples(**vars(options))
     for file in counts.files:
-        print(f"{options.directory}/{file.name}")
+        print_result(f"{options.directory}/{file.name}\n")
     console.print(
         f"a run over them reads {counts.read:,}: {counts.events:,} written, "
         f"{counts.bad:,} dead-lettered, {counts.ignored:,} ignored"

@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from pipeline.graph import GraphSettings
 from pipeline.options import RunOptions
-from pipeline.report import check_port, counted
+from pipeline.report import SafeConsole, check_port, counted
 from pipeline.runners import beam_options, check_detached, check_runner, is_local
 from pipeline.setup.accounts_file import read_accounts
 from pipeline.setup.output_directories import removed_where_unused
@@ -159,7 +159,7 @@ class Preflight:
 
 def validate(options: RunOptions, beam_arguments: list[str], messages: Console) -> None:
     """Prints all checks to stdout. Raises the JobStatusError of the first one that fails."""
-    console = Console(highlight=False)
+    console = SafeConsole(highlight=False)
     failures: list[JobStatusError] = []
     for name, check in Preflight(options, beam_arguments, messages).checks.items():
         try:

@@ -32,7 +32,7 @@ PIPELINE = {
     "report": {"options"},
     "runners": {"graph", "options", "report", "stop_signals"},
     "setup": {"graph", "options", "report", "runners"},
-    "sample": {"options"},
+    "sample": {"options", "report"},
     "mapping": {"options", "report", "setup"},
     "inspect": {"options", "report"},
     "commands": {"graph", "options", "report", "runners", "setup"},

@@ -193,12 +193,19 @@ def write(path: str, data: bytes) -> None:
     # Two runs may write the same file at the same time: each writes a part file of its own.
     part = f"{path}.{secrets.token_hex(4)}.part" if is_plain else path
     with _errors_as(OutputError, f"write {path}", path):
-        with create(part) as file:
-            file.write(data)
+        try:
+            with create(part) as file:
+                file.write(data)
+                if is_plain:
+                    close_durably(file, part)
             if is_plain:
-                close_durably(file, part)
+                os.replace(part, path)
+        except BaseException:
+            if is_plain:
+                with suppress(OSError):
+                    os.remove(part)
+            raise
         if is_plain:
-            os.replace(part, path)
             _sync_directories([path])
 
 

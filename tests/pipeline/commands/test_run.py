@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gzip
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timezone
@@ -380,6 +381,18 @@ def test_a_committed_run_id_is_not_repeated(tmp_path: Path, read_records: ReadRe
     assert "committed already" in said.err
     assert {path: path.stat().st_mtime_ns for path in output.rglob("*")} == before
     assert json.loads((tmp_path / "report.json").read_bytes())["written"] == 3
+
+
+def test_files_have_the_permissions_of_the_umask(tmp_path: Path) -> None:
+    path = write_events(tmp_path / "in.jsonl", 0, 1, bad=1)
+    output = tmp_path / "out"
+    before = os.umask(0o077)
+    try:
+        assert run("--input", path, "--output", output, "--report", output / "r.json").code == 0
+    finally:
+        os.umask(before)
+    modes = {each.is_dir(): each.stat().st_mode & 0o777 for each in [output, *output.rglob("*")]}
+    assert modes == {True: 0o700, False: 0o600}
 
 
 def test_a_committed_run_id_with_another_input_is_refused(tmp_path: Path) -> None:

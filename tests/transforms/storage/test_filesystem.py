@@ -382,3 +382,15 @@ def test_paths_of_two_filesystems_can_be_renamed_and_deleted_in_one_call(
     filesystem.delete([renamed, "gs://x/b", "gs://x/c"])
     assert asked == [["gs://x/b", "gs://x/c"]]
     assert not os.path.exists(renamed)
+
+
+def test_a_small_file_that_cannot_be_written_leaves_no_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> NoReturn:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match="No space left on device"):
+        filesystem.write(str(tmp_path / "report.json"), b"x")
+    assert list(tmp_path.iterdir()) == []
