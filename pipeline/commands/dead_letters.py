@@ -1,8 +1,9 @@
-"""`job-status dead-letters`: groups dead letters by their error and counts them."""
+"""`job-status dead-letters`: groups dead letters by error and reason, and counts them."""
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from pipeline.options import CommandParser
-from pipeline.report import printable
+from pipeline.report import counted, print_result, printable
 from schemas.errors import InputError
 from transforms import read  # loads Beam when a name is used, so not for --help
 
@@ -21,31 +22,62 @@ _MAX_PAYLOADS = 10
 _MAX_PAYLOAD_BYTES = 2000
 
 
+_NUMBER = re.compile(r"\d+")
+
+
 @dataclass
 class _Group:
-    """Dead letters with the same error code, path and source, the first few to be shown.
+    """Dead letters with the same error code and reason, apart from numbers in it.
 
-    `replayed` counts those in files that were replayed. The error message is that of the first.
+    Attributes:
+        reason: The error message, with `N` in place of a number that is not the same in all.
+        count: Letters that were not replayed. All below are about these.
+        replayed: Letters that were replayed. If they failed again, there are newer letters.
+        paths: The distinct JSON paths, in the order in which they were found.
+        sources: The distinct sources.
+        letters: The first letters, to be shown.
     """
 
     error_code: str
-    error_path: str | None
-    source: str | None
+    reason: str
     count: int = 0
     replayed: int = 0
-    error_message: str = ""
+    paths: dict[str, None] = field(default_factory=dict)
+    sources: dict[str | None, None] = field(default_factory=dict)
     letters: list[read.Letter] = field(default_factory=list)
 
-    def as_json(self, show_payload: bool) -> dict[str, Any]:
+    def add(self, letter: read.Letter, kept_letters: int) -> None:
+        """Adds a letter that was not replayed, and keeps the first ones."""
+        self.count += 1
+        if letter["error_message"] != self.reason:
+            self.reason = _NUMBER.sub("N", self.reason)
+        if letter["error_path"] is not None:
+            self.paths.setdefault(letter["error_path"])
+        self.sources.setdefault(letter["source"])
+        if len(self.letters) < kept_letters:
+            payload = letter["payload"]
+            start = None if payload is None else payload[:_MAX_PAYLOAD_BYTES]
+            self.letters.append({**letter, "payload": start})
+
+    def as_json(self, lines: _Lines, show_payload: bool) -> dict[str, Any]:
         """Returns the group as JSON values, with payloads only on request."""
         values = {name: value for name, value in vars(self).items() if name != "letters"}
-        if show_payload:
-            names = ("source_offset", "message_id", "payload_size")
-            values["payloads"] = [
-                {**{name: letter[name] for name in names}, "payload": _text(letter["payload"])}
-                for letter in self.letters
-            ]
+        values |= {"paths": list(self.paths), "sources": list(self.sources)}
+        names = ["source", "source_offset", "message_id", "error_path", "payload_size"]
+        values["examples"] = [
+            {name: letter[name] for name in names}
+            | {"line": lines.get(_place(letter))}
+            | ({"payload": _text(letter["payload"])} if show_payload else {})
+            for letter in self.letters
+        ]
         return values
+
+
+_Place = tuple[str, int]
+"""A source and an offset in it."""
+
+_Lines = dict[_Place, int]
+"""The line numbers of places, where they are known."""
 
 
 def dead_letters(arguments: Sequence[str], _: Console) -> None:
@@ -55,12 +87,14 @@ def dead_letters(arguments: Sequence[str], _: Console) -> None:
     outputs = read.outputs_of(options.path, [file.path for file in files])
     replayed = set().union(*(read.replayed(files, output) for output in outputs))
     damaged: list[tuple[str, str]] = []
-    groups = _grouped(files, replayed, damaged, options.show_payload)
+    groups = _grouped(files, replayed, damaged, _MAX_PAYLOADS if options.show_payload else 1)
+    lines = _line_numbers(letter for group in groups for letter in group.letters)
     if options.json:
-        values = [group.as_json(options.show_payload) for group in groups]
+        values = [group.as_json(lines, options.show_payload) for group in groups]
         sys.stdout.write(json.dumps(values, indent=2) + "\n")
     else:
-        sys.stdout.writelines(line + "\n" for line in _lines(groups))
+        for line in _lines(groups, lines, options.show_payload):
+            print_result(line + "\n")
     if damaged:
         path, problem = damaged[0]
         raise InputError(
@@ -72,7 +106,7 @@ def dead_letters(arguments: Sequence[str], _: Console) -> None:
 def _parser() -> CommandParser:
     parser = CommandParser(
         prog="job-status dead-letters",
-        description="Groups dead letters by error code, path and source, and counts them.",
+        description="Groups dead letters by error code and reason, and counts them.",
     )
     parser.add_argument(
         "path",
@@ -93,29 +127,36 @@ def _grouped(
     files: Iterable[read.DeadLetterFile],
     replayed: set[read.DeadLetterFile],
     damaged: list[tuple[str, str]],
-    keep_letters: bool,
+    kept_letters: int,
 ) -> list[_Group]:
     """Returns the groups, the largest first.
 
     Appends the path and the problem of each damaged file to `damaged`.
     """
-    groups: dict[tuple[str, str | None, str | None], _Group] = {}
+    groups: dict[tuple[str, str], _Group] = {}
     for file in files:
         for letter in _readable_letters(file, damaged):
-            key = letter["error_code"], letter["error_path"], letter["source"]
-            group = groups.get(key)
-            if group is None:
-                group = groups[key] = _Group(*key, error_message=letter["error_message"])
-            group.count += 1
-            group.replayed += file in replayed
-            if keep_letters and len(group.letters) < _MAX_PAYLOADS:
-                payload = letter["payload"]
-                start = None if payload is None else payload[:_MAX_PAYLOAD_BYTES]
-                group.letters.append({**letter, "payload": start})
-    return sorted(
-        groups.values(),
-        key=lambda each: (-each.count, each.error_code, each.error_path or "", each.source or ""),
-    )
+            code, message = letter["error_code"], letter["error_message"]
+            key = code, _NUMBER.sub("N", message)
+            group = groups.setdefault(key, _Group(code, message))
+            if file in replayed:
+                group.replayed += 1
+            else:
+                group.add(letter, kept_letters)
+    return sorted(groups.values(), key=lambda each: (-each.count, each.error_code, each.reason))
+
+
+def _line_numbers(letters: Iterable[read.Letter]) -> _Lines:
+    offsets: dict[str, set[int]] = {}
+    for letter in letters:
+        # The offset of a message counts from its start.
+        if letter["message_id"] is None and letter["source_offset"] is not None:
+            offsets.setdefault(letter["source"], set()).add(letter["source_offset"])
+    return {
+        (source, offset): line
+        for source, wanted in offsets.items()
+        for offset, line in read.line_numbers(source, wanted).items()
+    }
 
 
 def _readable_letters(
@@ -129,22 +170,44 @@ def _readable_letters(
         damaged.append((file.path, error.strerror or type(error).__name__))
 
 
-def _lines(groups: Sequence[_Group]) -> Iterator[str]:
-    if not groups:
-        yield "no dead letters"
+def _lines(groups: Sequence[_Group], lines: _Lines, show_payload: bool) -> Iterator[str]:
+    left = [group for group in groups if group.count]
+    replayed = counted(sum(group.replayed for group in groups), "dead letter")
+    if not left:
+        yield "no dead letters" if not groups else f"no dead letters left: {replayed} replayed"
         return
-    width = len(f"{groups[0].count:,}")
-    for group in groups:
-        path = f" at {group.error_path}" if group.error_path else ""
-        source = printable(group.source or "-")
-        replayed = f" ({group.replayed:,} replayed)" if group.replayed else ""
-        yield f"{group.count:>{width},}  {group.error_code}{path}  {source}{replayed}"
-        yield f"{'':{width}}  {group.error_message}"
+    width = len(f"{left[0].count:,}")
+    for group in left:
+        yield f"{group.count:>{width},}  {group.error_code}: {printable(group.reason)}"
         for letter in group.letters:
-            origin = f"offset {letter['source_offset']}"
-            if letter["message_id"] is not None:
-                origin = f"message {printable(letter['message_id'])}"
-            yield f"{'':{width}}  {origin}: {_shown_payload(letter)}"
+            path = letter["error_path"]
+            place = _shown_place(letter, lines) + (f" at {printable(path)}" if path else "")
+            if show_payload:
+                yield f"{'':{width}}  {place}: {_shown_payload(letter)}"
+                continue
+            others = [
+                counted(len(names) - 1, f"other {noun}")
+                for names, noun in ((group.sources, "file"), (group.paths, "path"))
+                if len(names) > 1
+            ]
+            more = f", and {' and '.join(others)}" if others else ""
+            yield f"{'':{width}}  {'such as ' if group.count > 1 else ''}{place}{more}"
+    if any(group.replayed for group in groups):
+        yield f"{replayed} replayed before, not counted above"
+
+
+def _place(letter: read.Letter) -> _Place:
+    return letter["source"], letter["source_offset"]
+
+
+def _shown_place(letter: read.Letter, lines: _Lines) -> str:
+    source = printable(letter["source"] or "-")
+    if letter["message_id"] is not None:
+        return f"message {printable(letter['message_id'])} of {source}"
+    line = lines.get(_place(letter))
+    if letter["source_offset"] is None:
+        return source
+    return f"{source} (byte {letter['source_offset']})" if line is None else f"{source}:{line}"
 
 
 def _shown_payload(letter: read.Letter) -> str:

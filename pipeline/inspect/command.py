@@ -30,6 +30,8 @@ def inspect(arguments: Sequence[str], console: Console) -> None:
         print_json(found)
     else:
         print_tables(found)
+    for note in found.notes:
+        console.print(note, soft_wrap=True, markup=False)
     if found.output is None and not found.findings:
         console.print(
             "no manifest belongs to this: a file that is truncated between two blocks, or missing, "

@@ -53,7 +53,8 @@ class Content:
         blocks: Number of blocks that hold them.
         damage: Why the file is not a valid Avro file, or None.
         by_record_type: Records by the type of the record.
-        by_value: Records by status value; `null` for none. So is by_provider.
+        by_value: Events by status value; `null` for none. So is by_provider.
+        dead_letters_by_provider: Dead letters by provider; `null` for none.
     """
 
     path: str
@@ -69,6 +70,7 @@ class Content:
     by_value: Counter[str] = field(default_factory=Counter)
     by_provider: Counter[str] = field(default_factory=Counter)
     by_error_code: Counter[str] = field(default_factory=Counter)
+    dead_letters_by_provider: Counter[str] = field(default_factory=Counter)
 
 
 class _DigestedFile:
@@ -146,10 +148,12 @@ def _count_blocks(file: _DigestedFile, content: Content) -> int:
 def _count(content: Content, records: list[Any]) -> None:
     if content.schema not in _COUNTED_FIELDS:
         return
-    content.by_provider.update(_names(record["provider"] for record in records))
+    providers = _names(record["provider"] for record in records)
     if content.schema == _DEAD_LETTER:
         content.by_error_code.update(record["error_code"] for record in records)
+        content.dead_letters_by_provider.update(providers)
     else:
+        content.by_provider.update(providers)
         content.by_record_type.update(record["record_type"] for record in records)
         content.by_value.update(_names(record["job_status"]["value"] for record in records))
 

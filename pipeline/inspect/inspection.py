@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from pipeline.inspect.content import Content, content_of, first_rows
 from pipeline.inspect.verify import Finding, check_counts, compare
+from pipeline.report import counted
 from schemas.errors import ForeignPathError, InputError, OutputError
 from schemas.manifest import Manifest, OutputFile
 from transforms.storage import (
@@ -20,6 +21,8 @@ from transforms.storage import (
     read_intent,
     read_manifests,
     refuse_links_in,
+    staging_directory,
+    staging_root,
 )
 
 _OUTPUTS = ("job_status", "dead_letter")
@@ -36,6 +39,7 @@ class Inspection:
         committed: The entries of the manifests by the full path of their file.
         contents: The content of the existing files, sorted by path.
         findings: The differences from what was committed.
+        notes: What else is there, for people.
         rows: The first records by schema.
     """
 
@@ -44,6 +48,7 @@ class Inspection:
     committed: dict[str, OutputFile] = field(default_factory=dict)
     contents: list[Content] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
 
@@ -79,9 +84,11 @@ def inspection_of(path: str, rows: int) -> Inspection:
     others = existing - ignored if target.manifest is None else set()
     for each in sorted(others | (existing & found.committed.keys())):
         found.contents.append(content_of(each))
+    if target.part is None or target.output is None:
+        found.notes += _others(target.output or path)
     if not found.contents and not found.committed:
         raise InputError(
-            f"there is nothing to inspect at {path}",
+            "; ".join([f"there is nothing to inspect at {path}", *found.notes]),
             "give the directory of an output, one of its manifests, or an Avro file",
         )
     _check(found, is_whole_run=target.part is None)
@@ -144,7 +151,7 @@ def _existing_files(found: Inspection, path: str, target: _Target) -> set[str]:
     output = target.output
     if path.endswith(_AVRO) and output is None:
         return {path} if filesystem.exists(path) else set()
-    directories = {path}
+    directories = {path, *(file_paths.join(path, name) for name in _OUTPUTS)}
     if output is not None:
         directories = {file_paths.join(output, name) for name in _OUTPUTS}
         directories.update(file_paths.parent(each) for each in found.committed)
@@ -161,6 +168,30 @@ def _existing_files(found: Inspection, path: str, target: _Target) -> set[str]:
     }
 
 
+def _described(content: Content) -> str:
+    """Describes a file that no manifest lists."""
+    records = counted(content.records, "record")
+    run_id = content.metadata.get("run_id")
+    if run_id is None:
+        return f"{records} of {content.schema}, not written by job-status"
+    return f"{records} of the run {run_id}, whose manifest is missing"
+
+
+def _others(output: str) -> list[str]:
+    """Describes staged files, and files among the committed ones that are not Avro files."""
+    notes = []
+    for run_id in filesystem.list_directories(staging_root(output)):
+        notes.append(
+            f"{staging_directory(output, run_id)} belongs to a run that is active, or was stopped "
+            "before its commit; a later run removes it"
+        )
+    for name in _OUTPUTS:
+        for file in filesystem.list_files(file_paths.join(output, name)):
+            if not file.path.endswith(_AVRO):
+                notes.append(f"{file.path} is not an Avro file, and belongs to no run")
+    return notes
+
+
 def _check(found: Inspection, is_whole_run: bool) -> None:
     by_path = {content.path: content for content in found.contents}
     found.findings += compare(found.committed, by_path)
@@ -171,7 +202,7 @@ def _check(found: Inspection, is_whole_run: bool) -> None:
         if content.damage is not None:
             found.findings.append(Finding(content.path, content.damage))
         elif found.output is not None:
-            problem = f"is in no manifest; its {content.records:,} records belong to no run"
+            problem = f"is in no manifest: {_described(content)}"
             found.findings.append(Finding(content.path, problem))
     if not is_whole_run or found.output is None:
         return

@@ -8,15 +8,16 @@ from collections import Counter
 from datetime import datetime
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from pipeline.inspect.inspection import Inspection
-from pipeline.report import printable, shortened
+from pipeline.report import SafeConsole, shortened
 from transforms.storage import relative_path
 
-_COUNTS = ("by_record_type", "by_value", "by_provider", "by_error_code")
+_COUNTS = (
+    *("by_record_type", "by_value", "by_provider", "by_error_code", "dead_letters_by_provider"),
+)
 _MAX_COUNTS = 15
 _MAX_CHARACTERS = 60
 _PIPED_WIDTH = 140
@@ -59,10 +60,11 @@ def print_json(found: Inspection) -> None:
             }
             for content in found.contents
         ],
+        "notes": found.notes,
         **{name: _total(found, name) for name in _COUNTS},
         "rows": found.rows,
     }
-    json.dump(shown, sys.stdout, indent=2, ensure_ascii=False, default=_text)
+    json.dump(shown, sys.stdout, indent=2, default=_text)
     sys.stdout.write("\n")
 
 
@@ -73,12 +75,12 @@ def _total(found: Inspection, name: str) -> dict[str, int]:
 
 def print_tables(found: Inspection) -> None:
     """Prints an inspection for people to stdout."""
-    console = Console(file=sys.stdout, highlight=False)
+    console = SafeConsole(file=sys.stdout, highlight=False)
     if not console.is_terminal:
         console.width = _PIPED_WIDTH
     for run in found.runs.values():
         console.print(
-            f"run {printable(run.run_id)}, committed {printable(run.committed_at)}: "
+            f"run {run.run_id}, committed {run.committed_at}: "
             f"read {run.read:,}, written {run.written:,}, "
             f"dead-lettered {run.dead_lettered:,}, ignored {run.ignored:,}",
             soft_wrap=True,
@@ -108,7 +110,7 @@ def _file_table(found: Inspection) -> Table:
         state = "[red]BAD[/]" if content.path in bad else "[green]ok[/]"
         path = content.path if found.output is None else relative_path(found.output, content.path)
         numbers = (f"{content.records:,}", f"{content.size:,}")
-        cells = (_cell(content.codec), _cell(schema), state, escape(printable(path)))
+        cells = (_cell(content.codec), _cell(schema), state, escape(path))
         table.add_row(*numbers, *cells)
     return table
 

@@ -10,6 +10,7 @@ from .file_format import detect_file_format as detect_file_format
 from .file_format import strip_text as strip_text
 from .limits import PEEK_BYTES as PEEK_BYTES
 from .limits import ReadLimits as ReadLimits
+from .line_numbers import line_numbers as line_numbers
 from .ranges import match_files as match_files
 from .read_dead_letters import ReadDeadLetters as ReadDeadLetters
 from .read_files import ReadFiles as ReadFiles

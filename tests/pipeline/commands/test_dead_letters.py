@@ -33,23 +33,36 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory / "out"
 
 
-def test_groups_are_sorted_by_count(output: Path) -> None:
+def test_groups_by_code_and_reason_are_sorted_by_count(output: Path) -> None:
     said = dead_letters(output, "--json")
     assert (said.code, said.err) == (0, "")
     groups = json.loads(said.out)
-    counts = [(each["error_code"], each["error_path"], each["count"]) for each in groups]
-    assert counts == [("INVALID_JSON", None, 12), ("WRONG_TYPE", "$.id", 2),
-                      ("INVALID_JSON", None, 1)]  # fmt: skip
-    assert [Path(each["source"]).name for each in groups] == ["a.jsonl", "b.jsonl", "b.jsonl"]
+    counts = [(each["error_code"], each["reason"], each["count"]) for each in groups]
+    assert counts == [
+        ("INVALID_JSON", "JSON is malformed: invalid character (byte 0)", 12),
+        ("INVALID_JSON", "Input data was truncated", 1),
+        ("WRONG_TYPE", "expected a string or a number, found array", 1),
+        ("WRONG_TYPE", "expected a string or a number, found object", 1),
+    ]
     codes = Counter(each["error_code"] for each in records_of(output, "dead_letter"))
     assert codes == {"INVALID_JSON": 13, "WRONG_TYPE": 2}
 
 
-def test_a_line_has_count_code_path_and_source(output: Path) -> None:
+def test_a_group_has_an_example_with_file_line_and_path(output: Path) -> None:
     lines = dead_letters(output).out.splitlines()
-    assert len(lines) == 6
-    assert lines[2].split()[:4] == ["2", "WRONG_TYPE", "at", "$.id"]
-    assert lines[2].endswith("b.jsonl")
+    assert lines[:2] == [
+        "12  INVALID_JSON: JSON is malformed: invalid character (byte 0)",
+        f"    such as {output.parent / 'in' / 'a.jsonl'}:3",
+    ]
+    assert lines[-1] == f"    {output.parent / 'in' / 'b.jsonl'}:2 at $.id"
+
+
+def test_numbers_that_differ_do_not_make_another_reason(tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_text('{"id":1}\n{"id":1}x\n{"id":1} x\n')
+    assert run("--input", path, "--output", tmp_path / "out").code == 0
+    first, _ = dead_letters(tmp_path / "out").out.splitlines()
+    assert first == "2  INVALID_JSON: JSON is malformed: trailing characters (byte N)"
 
 
 @pytest.mark.parametrize("form", [(), ("--json",)])
@@ -61,10 +74,10 @@ def test_payloads_are_shown_only_on_request(output: Path, form: tuple[str, ...])
 
 def test_the_first_ten_payloads_of_a_group_are_shown(output: Path) -> None:
     groups = json.loads(dead_letters(output, "--json", "--show_payload").out)
-    assert [each["payload"] for each in groups[0]["payloads"]] == [
+    assert [each["payload"] for each in groups[0]["examples"]] == [
         f"bad {number}" for number in range(10)
     ]
-    assert groups[0]["payloads"][1]["source_offset"] > groups[0]["payloads"][0]["source_offset"]
+    assert groups[0]["examples"][1]["source_offset"] > groups[0]["examples"][0]["source_offset"]
 
 
 def test_control_characters_of_payloads_are_not_printed(output: Path) -> None:
@@ -72,13 +85,15 @@ def test_control_characters_of_payloads_are_not_printed(output: Path) -> None:
     assert all(character.isprintable() or character == "\n" for character in said.out)
 
 
-def test_replayed_letters_are_marked(tmp_path: Path) -> None:
+def test_replayed_letters_are_counted_apart(tmp_path: Path) -> None:
     path = write_events(tmp_path / "in.jsonl", 0, 2, bad=1)
     output = tmp_path / "out"
     assert run("--input", path, "--output", output).code == 0
     assert job_status("replay", output, "--output", output).code == 4
     (group,) = json.loads(dead_letters(output / "dead_letter", "--json").out)
-    assert (group["count"], group["replayed"]) == (2, 1)
+    assert (group["count"], group["replayed"]) == (1, 1)
+    *_, last = dead_letters(output).out.splitlines()
+    assert last == "1 dead letter replayed before, not counted above"
 
 
 def test_an_output_without_dead_letters_gives_a_message(tmp_path: Path) -> None:

@@ -86,7 +86,8 @@ def test_json_holds_the_counts_of_the_records_and_the_first_rows(output: Path) -
     values = Counter(str(each["job_status"]["value"]) for each in records)
     assert result["by_value"] == dict(values)
     assert result["by_record_type"] == {"job": RECORDS}
-    assert result["by_provider"] == {"lever": RECORDS, "null": BAD}
+    assert result["by_provider"] == {"lever": RECORDS}
+    assert result["dead_letters_by_provider"] == {"null": BAD}
     rows = result["rows"]["job_status.JobStatusEvent"]
     assert [row["event_id"] for row in rows] == [each["event_id"] for each in records[:2]]
     (letter, _) = result["rows"]["job_status.DeadLetter"]
@@ -197,6 +198,36 @@ def test_a_file_without_a_manifest_is_shown_with_a_warning(output: Path, tmp_pat
     said = job_status("inspect", alone)
     assert said.code == 1
     assert "is truncated in the middle of a block" in said.out
+
+
+def test_a_stray_file_is_described_by_its_run(output: Path) -> None:
+    shutil.copy(_files(output)[0], output / "job_status" / "stranger.avro")
+    (problem,) = _result(job_status("inspect", output, "--json"))["problems"]
+    assert "records of the run daily, whose manifest is missing" in problem["problem"]
+
+
+def test_files_that_belong_to_no_run_are_named(output: Path) -> None:
+    (output / "_staging" / "other").mkdir(parents=True)
+    (output / "job_status" / "notes.txt").touch()
+    said = job_status("inspect", output)
+    assert said.code == 0
+    assert f"{output}/_staging/other belongs to a run that is active, or was stopped" in said.err
+    assert f"{output}/job_status/notes.txt is not an Avro file" in said.err
+
+
+def test_an_output_without_manifests_is_read(output: Path) -> None:
+    shutil.rmtree(output / "_manifest")
+    said = job_status("inspect", output, "--json")
+    assert said.code == 0
+    assert len(_result(said)["files"]) == 4
+    assert "no manifest belongs to this" in said.err
+
+
+def test_an_output_with_staged_files_only_has_nothing_to_inspect(tmp_path: Path) -> None:
+    (tmp_path / "_staging" / "first").mkdir(parents=True)
+    said = job_status("inspect", tmp_path)
+    assert said.code == 3
+    assert "_staging/first belongs to a run" in said.err
 
 
 def test_any_avro_file_is_shown(tmp_path: Path) -> None:
