@@ -19,6 +19,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--kills", type=int, default=SHORT, help=f"how many runs to kill (default: {SHORT})"
     )
+    parser.addoption("--in_commits", action="store_true", help="kill streams in commits only")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -35,7 +35,8 @@ SECONDS_TO_GO = 60  # without its launcher the Prism process ends after ten idle
 WAVE = 200
 
 MOMENTS = (("_staging/*/*.avro", 4.0), ("_manifest/*.pending.json", 0.8))
-"""A kill hits at most this many seconds after a new file: at any moment, or in a commit."""
+"""A kill hits at most this many seconds after a new file: at any moment, or in a commit. With the
+option --in_commits all of them hit a commit."""
 
 
 @pytest.fixture
@@ -80,8 +81,14 @@ def kill(job: Job, number: int) -> None:
     assert job.seconds_until_gone(SECONDS_TO_GO) is not None
 
 
+@pytest.fixture
+def moments(request: pytest.FixtureRequest) -> tuple[tuple[str, float], ...]:
+    """The moments of the kills, in turns."""
+    return MOMENTS[1:] if request.config.getoption("--in_commits", None) else MOMENTS
+
+
 def test_a_stream_that_is_killed_at_any_moment_loses_no_message(
-    kills: int, server: Server, tmp_path: Path
+    kills: int, moments: tuple[tuple[str, float], ...], server: Server, tmp_path: Path
 ) -> None:
     place = Place(server, server.create(), tmp_path)
     # Slow commits, so that many of the kills hit one.
@@ -90,7 +97,7 @@ def test_a_stream_that_is_killed_at_any_moment_loses_no_message(
     with watcher.watching():
         with publishing(place) as sent:
             for number in range(kills):
-                pattern, longest = MOMENTS[number % len(MOMENTS)]
+                pattern, longest = moments[number % len(moments)]
                 before = set(place.output.glob(pattern))
                 job = place.start(arguments, slowed=True)
                 place.wait_for_new(pattern, job, before)
