@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import pkgutil
+import shlex
 import sys
 from collections.abc import Sequence
 
@@ -22,7 +23,10 @@ _COMMANDS = {
     "run": ("pipeline.commands.run:run", "read job events, derive statuses, write validated Avro"),
     "validate": ("pipeline.setup:validate", "check that a run could start, and change nothing"),
     "replay": ("pipeline.commands.run:replay", "run dead letters again, once their cause is fixed"),
-    "dead-letters": ("pipeline.commands.dead_letters:dead_letters", "count dead letters by error"),
+    "dead-letters": (
+        "pipeline.commands.dead_letters:dead_letters",
+        "count dead letters by reason",
+    ),
     "inspect": ("pipeline.inspect:inspect", "show an output or a file, and check it"),
     "mapping": (
         "pipeline.mapping:mapping",
@@ -30,6 +34,10 @@ _COMMANDS = {
     ),
     "sample": ("pipeline.sample:sample", "write realistic job events to try things on"),
     "schema": ("pipeline.commands.schema:schema", "print the schemas of the outputs, or check one"),
+    "completion": (
+        "pipeline.commands.completion:completion",
+        "complete commands in a shell",
+    ),
 }
 """Each command's function, whose module is imported when the command runs, and its summary."""
 
@@ -89,7 +97,9 @@ def _dispatch(argv: list[str], console: Console) -> None:
         print(_usage(), end="")
         raise SystemExit(UsageError.exit_code)
     name, *arguments = argv
-    if name in ("-h", "--help"):
+    if name == "help" and arguments:
+        _dispatch([*arguments, "--help"], console)
+    elif name in ("-h", "--help", "help"):
         print(_usage(), end="")
     elif name == "--version":
         print(PIPELINE_VERSION)
@@ -106,9 +116,19 @@ def _dispatch(argv: list[str], console: Console) -> None:
     elif name in _COMMANDS:
         pkgutil.resolve_name(_COMMANDS[name][0])(arguments, console)
     else:
-        nearest = difflib.get_close_matches(name, _COMMANDS, 1)
-        hint = f"did you mean {nearest[0]}?" if nearest else "job-status --help lists the commands"
-        raise UsageError(f"unknown command {name!r}", hint)
+        raise UsageError(f"unknown command {name!r}", _hint(name))
+
+
+def _hint(name: str) -> str:
+    """Suggests what is meant by a word in place of a command."""
+    nearest = difflib.get_close_matches(name, _COMMANDS, 1)
+    if nearest:
+        return f"did you mean {nearest[0]}?"
+    if name.startswith("--"):
+        return f"did you mean job-status run {name} ...?"
+    if os.path.exists(name) or "*" in name:
+        return f"did you mean job-status run --input {shlex.quote(name)}?"
+    return "job-status --help lists the commands"
 
 
 def _usage() -> str:
@@ -118,5 +138,6 @@ usage: job-status COMMAND [options]
 
 commands:
 {commands}
-job-status COMMAND --help shows the options. job-status --version prints the version.
+job-status help COMMAND shows its options and examples.
+job-status --version prints the version.
 """

@@ -82,7 +82,7 @@ _Lines = dict[_Place, int]
 
 def dead_letters(arguments: Sequence[str], _: Console) -> None:
     """Prints the groups to stdout. Raises InputError if there are no files, or one is damaged."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     files = read.find_dead_letters(options.path)
     outputs = read.outputs_of(options.path, [file.path for file in files])
     replayed = set().union(*(read.replayed(files, output) for output in outputs))
@@ -103,10 +103,12 @@ def dead_letters(arguments: Sequence[str], _: Console) -> None:
         )
 
 
-def _parser() -> CommandParser:
+def parser() -> CommandParser:
+    """Makes the parser of `dead-letters`."""
     parser = CommandParser(
         prog="job-status dead-letters",
         description="Groups dead letters by error code and reason, and counts them.",
+        examples=("dead-letters out", "dead-letters out --show_payload"),
     )
     parser.add_argument(
         "path",

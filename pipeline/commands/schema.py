@@ -20,28 +20,36 @@ from schemas.errors import JobStatusError, UsageError
 
 def schema(arguments: Sequence[str], _: Console) -> None:
     """Runs a subcommand of `schema`; results go to stdout."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     options.command(options)
 
 
-def _parser() -> CommandParser:
+def parser() -> CommandParser:
+    """Makes the parser of `schema`."""
     parser = CommandParser(
         prog="job-status schema",
         description="Prints the Avro schemas of the outputs, or checks a new one.",
+        examples=("schema print --record job_status_event", "schema check new.avsc"),
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     command = partial(add_command, commands)
-    shown = command("print", "prints the schemas that are written", _print)
+    shown = command(
+        "print",
+        "print the schemas that are written",
+        _print,
+        ("schema print", "schema print --record dead_letter > dead_letter.avsc"),
+    )
     shown.add_argument("--record", choices=RECORD_NAMES, help="only this schema, as an .avsc file")
     shown.add_argument(
         "--markdown", action="store_true", help="the reference of the docs, as Markdown"
     )
     check = command(
         "check",
-        "checks a schema against every released version, both ways, with Avro's checker and by "
-        "reading real files; without a file, checks the released ones",
+        "check a schema against every released version, both ways, with Avro's checker and by "
+        "reading real files; without a file, check the released ones",
         _check,
+        ("schema check new.avsc", "schema check"),
     )
     check.add_argument("file", metavar="FILE", nargs="?", help="an .avsc file")
     return parser

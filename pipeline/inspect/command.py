@@ -47,17 +47,28 @@ def inspect(arguments: Sequence[str], console: Console) -> None:
         )
 
 
-def _parse(arguments: Sequence[str]) -> tuple[Any, list[str]]:
+def parser() -> CommandParser:
+    """Makes the parser of `inspect`."""
     parser = CommandParser(
         prog="job-status inspect",
         description="Shows the content of an output, a manifest or an Avro file, and checks it "
         "against what was committed. Exit code 1 where they differ. The output includes values "
         "of the data. Options of Beam's filesystems are accepted too.",
+        examples=(
+            "inspect out",
+            "inspect out/job_status/job_status-daily-00000-of-00001.avro --json",
+        ),
     )
     parser.add_argument("path", metavar="PATH", help="output directory, manifest or Avro file")
     parser.add_argument("--json", action="store_true", help="everything as JSON, rows in full")
-    parser.add_argument("--rows", type=int, default=5, help="first rows to show (default: 5)")
-    options, rest = parser.parse_known_args(list(arguments))
+    parser.add_argument(
+        "--rows", metavar="N", type=int, default=5, help="first rows to show (default: 5)"
+    )
+    return parser
+
+
+def _parse(arguments: Sequence[str]) -> tuple[Any, list[str]]:
+    options, rest = parser().parse_known_args(list(arguments))
     unknown = beam_parser().parse_known_args(rest)[1] if rest else []
     if unknown:
         raise UsageError(f"unknown argument {unknown[0]}", "job-status inspect --help shows all")

@@ -32,23 +32,48 @@ from schemas.mapping import (
 
 def mapping(arguments: Sequence[str], messages: Console) -> None:
     """Runs a subcommand of `mapping` and writes its result to stdout."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     options.command(options, messages)
 
 
-def _parser() -> CommandParser:
+def parser() -> CommandParser:
+    """Makes the parser of `mapping`."""
     parser = CommandParser(
         prog="job-status mapping",
-        description="The rules that derive a status: see them, check them, add to them.",
+        description="Shows, checks and extends the rules that derive a status.",
+        examples=(
+            'mapping explain --provider bamboohr \'{"id":3,"label":"OnHold"}\'',
+            "mapping suggest report.json > my_mapping.yaml",
+        ),
     )
     command = partial(add_command, parser.add_subparsers(metavar="COMMAND", required=True))
-    explain = command("explain", "the status of a source value, and its rule", _explain)
+    explain = command(
+        "explain",
+        "explain the status of a source value by its rule",
+        _explain,
+        ("mapping explain --provider lever closed", 'mapping explain \'{"label":"OnHold"}\''),
+    )
     explain.add_argument("--provider", metavar="NAME", help="the hiring system")
     explain.add_argument("source", metavar="VALUE", help="the source value: JSON, or else a text")
-    test = command("test", "checks that cases have the expected status", _test)
+    test = command(
+        "test",
+        "check that cases have the expected status",
+        _test,
+        ("mapping test cases.yaml --mapping my_mapping.yaml",),
+    )
     test.add_argument("files", metavar="FILE", nargs="+", help="a list of cases, in YAML")
-    tables = command("print", "the tables in force", _print)
-    suggest = command("suggest", "a mapping file to fill in, for statuses without a rule", _suggest)
+    tables = command(
+        "print",
+        "print the tables in force",
+        _print,
+        ("mapping print", "mapping print --mapping my_mapping.yaml"),
+    )
+    suggest = command(
+        "suggest",
+        "print a mapping file to fill in, for statuses without a rule",
+        _suggest,
+        ("mapping suggest report.json > my_mapping.yaml",),
+    )
     suggest.add_argument("report", metavar="REPORT.json", help="a report or a manifest")
     for each in (explain, test, tables, suggest):
         each.add_argument(
@@ -58,9 +83,14 @@ def _parser() -> CommandParser:
             default=[],
             help="rules that override the built-in ones, later files win; repeatable",
         )
-    lint = command("lint", "checks mapping files", _lint)
+    lint = command("lint", "check mapping files", _lint, ("mapping lint my_mapping.yaml",))
     lint.add_argument("files", metavar="FILE", nargs="+", help="a mapping file; later ones win")
-    command("schema", "the JSON Schema of a mapping file, for editors", _schema)
+    command(
+        "schema",
+        "print the JSON Schema of a mapping file, for editors",
+        _schema,
+        ("mapping schema > mapping.schema.json",),
+    )
     return parser
 
 

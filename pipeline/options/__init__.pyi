@@ -1,8 +1,9 @@
+from .command_parser import CommandParser as CommandParser
+from .command_parser import add_command as add_command
 from .flink import FlinkJobOptions as FlinkJobOptions
-from .parser import CommandParser as CommandParser
-from .parser import add_command as add_command
 from .parser import beam_parser as beam_parser
 from .parser import parse_run as parse_run
+from .parser import run_parser as run_parser
 from .run_options import GROUPS as GROUPS
 from .run_options import NOT_IN_TEMPLATE as NOT_IN_TEMPLATE
 from .run_options import RunOptions as RunOptions

@@ -5,30 +5,38 @@ from __future__ import annotations
 import argparse
 import difflib
 import shlex
-import shutil
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import Field, fields, replace
-from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
+from pipeline.options.command_parser import CommandParser, add_help_option
 from pipeline.options.run_options import GROUPS, RunOptions, Use, choices_of, default_of
 from pipeline.options.values import number, share, size
 from schemas.errors import UsageError
+from schemas.version import PIPELINE_VERSION
 
-_EXAMPLES = """\
-examples:
-  job-status run --input 'events/*.jsonl.gz' --output out
-  job-status run --input export.json --provider greenhouse --output out --report report.html
-  job-status run --input_subscription projects/P/subscriptions/S --drain --output out
-"""
+_ABOUT = {
+    "run": "Reads job events and writes their statuses as validated Avro.",
+    "validate": "Checks what `run` with the same options needs, and changes nothing.",
+    "replay": "Runs the payloads of dead letters again, each with its recorded context. Skips "
+    "files that a replay into the same output has read already.",
+}
 
-_REPLAY_EXAMPLES = """\
-examples:
-  job-status replay out --output out --max_event_bytes 50000000
-  job-status replay 'out/dead_letter/dead_letter-backfill-*.avro' --output out --report again.json
-
-Files that a replay into the same output has already read are skipped.
-"""
+_EXAMPLES = {
+    "run": (
+        "run --input 'events/*.jsonl.gz' --output out --report report.html",
+        "run --input export.json --provider greenhouse --output out",
+        "run --input_subscription projects/P/subscriptions/S --drain \\\n    --output out",
+    ),
+    "validate": (
+        "validate --input 'events/*.jsonl.gz' --output out",
+        "validate --input_subscription projects/P/subscriptions/S --drain \\\n    --output out",
+    ),
+    "replay": (
+        "replay out --output out --max_event_bytes 50MB",
+        "replay 'out/dead_letter/*.avro' --output again --report again.json",
+    ),
+}
 
 _INPUTS = ("input", "input_subscription", "input_topic")
 
@@ -70,44 +78,14 @@ def parse_run(arguments: Sequence[str], command: str = "run") -> tuple[RunOption
     return options, beam_arguments
 
 
-class CommandParser(argparse.ArgumentParser):
-    """Raises UsageError where argparse would end the process. Accepts no abbreviated options."""
-
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(allow_abbrev=False, **settings)
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(message, f"{self.prog} --help shows all options")
-
-
-def add_command(
-    commands: argparse._SubParsersAction[CommandParser],
-    name: str,
-    text: str,
-    run: Callable[..., Any],
-) -> CommandParser:
-    """Adds a subcommand to a command; the parsed options hold `run` as `command`."""
-    added = commands.add_parser(name, help=text, description=text)
-    added.set_defaults(command=run)
-    return added
-
-
 def run_parser(command: str = "run") -> CommandParser:
     """Makes the parser of `run`, `validate` or `replay` from the fields of RunOptions."""
     is_replay = command == "replay"
-    columns = min(shutil.get_terminal_size().columns, 100)
-    inputs = "DEAD_LETTERS" if is_replay else "(--input PATTERN | --input_subscription NAME)"
+    inputs = "DEAD_LETTERS" if is_replay else "--input PATTERN"
     parser = CommandParser(
         prog=f"job-status {command}",
-        description={
-            "run": "Reads job events and writes their statuses as validated Avro.",
-            "validate": "Checks what `run` with the same options needs, and changes nothing.",
-            "replay": "Runs the payloads of dead letters again, each with its recorded context.",
-        }[command],
-        epilog=_REPLAY_EXAMPLES if is_replay else _EXAMPLES,
-        formatter_class=partial(
-            argparse.RawDescriptionHelpFormatter, max_help_position=30, width=columns
-        ),
+        description=_ABOUT[command],
+        examples=_EXAMPLES[command],
         usage=f"job-status {command} {inputs} --output DIR [options]",
         add_help=False,
     )
@@ -123,7 +101,9 @@ def run_parser(command: str = "run") -> CommandParser:
             if not (is_replay and each.name in _NOT_FOR_REPLAY):
                 _add_option(group, each)
         if name == "Messages":
-            group.add_argument("-h", "--help", action="help", help="show this and exit")
+            text = "show the version and exit"
+            group.add_argument("--version", action="version", version=PIPELINE_VERSION, help=text)
+            add_help_option(group)
         if not options:
             text = "list them all and exit"
             group.add_argument("--help_beam", action="store_true", default=None, help=text)

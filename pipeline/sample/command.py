@@ -13,23 +13,7 @@ from pipeline.sample.write import write_samples
 
 def sample(arguments: Sequence[str], console: Console) -> None:
     """Writes samples, and prints their files and the result that a run over them must have."""
-    parser = CommandParser(
-        prog="job-status sample",
-        description="Writes realistic events of every provider, the same ones for the same seed.",
-    )
-    parser.add_argument("directory", metavar="DIR", help="directory of the files")
-    parser.add_argument("--events", type=int, default=1000, help="number of events (default: 1000)")
-    parser.add_argument("--seed", type=int, default=1, help="random seed (default: 1)")
-    parser.add_argument(
-        "--bad_fraction", type=float, default=0.0, help="share of bad payloads (default: 0)"
-    )
-    parser.add_argument(
-        "--shapes",
-        choices=("all", "lines"),
-        default="all",
-        help="files of every shape, or one events.jsonl of envelopes (default: all)",
-    )
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     counts = write_samples(**vars(options))
     for file in counts.files:
         print_result(f"{options.directory}/{file.name}\n")
@@ -37,3 +21,35 @@ def sample(arguments: Sequence[str], console: Console) -> None:
         f"a run over them reads {counts.read:,}: {counts.events:,} written, "
         f"{counts.bad:,} dead-lettered, {counts.ignored:,} ignored"
     )
+
+
+def parser() -> CommandParser:
+    """Makes the parser of `sample`."""
+    parser = CommandParser(
+        prog="job-status sample",
+        description="Writes realistic events of every provider, the same ones for the same seed.",
+        examples=(
+            "sample events --events 10000 --bad_fraction 0.01",
+            "sample many --events 1000000 --shapes lines",
+        ),
+    )
+    parser.add_argument("directory", metavar="DIR", help="directory of the files")
+    parser.add_argument(
+        "--events", metavar="N", type=int, default=1000, help="number of events (default: 1000)"
+    )
+    parser.add_argument("--seed", metavar="N", type=int, default=1, help="random seed (default: 1)")
+    parser.add_argument(
+        "--bad_fraction",
+        metavar="SHARE",
+        type=float,
+        default=0.0,
+        help="share of bad payloads (default: 0)",
+    )
+    parser.add_argument(
+        "--shapes",
+        choices=("all", "lines"),
+        metavar="all|lines",
+        default="all",
+        help="files of every shape, or one events.jsonl of envelopes (default: all)",
+    )
+    return parser

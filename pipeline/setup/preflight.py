@@ -158,7 +158,7 @@ class Preflight:
 
 
 def validate(options: RunOptions, beam_arguments: list[str], messages: Console) -> None:
-    """Prints all checks to stdout. Raises the JobStatusError of the first one that fails."""
+    """Prints all checks to stdout. Raises a JobStatusError of the type of the first failure."""
     console = SafeConsole(highlight=False)
     failures: list[JobStatusError] = []
     for name, check in Preflight(options, beam_arguments, messages).checks.items():
@@ -169,7 +169,10 @@ def validate(options: RunOptions, beam_arguments: list[str], messages: Console) 
             is_known = any(error.message == each.message for each in failures)
             reason = "needs what failed above" if is_known else error.message
             line = f"[red]✗[/] {name}: {escape(reason)}"
+            if error.hint and not is_known:
+                line += f"\n  {escape(error.hint)}"
             failures.append(error)
         console.print(line, soft_wrap=True)
     if failures:
-        raise failures[0]
+        causes = len({each.message for each in failures})
+        raise type(failures[0])(f"{counted(causes, 'check')} failed: the run would not start")

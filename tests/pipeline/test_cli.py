@@ -235,6 +235,8 @@ def test_the_help_and_the_version_are_printed() -> None:
     assert job_status("--help").code == 0
     assert "run" in job_status("--help").out
     assert job_status("--version").out == f"{PIPELINE_VERSION}\n"
+    # As `python -m pipeline --version` calls it.
+    assert job_status("run", "--version").out == f"{PIPELINE_VERSION}\n"
     assert job_status().code == 2
 
 
@@ -304,6 +306,10 @@ def test_no_value_of_the_data_is_printed_after_an_unexpected_error(
         ["replay", "--help"],
         ["dead-letters", "--help"],
         ["sample", "--help"],
+        ["mapping", "suggest", "--help"],
+        ["inspect", "--help"],
+        ["schema", "--help"],
+        ["run", "events.jsonl", "--output", "out"],
         ["run", "--output", "out", "--codec", "snappy"],
     ],
     ids=" ".join,

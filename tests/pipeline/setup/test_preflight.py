@@ -136,3 +136,11 @@ def test_another_table_of_accounts_is_another_request(events: Path, tmp_path: Pa
         options = RunOptions(input=[str(events)], output=str(tmp_path), accounts=str(table))
         requests.add(Preflight(options, [], Console()).settings.commit.request)
     assert len(requests) == 2
+
+
+def test_a_failure_is_printed_once_with_its_hint(tmp_path: Path) -> None:
+    said = job_status("validate", "--input", tmp_path / "none", "--output", tmp_path / "out")
+    assert said.code == 3
+    assert said.out.count("no file matches --input") == 1
+    assert "\n  check the path, or allow it with --allow_no_input\n" in said.out
+    assert said.err == "error: 1 check failed: the run would not start\n"

@@ -1,0 +1,49 @@
+"""The help of all commands has one style, and is up to date."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+
+from pipeline.options.parser import parse_run
+from tests.pipeline.command import job_status
+
+COMMANDS = [
+    *("run", "validate", "replay", "dead-letters", "inspect", "sample", "schema", "schema print"),
+    *("schema check", "mapping", "mapping explain", "mapping test", "mapping print"),
+    *("mapping suggest", "mapping lint", "mapping schema", "completion"),
+]
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal that is wider than the help."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_fits_80_columns_and_has_examples_of_the_command(command: str) -> None:
+    said = job_status("help", *command.split())
+    assert said.code == 0
+    assert [line for line in said.out.splitlines() if len(line) > 80] == []
+    examples = said.out.partition("\nexamples:\n")[2].splitlines()
+    assert examples and all(
+        line.startswith((f"  job-status {command} ", f"  job-status {command}", "    "))
+        for line in examples
+    )
+    assert "show this and exit" in said.out
+
+
+@pytest.mark.parametrize("command", ["run", "validate", "replay"])
+def test_the_examples_are_accepted(command: str) -> None:
+    examples = job_status("help", command).out.partition("\nexamples:\n")[2]
+    for line in examples.replace("\\\n", "").splitlines():
+        parse_run(shlex.split(line)[2:], command)
+
+
+@pytest.mark.parametrize("arguments", [["help"], ["--help"]])
+def test_the_commands_are_listed(arguments: list[str]) -> None:
+    said = job_status(*arguments)
+    assert said.code == 0
+    assert all(f"\n  {command} " in said.out for command in COMMANDS if " " not in command)
