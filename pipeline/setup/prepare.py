@@ -282,7 +282,7 @@ def _check_writable(directory: str, probe: str) -> None:
     except OutputError as error:
         raise OutputError(
             error.message.replace(probe, f"to {directory}"),
-            "it must be a directory that can be written, or a new one",
+            "choose a directory that can be written, or a new one",
         ) from error
     filesystem.delete([probe])
 

@@ -162,9 +162,12 @@ def open_for_reading(path: str) -> BinaryIO:
         return beam_filesystems().open(path, compression_type=_UNCOMPRESSED)
 
 
-def create(path: str) -> BinaryIO:
-    """Creates a file and, on a filesystem with directories, the directories above it."""
-    with _errors_as(OutputError, f"write {path}", path):
+def create(path: str, name: str | None = None) -> BinaryIO:
+    """Creates a file and, on a filesystem with directories, the directories above it.
+
+    Errors name `name` if the file is to be renamed to it.
+    """
+    with _errors_as(OutputError, f"write {name or path}", path):
         for _ in range(_MAX_ATTEMPTS - 1):
             # A run that ends at the same time removes directories that it finds empty.
             with suppress(FileNotFoundError):
@@ -194,7 +197,7 @@ def write(path: str, data: bytes) -> None:
     part = f"{path}.{secrets.token_hex(4)}.part" if is_plain else path
     with _errors_as(OutputError, f"write {path}", path):
         try:
-            with create(part) as file:
+            with create(part, path) as file:
                 file.write(data)
                 if is_plain:
                     close_durably(file, part)
