@@ -59,6 +59,8 @@ class Tallies(Struct, kw_only=True):
         written: Records in the job_status files.
         dead_lettered: Records in the dead_letter files.
         ignored: Envelopes of other event types.
+        duplicates: Records that compactions dropped: a record with the same id was committed first.
+        deleted: Replayed dead letters whose file was deleted before a compaction.
         by_record_type: Written events by the type of their record: job or job_posting.
         by_value: Written events by value; `null` for none.
         by_source_value_type: Written events by the type of their source value.
@@ -79,6 +81,8 @@ class Tallies(Struct, kw_only=True):
     written: int = 0
     dead_lettered: int = 0
     ignored: int = 0
+    duplicates: int = 0
+    deleted: int = 0
     by_record_type: Counts = field(default_factory=dict)
     by_value: Counts = field(default_factory=dict)
     by_source_value_type: Counts = field(default_factory=dict)
@@ -97,7 +101,7 @@ class Tallies(Struct, kw_only=True):
     def add_tallies(self, other: Tallies) -> None:
         """Adds the counts of other events."""
         for name in (
-            *("read", "written", "dead_lettered", "ignored"),
+            *("read", "written", "dead_lettered", "ignored", "duplicates", "deleted"),
             *("without_job_id", "unreadable_timestamps", "assumed_timezone"),
         ):
             setattr(self, name, getattr(self, name) + getattr(other, name))
@@ -132,9 +136,10 @@ class BalanceCheck(NamedTuple):
 def balance(tallies: Tallies, records: int, dead_letters: int) -> list[BalanceCheck]:
     """Returns every check that the tallies of a run must pass, given the records in its files."""
     written, lettered, ignored = tallies.written, tallies.dead_lettered, tallies.ignored
+    outcomes = written + lettered + ignored + tallies.duplicates + tallies.deleted
     by_provider = sum(sum(counts.values()) for counts in tallies.by_provider.values())
     rows = [
-        ("events read, and their outcomes", tallies.read, written + lettered + ignored),
+        ("events read, and their outcomes", tallies.read, outcomes),
         ("written, and records in files", written, records),
         ("written, by record type", written, sum(tallies.by_record_type.values())),
         ("written, by value", written, sum(tallies.by_value.values())),

@@ -68,8 +68,37 @@ class OutputFile(Struct):
     output: str
 
 
+class CompactedRun(Struct):
+    """A run whose manifest a compaction has replaced. A run with this id is committed already."""
+
+    run_id: str
+    committed_at: str
+    read: int
+    written: int
+    dead_lettered: int
+    ignored: int
+
+
+class Compaction(Struct):
+    """The facts that only the manifest of a compaction has.
+
+    Attributes:
+        partition_by: day or none.
+        newest: The newest `committed_at` of the manifests that it replaces. By this time, its
+            records are ordered among those of later runs.
+        runs: The runs of the replaced manifests, without the panes of streams.
+    """
+
+    partition_by: str
+    newest: str
+    runs: list[CompactedRun]
+
+
 class Manifest(Tallies, kw_only=True):
     """The result of a run. Its counts balance: `read = written + dead_lettered + ignored`.
+
+    In the manifest of a compaction, `read` is the sum of the replaced manifests. `duplicates` and
+    `deleted` are further outcomes.
 
     Attributes:
         conserved: True if the counts balance and every byte of every input was read once.
@@ -82,12 +111,13 @@ class Manifest(Tallies, kw_only=True):
         committed_at: RFC 3339, UTC.
         replaces: Paths of the manifests that this run replaces, in the form of file paths. These
             manifests and their files are removed before the intent of this run is. Readers ignore
-            them while the intent exists.
+            them while this manifest and the intent exist.
         consumed: Dead letter files that a replay has run again, in the form of file paths.
         oldest_message: Publish time of the oldest message of a drain or a stream, RFC 3339, UTC; ""
             for files.
         blocks: Digests of the pulled blocks in a pane. A job that is restored from an older
             checkpoint holds blocks that are committed; it does not commit them again.
+        compaction: None for other runs.
     """
 
     run_id: str
@@ -112,6 +142,7 @@ class Manifest(Tallies, kw_only=True):
     consumed: list[str] = field(default_factory=list)
     oldest_message: str = ""
     blocks: list[str] = field(default_factory=list)
+    compaction: Compaction | None = None
 
     def records_in(self, output: str) -> int:
         """Returns the records in the files of an output, job_status or dead_letter."""

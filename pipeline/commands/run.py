@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 from apache_beam.options.pipeline_options import PipelineOptions
 from rich.console import Console
 
@@ -22,7 +23,13 @@ from pipeline.setup import (
 from schemas.errors import InputError, JobStatusError, StoppedBySignal, TooManyDeadLettersError
 from schemas.manifest import Manifest
 from transforms.pubsub import acknowledge_completed
-from transforms.storage import filesystem, manifest_directory, manifest_path, pending_path
+from transforms.storage import (
+    compacted_runs,
+    filesystem,
+    manifest_directory,
+    manifest_path,
+    pending_path,
+)
 from transforms.write import CommitSettings, clear_staging, interrupted_same, recover
 
 
@@ -172,9 +179,12 @@ def _print_detached(preflight: Preflight, console: Console) -> None:
 
 
 def load_report(commit: CommitSettings) -> Manifest:
-    """Returns the report of a committed run."""
-    manifest = Manifest.from_json(filesystem.read(manifest_path(commit.output, commit.run_id)))
-    return report_of(commit.output, manifest)
+    """Returns the report of a committed run; only its totals if a compaction has replaced it."""
+    path = manifest_path(commit.output, commit.run_id)
+    if filesystem.exists(path):
+        return report_of(commit.output, Manifest.from_json(filesystem.read(path)))
+    run = compacted_runs(commit.output)[commit.run_id]
+    return Manifest(**msgspec.structs.asdict(run))
 
 
 def print_report(options: RunOptions, report: Manifest, console: Console) -> None:

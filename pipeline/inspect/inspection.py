@@ -12,6 +12,7 @@ from schemas.errors import ForeignPathError, InputError, OutputError
 from schemas.manifest import Manifest, OutputFile
 from transforms.storage import (
     PENDING,
+    all_manifests,
     file_paths,
     filesystem,
     full_path,
@@ -19,7 +20,6 @@ from transforms.storage import (
     manifest_directory,
     manifest_files,
     read_intent,
-    read_manifests,
     refuse_links_in,
     staging_directory,
     staging_root,
@@ -108,27 +108,33 @@ def _target_of(path: str) -> _Target:
     if not path.endswith(_AVRO) and manifest_files(path):
         return _Target(path)
     directory = file_paths.parent(path) if path.endswith(_AVRO) else path
-    output = file_paths.parent(directory)
-    is_of_output = directory.rpartition("/")[2] in _OUTPUTS and manifest_files(output)
-    return _Target(output if is_of_output else None, part=path)
+    # The files of a compaction are in folders of the directories of an output.
+    for each in (directory, file_paths.parent(directory)):
+        output = file_paths.parent(each)
+        if each.rpartition("/")[2] in _OUTPUTS and manifest_files(output):
+            return _Target(output, part=path)
+    return _Target(None, part=path)
 
 
 def _read_runs(found: Inspection, output: str, target: _Target) -> set[str]:
     """Adds the runs to inspect, and returns the files of runs that are not to be inspected."""
     only = target.manifest
     ignored: set[str] = set()
-    replaced: set[str] = set()
     for path, _ in manifest_files(output):
         intent = read_intent(path) if path.endswith(PENDING) else None
         if intent is not None:
             problem = "a run was interrupted while committing; the next run completes it"
             found.findings.append(Finding(path, problem))
-            replaced.update(full_path(output, each) for each in intent.manifest.replaces)
             ignored.update(full_path(output, file.path) for file in intent.manifest.files)
+    replaced: set[str] = set()
     try:
-        for path, manifest in read_manifests(output):
+        manifests = all_manifests(output)
+        for path, manifest in manifests.replaced:
+            replaced.add(path)
+            ignored.update(full_path(output, file.path) for file in manifest.files)
+        for path, manifest in manifests.current:
             files = {full_path(output, file.path): file for file in manifest.files}
-            if path in replaced or only not in (None, path):
+            if only not in (None, path):
                 ignored.update(files)
                 continue
             found.runs[path] = manifest
@@ -154,6 +160,9 @@ def _existing_files(found: Inspection, path: str, target: _Target) -> set[str]:
     directories = {path, *(file_paths.join(path, name) for name in _OUTPUTS)}
     if output is not None:
         directories = {file_paths.join(output, name) for name in _OUTPUTS}
+        for directory in [*directories]:
+            names = filesystem.list_directories(directory)
+            directories.update(file_paths.join(directory, name) for name in names)
         directories.update(file_paths.parent(each) for each in found.committed)
         for directory in directories:
             if is_below(output, directory):

@@ -31,7 +31,7 @@ from transforms.storage import (
     ReadBefore,
     file_paths,
     filesystem,
-    manifest_path,
+    is_run_committed,
     manifests_to_replace,
     read_before,
     read_manifest,
@@ -303,5 +303,5 @@ def check_same_input(settings: CommitSettings) -> None:
 
 
 def is_committed(settings: CommitSettings) -> bool:
-    """Returns whether the run is already committed."""
-    return filesystem.exists(manifest_path(settings.output, settings.run_id))
+    """Returns whether the run is already committed; its files may be compacted since."""
+    return is_run_committed(settings.output, settings.run_id)

@@ -68,6 +68,7 @@ class StagedFile(Struct):
         records: Number of records in it.
         bytes: Its size.
         sha256: Hex digest of its content.
+        folder: The folder of its final place, below that of its kind; "" for none.
     """
 
     output: str
@@ -75,6 +76,7 @@ class StagedFile(Struct):
     records: int
     bytes: int
     sha256: str
+    folder: str = ""
 
 
 class Ledger(Tallies, kw_only=True):

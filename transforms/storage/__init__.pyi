@@ -5,11 +5,16 @@ from .containment import refuse_links as refuse_links
 from .containment import refuse_links_in as refuse_links_in
 from .known_inputs import ReadBefore as ReadBefore
 from .known_inputs import read_before as read_before
+from .lock import locked as locked
+from .manifests import COMPACTION as COMPACTION
 from .manifests import PENDING as PENDING
 from .manifests import Intent as Intent
+from .manifests import all_manifests as all_manifests
 from .manifests import committed_blocks as committed_blocks
+from .manifests import compacted_runs as compacted_runs
 from .manifests import consumed_before as consumed_before
 from .manifests import full_path as full_path
+from .manifests import is_run_committed as is_run_committed
 from .manifests import manifest_directory as manifest_directory
 from .manifests import manifest_files as manifest_files
 from .manifests import manifest_path as manifest_path

@@ -8,19 +8,24 @@ who can write to an output can put any path into them, so each path is checked w
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct, field
 
 from schemas.errors import ForeignPathError, InputError, OutputError
-from schemas.manifest import Manifest, OutputFile
+from schemas.manifest import CompactedRun, Manifest, OutputFile
 from transforms.storage import file_paths, filesystem
 from transforms.storage.containment import is_below, refuse_foreign, refuse_links, refuse_links_in
 from transforms.storage.staging import staging_directory
 
 PENDING = ".pending.json"
 """The end of an intent's file name."""
+
+COMPACTION = "compact-"
+"""The start of the run id of each compaction."""
 
 _MANIFEST = ".json"
 _DEAD_LETTER = "dead_letter"
@@ -85,27 +90,110 @@ def manifest_files(output: str, prefix: str = "") -> list[filesystem.FileInfo]:
     return filesystem.list_files(directory, prefix)
 
 
-def read_manifests(output: str, name_part: str = "") -> list[tuple[str, Manifest]]:
-    """Reads the manifests of an output, as pairs of path and manifest, sorted by path.
+class Manifests(NamedTuple):
+    """The manifests of an output at one moment, as pairs of path and manifest, sorted by path.
+
+    Attributes:
+        current: Those that count.
+        replaced: Those that a committed run is about to remove.
+    """
+
+    current: list[tuple[str, Manifest]]
+    replaced: list[tuple[str, Manifest]]
+
+
+def all_manifests(output: str, name_part: str = "") -> Manifests:
+    """Reads the manifests of an output, also while a run replaces some of them.
 
     With `name_part`, reads only those with this text in their file name: all commits of a stream
     or a drain have a text in common that no other run has. Raises as `read_manifest`.
     """
-    return [
-        (file.path, read_manifest(file.path))
-        for file in manifest_files(output)
-        if is_manifest(file.path) and name_part in file.path.rpartition("/")[2]
-    ]
+    found: dict[str, Manifest] = {}
+    names: list[str] = []
+    # A listing is not atomic. Two equal ones in turn show the output at one moment.
+    while names != (names := [file.path for file in manifest_files(output)]):
+        for path in names:
+            if is_manifest(path) and name_part in _name(path) and path not in found:
+                manifest = _read_if_exists(path)
+                if manifest is not None:
+                    found[path] = manifest
+    listed = set(names)
+    replaced = {
+        full_path(output, each)
+        for path, manifest in found.items()
+        if path in listed and path.removesuffix(_MANIFEST) + PENDING in listed
+        for each in manifest.replaces
+    }
+    sorted_found = sorted((path, found[path]) for path in listed & found.keys())
+    return Manifests(
+        [each for each in sorted_found if each[0] not in replaced],
+        [each for each in sorted_found if each[0] in replaced],
+    )
+
+
+def read_manifests(output: str, name_part: str = "") -> list[tuple[str, Manifest]]:
+    """Reads the manifests of an output that count, as `all_manifests` does."""
+    return all_manifests(output, name_part).current
+
+
+def _read_if_exists(path: str) -> Manifest | None:
+    try:
+        return read_manifest(path)
+    except OutputError:
+        # A run that replaces it may have removed it since it was listed.
+        if filesystem.exists(path):
+            raise
+        return None
 
 
 def committed_blocks(output: str, prefix: str) -> set[str]:
-    """Returns the digests of the blocks in the manifests with a name prefix."""
-    return {
-        block
+    """Returns the digests of the blocks in the manifests with a name prefix, and in compactions."""
+    found = [
+        _read_if_exists(path)
         for path, _ in manifest_files(output, prefix)
-        if is_manifest(path)
-        for block in read_manifest(path).blocks
-    }
+        if is_manifest(path) and not _name(path).startswith(COMPACTION)
+    ]
+    blocks = {block for manifest in found if manifest is not None for block in manifest.blocks}
+    # A manifest that was removed just now is part of a compaction by now.
+    return blocks.union(*(each.blocks for each in _compactions(output)))
+
+
+def compacted_runs(output: str) -> dict[str, CompactedRun]:
+    """Returns the runs whose manifests were replaced by compactions, by their run id."""
+    return {run.run_id: run for each in _compactions(output) for run in each.runs}
+
+
+def is_run_committed(output: str, run_id: str) -> bool:
+    """Returns whether a run is committed; its files may be compacted since."""
+    # In this order: a compaction writes its manifest before it removes others.
+    return filesystem.exists(manifest_path(output, run_id)) or run_id in compacted_runs(output)
+
+
+class _Compaction(NamedTuple):
+    blocks: frozenset[str]
+    runs: list[CompactedRun]
+
+
+def _compactions(output: str) -> Iterator[_Compaction]:
+    for path, _ in manifest_files(output, COMPACTION):
+        if is_manifest(path):
+            found = _compaction(path)
+            if found is not None:
+                yield found
+
+
+@lru_cache(maxsize=8)
+def _compaction(path: str) -> _Compaction | None:
+    # A stream asks at each commit. The manifest of a compaction never changes.
+    manifest = _read_if_exists(path)
+    if manifest is None:
+        return None
+    runs = [] if manifest.compaction is None else manifest.compaction.runs
+    return _Compaction(frozenset(manifest.blocks), runs)
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]
 
 
 def is_manifest(path: str) -> bool:
@@ -153,7 +241,7 @@ def read_text(path: str) -> bytes:
 
 
 def _check_manifest(path: str, manifest: Manifest, suffix: str) -> None:
-    if path.rpartition("/")[2] != manifest.run_id + suffix:
+    if _name(path) != manifest.run_id + suffix:
         raise _foreign(path, f"the run {manifest.run_id!r}")
     for file in manifest.files:
         _check_file(path, manifest.run_id, file)

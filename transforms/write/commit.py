@@ -10,7 +10,9 @@ from __future__ import annotations
 import os
 import threading
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import msgspec
 
@@ -19,11 +21,15 @@ from schemas.errors import InputError, JobStatusError, OutputError
 from schemas.manifest import Manifest, OutputFile
 from transforms.blocks import Ledger, PendingAcks, StagedFile
 from transforms.storage import (
+    COMPACTION,
+    PENDING,
     Intent,
     consumed_before,
     file_paths,
     filesystem,
     full_path,
+    locked,
+    manifest_files,
     manifest_path,
     manifests_to_replace,
     own_files,
@@ -68,6 +74,42 @@ def commit(settings: CommitSettings, ledger: Ledger) -> str:
         OutputError: A file cannot be written or renamed.
         JobStatusError: The ledger does not balance; nothing becomes visible.
     """
+
+    def manifest(files: list[OutputFile]) -> Manifest:
+        _check_other_runs(settings, ledger)
+        replaced: list[str] = []
+        if settings.write_mode == "overwrite":
+            _complete_compaction(settings)
+            replaced = manifests_to_replace(settings.output, settings.roots)
+        replaces = [relative_path(settings.output, path) for path in replaced]
+        return manifest_of(settings, ledger, files, replaces)
+
+    def check() -> None:
+        _check_inputs(settings, ledger)
+        _check_balance(ledger)
+
+    depends_on_others = settings.is_replay or settings.write_mode == "overwrite"
+    lock = locked(settings.output) if depends_on_others else nullcontext()
+    return commit_manifest(settings, ledger, manifest, check, lock)
+
+
+def commit_manifest(
+    settings: CommitSettings,
+    ledger: Ledger,
+    manifest: Callable[[list[OutputFile]], Manifest],
+    check: Callable[[], None],
+    lock: AbstractContextManager[Any],
+) -> str:
+    """Commits staged files under a manifest, as `commit` does.
+
+    Args:
+        settings: Where to write.
+        ledger: Lists the staged files.
+        manifest: Returns the manifest for the files in their final places. Raises OutputError if
+            another run is in the way.
+        check: Raises JobStatusError if the ledger cannot be committed.
+        lock: Held from the call of `manifest` until the intent is written.
+    """
     path = manifest_path(settings.output, settings.run_id)
     pending = pending_path(settings.output, settings.run_id)
     for each in (path, pending):
@@ -76,13 +118,11 @@ def commit(settings: CommitSettings, ledger: Ledger) -> str:
     if intent is None:
         if filesystem.exists(path):
             return path
-        _check_inputs(settings, ledger)
-        _check_balance(ledger)
-        _check_other_runs(settings, ledger)
+        check()
         if not settings.from_messages and not ledger.written:
             ledger.files.append(_empty_file(settings))
-        intent = _intent(settings, ledger)
-        with beginning:
+        with lock, beginning:
+            intent = _intent(settings, ledger, manifest)
             _check_staged(ledger)
             filesystem.write(pending, msgspec.json.encode(intent))
     finish(settings, intent, keep_intent=bool(intent.ack_ids))
@@ -125,6 +165,11 @@ def _check_other_runs(settings: CommitSettings, ledger: Ledger) -> None:
             f"another run has replayed {min(again)} meanwhile; nothing was committed",
             "replay again: it skips the files that were replayed already",
         )
+    if settings.is_replay and (gone := [p for p in ledger.inputs if not filesystem.exists(p)]):
+        raise OutputError(
+            f"a compaction has rewritten {gone[0]} meanwhile; nothing was committed",
+            "replay again: it reads the new files",
+        )
     if settings.skip_read:
         files = [
             filesystem.InputFile(path, each.bytes, each.modified_ns)
@@ -146,6 +191,14 @@ def _check_staged(ledger: Ledger) -> None:
                 f"{file.path} is missing or has another size than staged; nothing was committed",
                 "another run into the same output may have removed it; run again",
             )
+
+
+def _complete_compaction(settings: CommitSettings) -> None:
+    """Completes a compaction that is committing: it removes manifests, and writes another one."""
+    for path, _ in manifest_files(settings.output, COMPACTION):
+        intent = read_intent(path) if path.endswith(PENDING) else None
+        if intent is not None:
+            finish(settings, intent)
 
 
 def _sizes(paths: Iterable[str]) -> dict[str, int]:
@@ -172,25 +225,25 @@ def _empty_file(settings: CommitSettings) -> StagedFile:
     return AvroFile("job_status_event", path, settings).close()
 
 
-def _intent(settings: CommitSettings, ledger: Ledger) -> Intent:
+def _intent(
+    settings: CommitSettings, ledger: Ledger, manifest: Callable[[list[OutputFile]], Manifest]
+) -> Intent:
     output = settings.output
     renames: list[tuple[str, str]] = []
     files: list[OutputFile] = []
     for record in RECORD_NAMES:
         place = settings.place(record)
-        staged = sorted((f for f in ledger.files if f.output == record), key=lambda f: f.path)
+        staged = [file for file in ledger.files if file.output == record]
+        staged.sort(key=lambda file: (file.folder, file.path))
         for number, file in enumerate(staged):
             name = f"{place.name}-{settings.run_id}-{number:05d}-of-{len(staged):05d}.avro"
-            final = relative_path(output, file_paths.join(place.files, name))
+            folder = file_paths.join(place.files, file.folder) if file.folder else place.files
+            final = relative_path(output, file_paths.join(folder, name))
             renames.append((relative_path(output, file.path), final))
             files.append(OutputFile(final, file.records, file.bytes, file.sha256, place.name))
-    is_overwrite = settings.write_mode == "overwrite"
-    replaced = manifests_to_replace(output, settings.roots) if is_overwrite else []
-    replaces = [relative_path(output, path) for path in replaced]
-    manifest = manifest_of(settings, ledger, files, replaces)
     staging = {relative_path(output, p.staging(settings.run_id)) for p in settings.places()}
     ack_ids = _ack_ids(ledger.pending_acks)
-    return Intent(renames, sorted(staging), manifest, settings.request, ack_ids)
+    return Intent(renames, sorted(staging), manifest(files), settings.request, ack_ids)
 
 
 def _ack_ids(pending_acks: Iterable[PendingAcks]) -> dict[str, list[str]]:
@@ -216,7 +269,7 @@ def finish(settings: CommitSettings, intent: Intent, *, keep_intent: bool = Fals
         WithdrawnError: A file was removed before the run was committed. Nothing of the run stays.
         OutputError: A file is missing although the run was committed, or has another size.
     """
-    output, manifest = settings.output, intent.manifest
+    output, manifest, places = settings.output, intent.manifest, settings.places()
     pending = pending_path(output, manifest.run_id)
     staging_end = staging_directory("", manifest.run_id)
     staging_roots = [full_path(output, each).removesuffix(staging_end) for each in intent.staging]
@@ -228,6 +281,8 @@ def finish(settings: CommitSettings, intent: Intent, *, keep_intent: bool = Fals
         refuse_foreign(own_roots, staging_directory(root, manifest.run_id), root)
     for path in (path for pair in renames for path in pair):
         refuse_foreign(own_roots, path)
+    if manifest.compaction is not None:
+        _check_compaction(output, intent, replaced)
     files_of = {
         path: own_files(output, own_roots, read_manifest(path))
         for path in replaced
@@ -239,12 +294,31 @@ def finish(settings: CommitSettings, intent: Intent, *, keep_intent: bool = Fals
     _write_manifest(manifest_path(output, manifest.run_id), manifest)
     for root in staging_roots:
         remove_staging(root, manifest.run_id)
-    for path, files in files_of.items():
-        # The manifest goes last: until then it lists the files that are left.
-        filesystem.delete(files)
-        filesystem.delete([path])
+    # The manifests go last: until then they list the files that are left.
+    files = [file for those in files_of.values() for file in those]
+    filesystem.delete(files)
+    for directory in {file_paths.parent(file) for file in files} - {p.files for p in places}:
+        filesystem.remove_if_empty(directory)
+    filesystem.delete(list(files_of))
     if not keep_intent:
         filesystem.delete([pending])
+
+
+def _check_compaction(output: str, intent: Intent, replaced: list[str]) -> None:
+    """Undoes a compaction if another run has replaced the same manifests before it was committed.
+
+    Only on an object store, which has no locks, can two of them have an intent at the same time.
+    """
+    run_id = intent.manifest.run_id
+    is_changed = not all(filesystem.exists(path) for path in replaced)
+    # In this order: another process may complete this compaction, and removes manifests last.
+    if is_changed and not filesystem.exists(manifest_path(output, run_id)):
+        paths = [full_path(output, path) for pair in intent.renames for path in pair]
+        filesystem.delete([*paths, pending_path(output, run_id)])
+        raise WithdrawnError(
+            f"another run has replaced files of {output} meanwhile; nothing was changed",
+            "if there is still something to compact, run it again",
+        )
 
 
 # Another run may be completing the same commit. If it did a step first, that is not an error.

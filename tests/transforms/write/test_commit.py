@@ -30,7 +30,12 @@ from tests.transforms.write.scenes import (
 )
 from transforms.blocks.ledger import Ledger
 from transforms.storage import filesystem
-from transforms.storage.manifests import manifest_path, pending_path, read_intent, read_manifests
+from transforms.storage.manifests import (
+    all_manifests,
+    manifest_path,
+    pending_path,
+    read_intent,
+)
 from transforms.write.commit import commit, finish
 from transforms.write.recovery import clear_staging, recover
 
@@ -124,7 +129,7 @@ def test_after_several_kills_the_last_run_gives_the_same_records(
         scene.check_done()
 
 
-def test_while_older_runs_are_removed_the_new_manifest_lists_them(tmp_path: Path) -> None:
+def test_while_older_runs_are_removed_only_the_new_one_counts(tmp_path: Path) -> None:
     scene = Scene(tmp_path, "overwrite", False)
     with failing(None) as done:
         scene.do()
@@ -137,10 +142,13 @@ def test_while_older_runs_are_removed_the_new_manifest_lists_them(tmp_path: Path
     with failing(first_removal), pytest.raises(Killed):
         again.do()
     assert again.pending.exists()
-    found = dict(read_manifests(str(again.output)))
-    replaced = found[manifest_path(str(again.output), "new")].replaces
-    assert sorted(replaced) == ["_manifest/old.json", "_manifest/older.json"]
-    assert {str(again.output / path) for path in replaced} < found.keys()
+    found = all_manifests(str(again.output))
+    ((path, manifest),) = found.current
+    assert path == manifest_path(str(again.output), "new")
+    assert sorted(manifest.replaces) == ["_manifest/old.json", "_manifest/older.json"]
+    assert [path for path, _ in found.replaced] == [
+        str(again.output / path) for path in sorted(manifest.replaces)
+    ]
 
 
 def test_an_intent_that_is_truncated_at_any_byte_is_ignored(tmp_path: Path) -> None:
@@ -335,4 +343,6 @@ def test_an_input_that_another_run_has_read_meanwhile_prevents_the_commit(tmp_pa
     commit(first, ledgers[0])
     with pytest.raises(OutputError, match="another run has read"):
         commit(second, ledgers[1])
-    assert list(dict(read_manifests(str(tmp_path)))) == [manifest_path(str(tmp_path), "first")]
+    assert list(dict(all_manifests(str(tmp_path)).current)) == [
+        manifest_path(str(tmp_path), "first")
+    ]

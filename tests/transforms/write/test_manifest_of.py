@@ -24,6 +24,7 @@ pytestmark = pytest.mark.usefixtures("no_sync")
 
 REPORT_KEYS = [
     *("run_id", "read", "written", "dead_lettered", "ignored"),
+    *("duplicates", "deleted"),
     *("by_record_type", "by_value", "by_source_value_type", "by_derivation", "by_provider"),
     *("accounts_without_provider", "by_day"),
     *(
@@ -49,7 +50,7 @@ REPORT_KEYS = [
 EXTRA_KEYS = [
     *("pipeline_version", "schema_version", "schema_fingerprint", "mapping_fingerprint"),
     *("accounts_fingerprint", "mapping_files", "patterns", "committed_at"),
-    *("replaces", "consumed", "oldest_message", "blocks"),
+    *("replaces", "consumed", "oldest_message", "blocks", "compaction"),
 ]
 
 
