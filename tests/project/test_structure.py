@@ -24,6 +24,8 @@ TRANSFORMS = {
     **{step: {"blocks", "json", "kernel", "storage", "local"} for step in STEPS},
     # Messages and files are recognised by the same first bytes.
     "pubsub": {"blocks", "json", "kernel", "storage", "local", "read"},
+    # A compaction counts and commits as a run does.
+    "compact": {"blocks", "storage", "local", "write"},
 }
 PIPELINE = {
     "stop_signals": set(),
