@@ -175,9 +175,14 @@ def test_the_paths_of_the_manifest_are_relative_to_the_output(ran: Ran) -> None:
     assert not any(each["path"].startswith("/") for each in manifest["files"])
 
 
-def test_the_report_lists_each_input_with_its_size(samples: Samples, ran: Ran) -> None:
+def test_the_report_lists_each_input_with_its_size_and_time(samples: Samples, ran: Ran) -> None:
     assert ran.report["inputs"] == [
-        {"path": str(path), "bytes": path.stat().st_size, "damaged": False}
+        {
+            "path": str(path),
+            "bytes": path.stat().st_size,
+            "damaged": False,
+            "modified_ns": path.stat().st_mtime_ns,
+        }
         for path in sorted(samples.directory.iterdir())
     ]
 
