@@ -49,6 +49,34 @@ class Input(Struct, gc=False):
     modified_ns: int | None = None
 
 
+class ShareChange(Struct):
+    """A share of the events, from 0 to 1, in the run before and in this one.
+
+    Attributes:
+        name: `unmapped`, a share of the written events; or an error code of dead letters, a share
+            of the written and dead-lettered events.
+        before: The share in the run before.
+        now: The share in this run.
+        doubled: Whether at least ten events have it and it is at least twice as large as before.
+    """
+
+    name: str
+    before: float
+    now: float
+    doubled: bool
+
+
+class RunBefore(Struct):
+    """The run that was committed to the same output before, and the shares that both have."""
+
+    run_id: str
+    committed_at: str
+    read: int
+    written: int
+    dead_lettered: int
+    shares: list[ShareChange]
+
+
 class OutputFile(Struct):
     """A committed file.
 
@@ -118,6 +146,7 @@ class Manifest(Tallies, kw_only=True):
         blocks: Digests of the pulled blocks in a pane. A job that is restored from an older
             checkpoint holds blocks that are committed; it does not commit them again.
         compaction: None for other runs.
+        run_before: In reports only, except those of replays.
     """
 
     run_id: str
@@ -143,6 +172,7 @@ class Manifest(Tallies, kw_only=True):
     oldest_message: str = ""
     blocks: list[str] = field(default_factory=list)
     compaction: Compaction | None = None
+    run_before: RunBefore | None = None
 
     def records_in(self, output: str) -> int:
         """Returns the records in the files of an output, job_status or dead_letter."""

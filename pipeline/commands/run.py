@@ -11,7 +11,15 @@ from rich.console import Console
 from pipeline.commands.run_pubsub import read_messages
 from pipeline.graph import GraphSettings
 from pipeline.options import RunOptions
-from pipeline.report import ProgressBar, counted, print_summary, report_of, set_run, write_report
+from pipeline.report import (
+    ProgressBar,
+    compared,
+    counted,
+    print_summary,
+    report_of,
+    set_run,
+    write_report,
+)
 from pipeline.runners import is_detached, may_be_running, run_supervised, runner_name
 from pipeline.setup import (
     Preflight,
@@ -28,6 +36,7 @@ from transforms.storage import (
     filesystem,
     manifest_directory,
     manifest_path,
+    newest_manifest,
     pending_path,
 )
 from transforms.write import CommitSettings, clear_staging, interrupted_same, recover
@@ -82,6 +91,7 @@ def _run_files(preflight: Preflight, console: Console) -> None:
         if options.write_mode != "overwrite":
             same = interrupted_same(commit, inputs.files)
         _complete_interrupted(commit, console)
+    before = None if preflight.is_replay or same else newest_manifest(commit.output)
     if same is not None:
         console.print("it read the same input in the same way; nothing more to do")
         commit = replace(commit, run_id=same)
@@ -92,7 +102,7 @@ def _run_files(preflight: Preflight, console: Console) -> None:
         if is_detached(preflight.beam):
             _print_detached(preflight, console)
             return
-    report = load_report(commit)
+    report = compared(load_report(commit), before)
     print_report(options, report, console)
     raise_for_outcome(report, options.max_dead_letter_fraction)
 
@@ -102,9 +112,10 @@ def _run_messages(preflight: Preflight, console: Console) -> None:
     preflight.check_before_output()
     assert preflight.settings.messages is not None
     _complete_interrupted(commit, console, preflight.settings.messages.subscription)
+    before = newest_manifest(commit.output)
     report, ended_by = read_messages(options, preflight.settings, preflight.beam, console)
     if report is not None and not (isinstance(ended_by, JobStatusError) and not report.files):
-        report = report_of(commit.output, report)
+        report = compared(report_of(commit.output, report), before)
         print_report(options, report, console)
     if ended_by is not None:
         raise ended_by

@@ -1,3 +1,4 @@
+from .comparison import compared as compared
 from .logs import log_format_of as log_format_of
 from .logs import set_run as set_run
 from .logs import set_up_logs as set_up_logs
@@ -13,6 +14,7 @@ from .terminal import print_result as print_result
 from .text import counted as counted
 from .text import duration_text as duration_text
 from .text import printable as printable
+from .text import share_text as share_text
 from .text import shortened as shortened
 from .text import size_text as size_text
 from .text import time_text as time_text

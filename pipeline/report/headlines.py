@@ -1,4 +1,4 @@
-"""Finds what matters most about a run: that all or most of its events went wrong, and why."""
+"""Finds what matters most about a run: most of its events went wrong, or more than before."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from pipeline.options import RunOptions
-from pipeline.report.text import counted
+from pipeline.report.text import counted, share_text
 from schemas.manifest import Manifest
 
 NO_ID: Final = "it is read from id, record_id"
@@ -25,7 +25,7 @@ _REASONS: Final = {
 
 
 def headlines(report: Manifest, options: RunOptions) -> Iterator[str]:
-    """Yields a line for each thing that is wrong with at least half of the events."""
+    """Yields a line for each thing that is wrong with half of the events, or that has doubled."""
     read, written, letters = report.read, report.written, report.dead_lettered
     if not read:
         yield "nothing was read: the input has no events"
@@ -38,6 +38,15 @@ def headlines(report: Manifest, options: RunOptions) -> Iterator[str]:
         if letters >= written:
             yield _dead_letters(report, written + letters)
         yield from _missing(report)
+    yield from _doubled(report)
+
+
+def _doubled(report: Manifest) -> Iterator[str]:
+    if report.run_before is not None:
+        for each in report.run_before.shares:
+            if each.doubled:
+                now, before = share_text(each.now), share_text(each.before)
+                yield f"the share of {each.name} has doubled: {now}, {before} in the run before"
 
 
 def _missing(report: Manifest) -> Iterator[str]:

@@ -17,12 +17,13 @@ from pipeline.report.text import (
     NO_BREAK,
     counted,
     duration_text,
+    share_text,
     shortened,
     size_text,
     wrapped,
 )
 from schemas.counts import NO_NAME, Counts
-from schemas.manifest import Manifest
+from schemas.manifest import Manifest, RunBefore
 
 _MAX_WIDTH = 80
 _MAX_NAMES = 12
@@ -80,6 +81,8 @@ def _rows(report: Manifest, options: RunOptions, with_data: bool) -> Iterator[tu
     if report.duration_seconds >= _RATE_SECONDS:
         speed += f", {report.events_per_second:,} events/s"
     yield row("read", report.read, speed)
+    if report.run_before is not None:
+        yield row("the run before", report.run_before.read, _compared(report.run_before))
     if report.skipped_inputs or report.changed_inputs:
         changed = f"{report.changed_inputs:,} changed, read again" if report.changed_inputs else ""
         text = f"read by earlier runs; {changed}".rstrip("; ")
@@ -126,6 +129,16 @@ def _rows(report: Manifest, options: RunOptions, with_data: bool) -> Iterator[tu
             yield row(output, None, f"{counted(len(files), 'file')}, {size}, in {directory}")
     if options.report is not None:
         yield row("report", None, options.report)
+
+
+def _compared(before: RunBefore) -> str:
+    # A share that is zero now is good news, and has no place in a line of this length.
+    shares = [
+        f"{each.name} {share_text(each.before)}, now {share_text(each.now)}"
+        for each in before.shares
+        if each.now
+    ]
+    return "; ".join(shares[:_MAX_DATA_NAMES])
 
 
 def _name(text: str) -> str:

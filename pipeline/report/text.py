@@ -53,6 +53,11 @@ def size_text(size: int) -> str:
     return f"{scaled / 1000:,.1f} TB"
 
 
+def share_text(share: float) -> str:
+    """Returns a share from 0 to 1 as a percentage for people."""
+    return "< 0.1 %" if 0 < share < 0.001 else f"{100 * share:.1f} %"
+
+
 def duration_text(seconds: float) -> str:
     """Returns a duration for people."""
     if seconds < 120:

@@ -19,6 +19,7 @@ from .manifests import manifest_directory as manifest_directory
 from .manifests import manifest_files as manifest_files
 from .manifests import manifest_path as manifest_path
 from .manifests import manifests_to_replace as manifests_to_replace
+from .manifests import newest_manifest as newest_manifest
 from .manifests import own_files as own_files
 from .manifests import pending_path as pending_path
 from .manifests import read_intent as read_intent

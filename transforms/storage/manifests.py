@@ -7,6 +7,7 @@ who can write to an output can put any path into them, so each path is checked w
 
 from __future__ import annotations
 
+import glob
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -325,3 +326,18 @@ def consumed_before(output: str) -> set[str]:
     """Returns the full paths of the dead letter files that were replayed into an output."""
     found = read_manifests(output)
     return {full_path(output, path) for _, manifest in found for path in manifest.consumed}
+
+
+def newest_manifest(output: str) -> Manifest | None:
+    """Reads the manifest that was written last, and no other one; None if there is none."""
+    found = [file for file in _matched_manifests(output) if is_manifest(file.path)]
+    newest = max(found, key=lambda file: (file.modified_ns or 0, file.path), default=None)
+    return None if newest is None else read_manifest(newest.path)
+
+
+def _matched_manifests(output: str) -> list[filesystem.InputFile]:
+    directory = manifest_directory(output)
+    if file_paths.is_local(directory):
+        # A directory may have a name that is a pattern.
+        directory = glob.escape(directory)
+    return filesystem.match(file_paths.join(directory, "*")).files

@@ -6,7 +6,15 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from pipeline.report import counted, duration_text, printable, shortened, size_text, time_text
+from pipeline.report import (
+    counted,
+    duration_text,
+    printable,
+    share_text,
+    shortened,
+    size_text,
+    time_text,
+)
 from pipeline.report.html import view
 from pipeline.report.html.day_bins import day_bins
 from schemas.manifest import Manifest
@@ -33,6 +41,7 @@ _environment.filters |= {
     "percent": view.percent,
     "scale_top": view.scale_top,
     "share": view.share,
+    "share_text": share_text,
     "shortened": shortened,
     "size_text": size_text,
 }

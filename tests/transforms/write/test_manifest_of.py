@@ -50,7 +50,7 @@ REPORT_KEYS = [
 EXTRA_KEYS = [
     *("pipeline_version", "schema_version", "schema_fingerprint", "mapping_fingerprint"),
     *("accounts_fingerprint", "mapping_files", "patterns", "committed_at"),
-    *("replaces", "consumed", "oldest_message", "blocks", "compaction"),
+    *("replaces", "consumed", "oldest_message", "blocks", "compaction", "run_before"),
 ]
 
 
