@@ -13,7 +13,13 @@ from schemas.errors import OutputError
 from schemas.manifest import Input
 from transforms.storage import filesystem
 from transforms.storage.filesystem import InputFile
-from transforms.storage.manifests import full_path, is_manifest, manifest_files, read_text
+from transforms.storage.manifests import (
+    full_path,
+    intent_of,
+    is_manifest,
+    manifest_files,
+    read_text,
+)
 
 _PARALLEL_READS = 16
 """Manifests that are read at the same time. On an object store, each is a request."""
@@ -59,7 +65,12 @@ def read_before(output: str, files: Iterable[InputFile]) -> ReadBefore:
     while new := [path for path in _manifests(output) if path not in found]:
         with ThreadPoolExecutor(_PARALLEL_READS) as threads:
             found |= zip(new, threads.map(lambda path: _find(path, current), new), strict=True)
-    replaced = {full_path(output, path) for each in found.values() for path in each.replaces}
+    replaced = {
+        full_path(output, path)
+        for run, each in found.items()
+        if each.replaces and filesystem.exists(intent_of(run))
+        for path in each.replaces
+    }
     counted = [each for path, each in found.items() if path not in replaced]
     unchanged = set[str]().union(*(each.unchanged for each in counted))
     return ReadBefore(unchanged, set[str]().union(*(each.changed for each in counted)) - unchanged)

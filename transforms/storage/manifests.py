@@ -122,7 +122,7 @@ def all_manifests(output: str, name_part: str = "") -> Manifests:
     replaced = {
         full_path(output, each)
         for path, manifest in found.items()
-        if path in listed and path.removesuffix(_MANIFEST) + PENDING in listed
+        if path in listed and intent_of(path) in listed
         for each in manifest.replaces
     }
     sorted_found = sorted((path, found[path]) for path in listed & found.keys())
@@ -195,6 +195,11 @@ def _compaction(path: str) -> _Compaction | None:
 
 def _name(path: str) -> str:
     return path.rpartition("/")[2]
+
+
+def intent_of(path: str) -> str:
+    """Returns the path of the intent of the run of a manifest."""
+    return path.removesuffix(_MANIFEST) + PENDING
 
 
 def is_manifest(path: str) -> bool:
@@ -332,7 +337,7 @@ def newest_manifest(output: str) -> Manifest | None:
     """Reads the manifest that was written last, and no other one; None if there is none."""
     found = [file for file in _matched_manifests(output) if is_manifest(file.path)]
     newest = max(found, key=lambda file: (file.modified_ns or 0, file.path), default=None)
-    return None if newest is None else read_manifest(newest.path)
+    return None if newest is None else _read_if_exists(newest.path)
 
 
 def _matched_manifests(output: str) -> list[filesystem.InputFile]:

@@ -11,7 +11,7 @@ from schemas.manifest import Input, Manifest
 from transforms.storage import filesystem, read_before
 from transforms.storage.filesystem import InputFile
 from transforms.storage.known_inputs import ReadBefore
-from transforms.storage.manifests import manifest_path
+from transforms.storage.manifests import intent_of, manifest_path
 
 pytestmark = pytest.mark.usefixtures("no_sync")
 
@@ -60,10 +60,17 @@ def test_a_file_counts_as_changed_only_if_no_run_has_read_its_state(tmp_path: Pa
     assert found == ReadBefore({"/in/a"}, {"/in/b"})
 
 
-def test_a_replaced_run_does_not_count(tmp_path: Path) -> None:
+def test_a_run_that_is_being_replaced_does_not_count(tmp_path: Path) -> None:
     _manifest(tmp_path, "first", Input("/in/a", 10, False, 5))
-    _manifest(tmp_path, "second", replaces=["_manifest/first.json"])
+    second = _manifest(tmp_path, "second", replaces=["_manifest/first.json"])
+    filesystem.write(intent_of(second), b"{}")
     assert read_before(str(tmp_path), [FILE]) == ReadBefore(set(), set())
+
+
+def test_a_run_with_the_id_of_a_replaced_run_counts(tmp_path: Path) -> None:
+    _manifest(tmp_path, "second", replaces=["_manifest/first.json"])
+    _manifest(tmp_path, "first", Input("/in/a", 10, False, 5))
+    assert read_before(str(tmp_path), [FILE]).unchanged == {"/in/a"}
 
 
 def test_a_manifest_that_is_replaced_during_the_search_is_found_in_its_successor(
