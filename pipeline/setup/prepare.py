@@ -32,6 +32,7 @@ from transforms.storage import (
     file_paths,
     filesystem,
     is_run_committed,
+    manifest_path,
     manifests_to_replace,
     read_before,
     read_manifest,
