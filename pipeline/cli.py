@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from pipeline.options import parse_run
-from pipeline.report import log_format_of, set_up_logs
+from pipeline.report import log_format_of, set_up_logs, starting
 from pipeline.runners import collect_less_often, lean_imports, make_template
 from pipeline.stop_signals import raised_signals
 from schemas.errors import JobStatusError, StoppedBySignal, UsageError
@@ -107,7 +107,8 @@ def _dispatch(argv: list[str], console: Console) -> None:
         # Parse before the import: help and usage errors need not wait for Beam to load.
         with lean_imports(arguments):
             options, beam_arguments = parse_run(arguments, name)
-            run = pkgutil.resolve_name(_COMMANDS[name][0])
+            with starting(console):
+                run = pkgutil.resolve_name(_COMMANDS[name][0])
         if name != "validate":
             make_template()
         # These commands stage files, and remove them when a signal raises an error.

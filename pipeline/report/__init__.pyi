@@ -5,6 +5,7 @@ from .logs import set_up_logs as set_up_logs
 from .metrics_server import check_port as check_port
 from .metrics_server import served_metrics as served_metrics
 from .progress_bar import ProgressBar as ProgressBar
+from .progress_bar import starting as starting
 from .report_file import check_report as check_report
 from .report_file import report_of as report_of
 from .report_file import write_report as write_report

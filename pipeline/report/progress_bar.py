@@ -3,15 +3,42 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
+from rich.control import Control
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as RichProgress
+from rich.segment import ControlType
 
+from pipeline.report.text import counted
 from transforms.local import Progress
 
 _LINE_SECONDS = 10.0
 _MEGABYTE = 1_000_000
+_STARTING = "starting"
+
+
+@contextmanager
+def starting(console: Console) -> Iterator[None]:
+    """Shows on a terminal that the command is starting, while its modules are loaded.
+
+    Unlike a bar of rich, it does not hide the cursor: a signal may end the process at any moment.
+    """
+    if not console.is_terminal:
+        yield
+        return
+    console.file.write(f"{_STARTING}\r")
+    console.file.flush()
+    try:
+        yield
+    finally:
+        console.control(Control((ControlType.ERASE_IN_LINE, 2)))
+
+
+def _bar_column() -> BarColumn:
+    return BarColumn(20, style="dim", complete_style="cyan", finished_style="cyan")
 
 
 class ProgressBar:
@@ -28,7 +55,7 @@ class ProgressBar:
     def __enter__(self) -> ProgressBar:
         self._started = self._printed_at = time.monotonic()
         if self._console.is_terminal:
-            bar_columns = [] if self._total_bytes is None else [BarColumn(bar_width=20)]
+            bar_columns = [] if self._total_bytes is None else [_bar_column()]
             self._bar = RichProgress(
                 *bar_columns,
                 TextColumn("{task.description}"),
@@ -61,6 +88,8 @@ class ProgressBar:
 
 def progress_text(done: Progress, total_bytes: int | None, seconds: float) -> str:
     """Returns progress as one line; the seconds count from the start of the run."""
+    if total_bytes is not None and not done.bytes:
+        return _STARTING
     if total_bytes is None:
         source = f"{done.pulled:,} messages, {done.waiting:,} not yet acknowledged"
         if done.held:
@@ -71,17 +100,17 @@ def progress_text(done: Progress, total_bytes: int | None, seconds: float) -> st
         source = f"{done_bytes / _MEGABYTE:,.0f} of {total_bytes / _MEGABYTE:,.0f} MB"
     parts = [
         source,
-        f"{done.read:,} events",
+        counted(done.read, "event"),
         f"{done.read / max(seconds, 0.001):,.0f}/s",
-        f"{done.dead_lettered:,} dead letters",
+        counted(done.dead_lettered, "dead letter"),
     ]
     if total_bytes is None and done.commits:
         parts.append(f"last commit {_duration(time.time() - done.committed_at)} ago")
     if done.retries:
         parts.append(f"{done.retries:,} retries")
-    if total_bytes and done.bytes:
-        left = seconds * max(total_bytes - done.bytes, 0) / done.bytes
-        parts.append(f"{_duration(left)} left")
+    if total_bytes is not None:
+        left = seconds * (total_bytes - done.bytes) / done.bytes
+        parts.append(f"{_duration(max(left, 1))} left" if left > 0 else "committing")
     return " · ".join(parts)
 
 

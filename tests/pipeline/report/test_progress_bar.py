@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from pipeline.report.progress_bar import ProgressBar, progress_text
+from pipeline.report.progress_bar import ProgressBar, progress_text, starting
 from transforms.local.progress import Progress
 
 HALF = Progress(bytes=50_000_000, read=100_000, dead_lettered=12)
@@ -22,14 +22,21 @@ HALF = Progress(bytes=50_000_000, read=100_000, dead_lettered=12)
             2.0,
             "50 of 100 MB · 100,000 events · 50,000/s · 12 dead letters · 2 s left",
         ),
-        (Progress(), 100_000_000, 1.0, "0 of 100 MB · 0 events · 0/s · 0 dead letters"),
-        (Progress(), 0, 0.0, "0 of 0 MB · 0 events · 0/s · 0 dead letters"),
+        # The time left is not 0 while there is something to do.
+        (
+            Progress(bytes=99_900_000, read=10),
+            100_000_000,
+            10.0,
+            "100 of 100 MB · 10 events · 1/s · 0 dead letters · 1 s left",
+        ),
+        (Progress(), 100_000_000, 1.0, "starting"),
+        (Progress(), 0, 0.0, "starting"),
         # A file that has grown, or whose first bytes were read twice, does not exceed its size.
         (
             Progress(bytes=11_000_000, read=1),
             10_000_000,
             1.0,
-            "10 of 10 MB · 1 events · 1/s · 0 dead letters · 0 s left",
+            "10 of 10 MB · 1 event · 1/s · 0 dead letters · committing",
         ),
         (
             Progress(bytes=1_000_000, read=10),
@@ -85,3 +92,14 @@ def test_a_terminal_has_a_bar_that_is_erased_at_the_end() -> None:
     assert "50 of 100 MB" in text
     # The cursor goes up and the line is erased.
     assert text.rstrip("\n").endswith("\x1b[2K")
+
+
+def test_a_terminal_shows_that_the_command_is_starting() -> None:
+    output = io.StringIO()
+    with starting(Console(file=output, force_terminal=True)):
+        assert output.getvalue() == "starting\r"
+    assert output.getvalue().endswith("\x1b[2K")
+    output = io.StringIO()
+    with starting(Console(file=output)):
+        pass
+    assert output.getvalue() == ""
