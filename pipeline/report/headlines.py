@@ -46,7 +46,7 @@ def _doubled(report: Manifest) -> Iterator[str]:
         for each in report.run_before.shares:
             if each.doubled:
                 now, before = share_text(each.now), share_text(each.before)
-                yield f"the share of {each.name} has doubled: {now}, {before} in the run before"
+                yield f"{now} of the events are {each.name}, {before} were in the run before"
 
 
 def _missing(report: Manifest) -> Iterator[str]:

@@ -82,7 +82,7 @@ def _rows(report: Manifest, options: RunOptions, with_data: bool) -> Iterator[tu
         speed += f", {report.events_per_second:,} events/s"
     yield row("read", report.read, speed)
     if report.run_before is not None:
-        yield row("the run before", report.run_before.read, _compared(report.run_before))
+        yield row("the run before", report.run_before.read, _compared(report, report.run_before))
     if report.skipped_inputs or report.changed_inputs:
         changed = f"{report.changed_inputs:,} changed, read again" if report.changed_inputs else ""
         text = f"read by earlier runs; {changed}".rstrip("; ")
@@ -131,14 +131,17 @@ def _rows(report: Manifest, options: RunOptions, with_data: bool) -> Iterator[tu
         yield row("report", None, options.report)
 
 
-def _compared(before: RunBefore) -> str:
-    # A share that is zero now is good news, and has no place in a line of this length.
-    shares = [
-        f"{each.name} {share_text(each.before)}, now {share_text(each.now)}"
-        for each in before.shares
-        if each.now
-    ]
-    return "; ".join(shares[:_MAX_DATA_NAMES])
+def _compared(report: Manifest, before: RunBefore) -> str:
+    unmapped = next(each for each in before.shares if each.name == "unmapped")
+    letters = [_share_of_letters(run) for run in (before, report)]
+    return (
+        f"unmapped {share_text(unmapped.before)}, now {share_text(unmapped.now)}; "
+        f"dead letters {share_text(letters[0])}, now {share_text(letters[1])}"
+    )
+
+
+def _share_of_letters(run: Manifest | RunBefore) -> float:
+    return run.dead_lettered / max(run.written + run.dead_lettered, 1)
 
 
 def _name(text: str) -> str:

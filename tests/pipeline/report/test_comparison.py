@@ -75,8 +75,8 @@ def test_the_summary_the_report_and_the_page_warn(tmp_path: Path, mode: str) -> 
     first = _run(tmp_path, 1, mode)
     assert "the run before" not in first.err
     said = _run(tmp_path, 12, mode)
-    assert "the share of INVALID_JSON has doubled: 37.5 %, 4.8 % in the run" in said.err
-    assert "INVALID_JSON 4.8 %, now 37.5 %" in " ".join(said.err.split())
+    assert "37.5 % of the events are INVALID_JSON, 4.8 % were in the run before" in said.err
+    assert "unmapped 0.0 %, now 0.0 %; dead letters 4.8 %, now 37.5 %" in " ".join(said.err.split())
     report = json.loads((tmp_path / "report.json").read_bytes())
     shares = {each["name"]: each for each in report["run_before"]["shares"]}
     assert report["run_before"]["read"] == 21
