@@ -97,7 +97,10 @@ class OutputFile(Struct):
 
 
 class CompactedRun(Struct):
-    """A run whose manifest a compaction has replaced. A run with this id is committed already."""
+    """A run whose manifest a compaction has replaced. A run with this id is committed already.
+
+    The fields are those of its manifest.
+    """
 
     run_id: str
     committed_at: str
@@ -105,6 +108,7 @@ class CompactedRun(Struct):
     written: int
     dead_lettered: int
     ignored: int
+    patterns: list[str]
 
 
 class Compaction(Struct):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import msgspec
 from apache_beam.options.pipeline_options import PipelineOptions
 from rich.console import Console
 
@@ -32,10 +31,9 @@ from schemas.errors import InputError, JobStatusError, StoppedBySignal, TooManyD
 from schemas.manifest import Manifest
 from transforms.pubsub import acknowledge_completed
 from transforms.storage import (
-    compacted_runs,
+    committed_run,
     filesystem,
     manifest_directory,
-    manifest_path,
     newest_manifest,
     pending_path,
 )
@@ -191,11 +189,9 @@ def _print_detached(preflight: Preflight, console: Console) -> None:
 
 def load_report(commit: CommitSettings) -> Manifest:
     """Returns the report of a committed run; only its totals if a compaction has replaced it."""
-    path = manifest_path(commit.output, commit.run_id)
-    if filesystem.exists(path):
-        return report_of(commit.output, Manifest.from_json(filesystem.read(path)))
-    run = compacted_runs(commit.output)[commit.run_id]
-    return Manifest(**msgspec.structs.asdict(run))
+    manifest = committed_run(commit.output, commit.run_id)
+    assert manifest is not None
+    return report_of(commit.output, manifest)
 
 
 def print_report(options: RunOptions, report: Manifest, console: Console) -> None:

@@ -29,13 +29,11 @@ from transforms.pubsub import (
 from transforms.read import DeadLetterFile, ReadLimits, find_dead_letters, match_files, replayed
 from transforms.storage import (
     ReadBefore,
+    committed_run,
     file_paths,
     filesystem,
-    is_run_committed,
-    manifest_path,
     manifests_to_replace,
     read_before,
-    read_manifest,
     read_manifests,
 )
 from transforms.write import CommitSettings, PaneSettings, check_links
@@ -294,8 +292,8 @@ def check_same_input(settings: CommitSettings) -> None:
     Raises:
         UsageError: It was to read other patterns.
     """
-    manifest = read_manifest(manifest_path(settings.output, settings.run_id))
-    if sorted(manifest.patterns) != sorted(settings.patterns):
+    manifest = committed_run(settings.output, settings.run_id)
+    if manifest is not None and sorted(manifest.patterns) != sorted(settings.patterns):
         before, now = (", ".join(each) for each in (manifest.patterns, settings.patterns))
         raise UsageError(
             f"the run {settings.run_id} is committed and has read {before}, not {now}",
@@ -305,4 +303,4 @@ def check_same_input(settings: CommitSettings) -> None:
 
 def is_committed(settings: CommitSettings) -> bool:
     """Returns whether the run is already committed; its files may be compacted since."""
-    return is_run_committed(settings.output, settings.run_id)
+    return committed_run(settings.output, settings.run_id) is not None

@@ -11,10 +11,9 @@ from .manifests import PENDING as PENDING
 from .manifests import Intent as Intent
 from .manifests import all_manifests as all_manifests
 from .manifests import committed_blocks as committed_blocks
-from .manifests import compacted_runs as compacted_runs
+from .manifests import committed_run as committed_run
 from .manifests import consumed_before as consumed_before
 from .manifests import full_path as full_path
-from .manifests import is_run_committed as is_run_committed
 from .manifests import manifest_directory as manifest_directory
 from .manifests import manifest_files as manifest_files
 from .manifests import manifest_path as manifest_path

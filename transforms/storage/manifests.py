@@ -164,10 +164,16 @@ def compacted_runs(output: str) -> dict[str, CompactedRun]:
     return {run.run_id: run for each in _compactions(output) for run in each.runs}
 
 
-def is_run_committed(output: str, run_id: str) -> bool:
-    """Returns whether a run is committed; its files may be compacted since."""
+def committed_run(output: str, run_id: str) -> Manifest | None:
+    """Returns the manifest of a run, or None if the run is not committed.
+
+    If a compaction has replaced it, returns one with the fields of CompactedRun only.
+    """
     # In this order: a compaction writes its manifest before it removes others.
-    return filesystem.exists(manifest_path(output, run_id)) or run_id in compacted_runs(output)
+    manifest = _read_if_exists(manifest_path(output, run_id))
+    if manifest is None and (run := compacted_runs(output).get(run_id)) is not None:
+        return Manifest(**msgspec.structs.asdict(run))
+    return manifest
 
 
 class _Compaction(NamedTuple):
