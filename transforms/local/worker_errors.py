@@ -30,7 +30,8 @@ def preserve_error_type() -> Iterator[None]:
         yield
     except JobStatusError as error:
         packed = base64.b64encode(json.dumps([error.message, error.hint]).encode()).decode()
-        kind = type(error).__name__
+        names = [each.__name__ for each in type(error).__mro__]
+        kind = next((name for name in names if name in _KINDS), JobStatusError.__name__)
         raise WorkerError(f"{error.message} [job-status {kind} {packed}]") from error
 
 
