@@ -8,11 +8,12 @@ import pkgutil
 import shlex
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 
-from pipeline.options import parse_run
+from pipeline.options import parse_compact, parse_run
 from pipeline.report import log_format_of, set_up_logs, starting
 from pipeline.runners import collect_less_often, lean_imports, make_template
 from pipeline.stop_signals import raised_signals
@@ -23,6 +24,10 @@ _COMMANDS = {
     "run": ("pipeline.commands.run:run", "read job events, derive statuses, write validated Avro"),
     "validate": ("pipeline.setup:validate", "check that a run could start, and change nothing"),
     "replay": ("pipeline.commands.run:replay", "run dead letters again, once their cause is fixed"),
+    "compact": (
+        "pipeline.commands.compact:compact",
+        "rewrite the files of many runs as few large ones, without duplicates",
+    ),
     "dead-letters": (
         "pipeline.commands.dead_letters:dead_letters",
         "count dead letters by reason",
@@ -103,10 +108,14 @@ def _dispatch(argv: list[str], console: Console) -> None:
         print(_usage(), end="")
     elif name == "--version":
         print(PIPELINE_VERSION)
-    elif name in ("run", "validate", "replay"):
+    elif name in ("run", "validate", "replay", "compact"):
         # Parse before the import: help and usage errors need not wait for Beam to load.
         with lean_imports(arguments):
-            options, beam_arguments = parse_run(arguments, name)
+            options: Any
+            if name == "compact":
+                options, beam_arguments = parse_compact(arguments)
+            else:
+                options, beam_arguments = parse_run(arguments, name)
             with starting(console):
                 run = pkgutil.resolve_name(_COMMANDS[name][0])
         if name != "validate":

@@ -124,7 +124,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def records_of(output: str | Path, name: str = "job_status") -> Records:
     """Reads every record of an output, in the order of its files."""
     records: Records = []
-    for path in sorted((Path(output) / name).glob("*.avro")):
+    for path in sorted((Path(output) / name).rglob("*.avro")):
         with path.open("rb") as file:
             records += [record for record in fastavro.reader(file) if isinstance(record, dict)]
     return records

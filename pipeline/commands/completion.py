@@ -12,6 +12,7 @@ from rich.console import Console
 from pipeline.options import CommandParser, run_parser
 
 _PARSERS = {
+    "compact": "pipeline.options:compact_parser",
     "dead-letters": "pipeline.commands.dead_letters:parser",
     "inspect": "pipeline.inspect.command:parser",
     "mapping": "pipeline.mapping.command:parser",
@@ -20,7 +21,10 @@ _PARSERS = {
     "completion": "pipeline.commands.completion:parser",
 }
 _RUNS = ("run", "validate", "replay")
-_FILES = ("DEAD_LETTERS", "DIR", "FILE", "FILE.json|.html", "PATH", "PATTERN", "REPORT.json")
+_FILES = (
+    *("DEAD_LETTERS", "DIR", "FILE", "FILE.json|.html", "OUTPUT", "PATH", "PATTERN"),
+    "REPORT.json",
+)
 """The metavars of arguments that are paths."""
 
 

@@ -1,5 +1,8 @@
 from .command_parser import CommandParser as CommandParser
 from .command_parser import add_command as add_command
+from .compact_options import CompactOptions as CompactOptions
+from .compact_options import compact_parser as compact_parser
+from .compact_options import parse_compact as parse_compact
 from .flink import FlinkJobOptions as FlinkJobOptions
 from .parser import beam_parser as beam_parser
 from .parser import parse_run as parse_run

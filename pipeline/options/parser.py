@@ -62,7 +62,7 @@ def parse_run(arguments: Sequence[str], command: str = "run") -> tuple[RunOption
         parser.exit()
     known, rest = parser.parse_known_args(_expand_flags(arguments, parser))
     _refuse_lone_file(rest, vars(known))
-    beam_arguments = _check_beam_arguments(rest, parser)
+    beam_arguments = check_beam_arguments(rest, parser)
     given = {name: value for name, value in vars(known).items() if value is not None}
     if not any(given.get(name) for name in _INPUTS):
         raise UsageError("--input is missing", "or --input_subscription, to read Pub/Sub")
@@ -239,7 +239,7 @@ def _refuse_lone_file(rest: list[str], given: dict[str, Any]) -> None:
     raise UsageError(f"unexpected argument {word!r}", hint)
 
 
-def _check_beam_arguments(arguments: list[str], parser: CommandParser) -> list[str]:
+def check_beam_arguments(arguments: list[str], parser: CommandParser) -> list[str]:
     """Returns the arguments for Beam. Raises UsageError if Beam does not know one of them."""
     if not arguments:
         return []

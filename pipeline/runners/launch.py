@@ -10,12 +10,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineState
 
-from pipeline.graph import GraphSettings, build
+from pipeline.graph import build
 from pipeline.report import ProgressBar, served_metrics
 from pipeline.runners.choose import (
     has_jobs,
@@ -38,8 +39,11 @@ _PLANNED_ENDS = (PipelineState.DRAINED, PipelineState.UPDATED)
 """States of a job that a user ended through its runner. What it has read is committed, or passed to
 the job that replaces it."""
 
-RunGraph = Callable[[GraphSettings], None]
-"""Runs a graph to its end. If the job is detached, only submits it."""
+BuildGraph = Callable[[beam.Pipeline, Any, LocalRun], Any]
+"""Adds the steps of a graph to a pipeline, by its settings."""
+
+RunGraph = Callable[[Any], None]
+"""Runs a graph with these settings to its end. If the job is detached, only submits it."""
 
 
 def run_supervised(
@@ -49,6 +53,7 @@ def run_supervised(
     progress: ProgressBar,
     stop: Callable[[], None] | None = None,
     metrics_port: int | None = None,
+    build_graph: BuildGraph = build,
 ) -> None:
     """Does the work in a thread. The work may run several graphs, all on one runner.
 
@@ -68,7 +73,7 @@ def run_supervised(
         started_runner(options, debug) as runner,
     ):
 
-        def run(settings: GraphSettings) -> None:
+        def run(settings: Any) -> None:
             try:
                 run_graph(settings)
             except Exception as error:
@@ -76,9 +81,9 @@ def run_supervised(
                     raise
                 raise reported from error
 
-        def run_graph(settings: GraphSettings) -> None:
+        def run_graph(settings: Any) -> None:
             pipeline = beam.Pipeline(runner=runner, options=options)
-            build(pipeline, settings, local_run)
+            build_graph(pipeline, settings, local_run)
             result = pipeline.run()
             if has_jobs(options) and getattr(result, "has_job", True):
                 jobs.show(result)

@@ -27,6 +27,8 @@ _COMMAND = "import sys; from pipeline.entry import main; sys.exit(main())"
 _ROOT = Path(__file__).parents[2]
 _MARK = "JOB_STATUS_TEST_RUN"
 
+_OUTPUTS = ("job_status", "dead_letter")
+
 SECONDS_TO_REACH = 300
 """The longest wait for a step; far longer than needed."""
 
@@ -156,9 +158,9 @@ class Watcher:
 
     def check_new_files(self) -> None:
         """Checks every visible file that was not checked before."""
-        for name in ("job_status", "dead_letter"):
-            for path in [*(self._output / name).glob("*")]:
-                if path.name in self.files:
+        for name in _OUTPUTS:
+            for path in [*(self._output / name).rglob("*")]:
+                if path.name in self.files or path.is_dir():
                     continue
                 self.files.add(path.name)
                 try:
@@ -190,8 +192,8 @@ class Watcher:
 def records_in(output: Path) -> Counter[str]:
     """Returns all records of both outputs, and how often each occurs."""
     found: Counter[str] = Counter()
-    for name in ("job_status", "dead_letter"):
-        for path in (output / name).glob("*.avro"):
+    for name in _OUTPUTS:
+        for path in (output / name).rglob("*.avro"):
             with path.open("rb") as file:
                 for record in fastavro.reader(file):
                     found[json.dumps(record, sort_keys=True, default=repr)] += 1
@@ -204,6 +206,6 @@ def left_over(output: Path) -> list[str]:
         str(path.relative_to(output))
         for path in output.rglob("*")
         if not path.is_dir()
-        and not (path.parent.name in ("job_status", "dead_letter") and path.suffix == ".avro")
+        and not (path.relative_to(output).parts[0] in _OUTPUTS and path.suffix == ".avro")
         and not (path.parent.name == "_manifest" and path.name.count(".") == 1)
     ) + [str(path.relative_to(output)) for path in output.glob("_staging")]

@@ -1,0 +1,111 @@
+"""Kills a compaction at many steps: readers always see all events, and the next one ends it."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+import fastavro
+import pytest
+
+from tests.kills.command import TWO_PROCESSES, Job, left_over
+from tests.kills.gate import Gate
+from tests.pipeline.command import job_status, run, write_events
+from transforms.storage.manifests import read_manifests
+
+pytestmark = pytest.mark.skipif(
+    not Path("/proc/self/environ").exists(), reason="finds processes by their environment in /proc"
+)
+
+STEPS = (
+    (r"os\.rename \S+/_staging/\S+\.avro", 1),
+    (r"os\.remove \S+/job_status/job_status-run\S+\.avro", 2),
+    (r"open \S+/_staging/\S+\.segments", 1),
+    (r"os\.rename \S+/_manifest/compact-[\w-]+\.json", 1),
+    (r"open \S+/_staging/\S+\.avro", 2),
+    (r"os\.rename \S+/_staging/\S+\.avro", 3),
+    (r"os\.remove \S+/_manifest/run\d\.json", 3),
+    (r"os\.rename \S+\.pending\.json", 1),
+    (r"shutil\.rmtree \S+/_staging", 1),
+    (r"os\.remove \S+\.pending\.json", 1),
+    (r"open \S+/_staging/\S+\.segments", 3),
+)
+"""A compaction is killed before one of these operations, the n-th that matches."""
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An output of six runs; each shares half of its events with the next one."""
+    place = tmp_path_factory.mktemp("runs")
+    for number in range(6):
+        events = write_events(place / f"{number}.jsonl", number * 200, 400, bad=1)
+        with events.open("a") as file:
+            file.write(f'{{"event":"ats_jobs.deleted","event_data":{{"id":"{number}"}}}}\n')
+        arguments = ("--input", events, "--output", place / "out", "--write_mode", "append")
+        assert run(*arguments, "--run_id", f"run{number}").code == 0
+    return place / "out"
+
+
+def _listed(output: Path) -> Counter[str]:
+    """Returns the identities in the files that the manifests list."""
+    return _identities(
+        output / file.path
+        for _, manifest in read_manifests(str(output))
+        for file in manifest.files
+        if file.output == "job_status"
+    )
+
+
+def _identities(paths: Iterable[Path]) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for path in paths:
+        with path.open("rb") as file:
+            found.update(row["event_id"] for row in fastavro.reader(file) if isinstance(row, dict))
+    return found
+
+
+def test_after_a_kill_at_any_step_the_next_compaction_ends_it(
+    kill: int, runs: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    shutil.copytree(runs, output)
+    before = _listed(output)
+    after = Counter(before.keys())
+    assert before != after
+    gate = Gate(str(tmp_path), *STEPS[kill % len(STEPS)])
+    arguments = ["compact", str(output), "--older_than", "0s"]
+    more = TWO_PROCESSES if kill >= len(STEPS) else ()
+    job = Job([*arguments, *more], tmp_path / "log", gate=gate)
+    job.wait_until_held()
+    job.kill_group()
+    assert job.seconds_until_gone(60) is not None
+    assert _listed(output) in (before, after)
+    assert _identities((output / "job_status").rglob("*.avro")).keys() == after.keys()
+    said = job_status(*arguments)
+    assert said.code == 0, said.err
+    assert _listed(output) == _identities((output / "job_status").rglob("*.avro")) == after
+    assert left_over(output) == []
+    assert job_status("inspect", output).code == 0
+
+
+def test_readers_of_manifests_see_the_files_before_or_after_a_compaction(
+    runs: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    shutil.copytree(runs, output)
+    before = _listed(output)
+    job = Job(["compact", str(output), "--older_than", "0s"], tmp_path / "log", slowed=True)
+    seen = []
+    while job.is_running:
+        seen.append(Counter(_paths(output)))
+    assert job.wait() == 0, job.log.read_text()
+    assert _listed(output) == Counter(before.keys())
+    first, last = seen[0], Counter(_paths(output))
+    assert last != first
+    assert all(each in (first, last) for each in seen)
+
+
+def _paths(output: Path) -> list[str]:
+    return [f.path for _, manifest in read_manifests(str(output)) for f in manifest.files]
