@@ -47,7 +47,7 @@ def _counted(rows: Iterable[dict[str, Any]]) -> Counter[str]:
 
 
 def _files(directory: Path) -> list[Path]:
-    return sorted(directory.glob("*.avro"))
+    return sorted(directory.rglob("*.avro"))
 
 
 def _with_fastavro(directory: Path) -> Rows:
@@ -86,7 +86,7 @@ def _duckdb() -> Any:
 
 def _with_duckdb(directory: Path) -> Rows:
     with _duckdb() as connection:
-        found = connection.sql(f"select * from read_avro('{directory}/*.avro')")
+        found = connection.sql(f"select * from read_avro('{directory}/**/*.avro')")
         return [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
 
 
@@ -166,22 +166,49 @@ def test_avro_for_java_agrees_with_the_check_of_a_new_schema(workplace: Path) ->
     assert incompatibilities(candidate) == []
     rows = _read_with_java(path, candidate)
     assert rows and all(row["colour"] is None for row in rows)
-    candidate["fields"][6]["type"] = "string"
+    candidate["fields"][7]["type"] = "string"
     assert incompatibilities(candidate)
     with pytest.raises(ValueError, match="AvroTypeException: Found boolean, expecting string"):
         _read_with_java(path, candidate)
 
 
-@pytest.mark.needs("duckdb", "polars")
-@pytest.mark.parametrize(
-    "code", re.findall(r"^```python\n(.*?)^```$", DOCS.read_text(), re.MULTILINE | re.DOTALL)
-)
-def test_each_query_in_the_docs_works(code: str, workplace: Path) -> None:
+QUERIES = re.findall(r"^```python\n(.*?)^```$", DOCS.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def _answer(code: str, place: Path) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=workplace, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code], cwd=place, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert "closed" in done.stdout
+    return done.stdout
+
+
+@pytest.mark.needs("duckdb", "polars")
+@pytest.mark.parametrize("code", [code for code in QUERIES if "event_day" not in code])
+def test_each_query_in_the_docs_works(code: str, workplace: Path) -> None:
+    assert "closed" in _answer(code, workplace)
+
+
+@pytest.mark.needs("duckdb", "polars")
+@pytest.mark.parametrize("code", QUERIES)
+def test_each_query_in_the_docs_works_after_a_compaction(code: str, compacted: Path) -> None:
+    answer = _answer(code, compacted)
+    assert "closed" in answer
+    assert ("event_day" in answer) == ("event_day" in code)
+
+
+@pytest.mark.needs("duckdb")
+def test_the_days_of_folders_are_those_of_the_events(compacted: Path) -> None:
+    with _duckdb() as connection:
+        rows = connection.sql(
+            f"""select event_day, cast(event_time as date), count(*)
+                  from read_avro('{compacted}/output/job_status/event_day=*/*.avro',
+                                 hive_partitioning=true, hive_types={{'event_day': date}})
+                 group by all"""
+        ).fetchall()
+    assert len(rows) > 5
+    assert all(folder == day for folder, day, _ in rows)
+    assert any(folder is None for folder, _, _ in rows)
 
 
 def _event(job_id: str, hour: int | None, **fields: Any) -> dict[str, Any]:
