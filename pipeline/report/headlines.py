@@ -17,7 +17,7 @@ _REASONS: Final = {
     "INVALID_JSON": "the input may not be JSON",
     "INVALID_UTF8": "the input may not be UTF-8",
     "NOT_AN_EVENT": "the input may not hold events, jobs or pages of jobs",
-    "WRONG_TYPE": "a field has not the type that is read",
+    "WRONG_TYPE": "a field may have another type than expected",
     "TOO_LARGE": "--max_event_bytes may be too low",
     "INTERNAL": "this is a fault of job-status",
 }
@@ -27,7 +27,9 @@ _REASONS: Final = {
 def headlines(report: Manifest, options: RunOptions) -> Iterator[str]:
     """Yields a line for each thing that is wrong with half of the events, or that has doubled."""
     read, written, letters = report.read, report.written, report.dead_lettered
-    if not read:
+    if not read and report.skipped_inputs:
+        yield f"nothing was read: {counted(report.skipped_inputs, 'file')} skipped, no other found"
+    elif not read:
         yield "nothing was read: the input has no events"
     elif not written and not letters:
         types = " ".join(options.event_types)

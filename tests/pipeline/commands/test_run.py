@@ -408,7 +408,7 @@ def test_a_committed_run_id_with_another_input_is_refused(tmp_path: Path) -> Non
     for command in ("run", "validate"):
         said = job_status(command, "--input", second, *arguments)
         assert said.code == 2
-        assert str(first) in said.err and str(second) in said.err
+        assert str(first) in said.out + said.err and str(second) in said.out + said.err
 
 
 def test_a_run_that_writes_nothing_but_dead_letters_is_committed_with_exit_code_4(

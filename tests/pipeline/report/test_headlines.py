@@ -15,6 +15,7 @@ OPTIONS = RunOptions(input=["in/*"], output="out")
     ("counts", "lines"),
     [
         ({}, ["nothing was read: the input has no events"]),
+        ({"skipped_inputs": 3}, ["nothing was read: 3 files skipped, no other found"]),
         (
             {"read": 9, "ignored": 9},
             ["nothing was written: --event_types ats_jobs.* matches none of 9 events"],
