@@ -10,6 +10,7 @@ from __future__ import annotations
 import glob
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -340,10 +341,15 @@ def consumed_before(output: str) -> set[str]:
 
 
 def newest_manifest(output: str) -> Manifest | None:
-    """Reads the manifest that was written last, and no other one; None if there is none."""
+    """Reads the manifest that was written last, and no other one.
+
+    Returns None if there is none, or if it cannot be read.
+    """
     found = [file for file in _matched_manifests(output) if is_manifest(file.path)]
     newest = max(found, key=lambda file: (file.modified_ns or 0, file.path), default=None)
-    return None if newest is None else _read_if_exists(newest.path)
+    with suppress(OutputError):
+        return None if newest is None else _read_if_exists(newest.path)
+    return None
 
 
 def _matched_manifests(output: str) -> list[filesystem.InputFile]:
