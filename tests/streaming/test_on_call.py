@@ -221,16 +221,6 @@ def test_a_stream_that_pubsub_does_not_answer_ends_in_order_after_its_retries(
     assert committed and not place.pull_the_rest(sent, TIMEOUT_SECONDS) & committed
 
 
-def test_what_cannot_be_committed_is_given_back_at_once(place: Place) -> None:
-    place.output.mkdir()
-    (place.output / "job_status").touch()
-    sent = place.server.publish(place.published.topic, envelopes(50, 1))
-    job = place.start(streaming("--retry_seconds", "1"))
-    assert job.wait(TIMEOUT_SECONDS) == 5, place.log()
-    assert "they were given back" in place.log()
-    assert place.pull_at(0.0) == set(sent)
-
-
 def test_large_messages_need_little_memory(server: Server, tmp_path: Path) -> None:
     place = Place(server, server.create(), tmp_path)
     payload = b"x" * 9_000_000

@@ -25,14 +25,12 @@ def test_two_streams_share_a_subscription_and_survive_each_other(
     server: Server, tmp_path: Path
 ) -> None:
     first = Place(server, server.create(), tmp_path)
-    (tmp_path / "second").mkdir()
+    first.output.mkdir()
+    second = replace(first, directory=tmp_path / "second")
+    second.directory.mkdir()
+    second.output.symlink_to(first.output)
     arguments = streaming("--lease_seconds", str(LEASE_SECONDS))
-    jobs = [
-        first.start(arguments),
-        replace(first, directory=tmp_path / "second").start(
-            (*arguments, "--output", str(first.output))
-        ),
-    ]
+    jobs = [first.start(arguments), second.start(arguments)]
     sent: list[str] = []
 
     def have_both_committed() -> bool:
