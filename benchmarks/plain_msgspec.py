@@ -20,7 +20,7 @@ import fastavro
 import msgspec
 from msgspec import Raw, Struct
 
-from benchmarks.records import WANTED, Record, read_moment
+from benchmarks.records import WANTED, Record, job_status_record, read_moment
 from schemas.avro import record_schema
 from schemas.mapping.tables import load_mapping
 from transforms.derive.rules import Deriver
@@ -78,15 +78,7 @@ def records(source: str) -> Iterator[Record]:
             status.source_value_json,
             legacy_status,
         )
-        record = {
-            "value": derived.value,
-            "source_value": derived.source_value,
-            "source_value_json": status.source_value_json,
-            "source_value_type": status.source_value_type,
-            "given_value": status.given_value,
-            "derived_from": derived.derived_from,
-            "derivation": derived.derivation,
-        }
+        record = job_status_record(status, derived)
         is_missing = raw in (b"", b"null")
         status_identity = _framed(None if is_missing else raw.decode())
         return record, status_identity + _framed(legacy_status)

@@ -113,7 +113,7 @@ class RecordMaker:
             "job_created_at": created,
             "job_updated_at": updated,
             "legacy_status": legacy_status,
-            "job_status": _job_status(status, derived),
+            "job_status": job_status_record(status, derived),
             "mapping_fingerprint": self._mapping_fingerprint,
             "source": source,
             "source_offset": source_offset,
@@ -182,12 +182,13 @@ def status_deriver() -> Callable[..., Record]:
             status.source_value_json,
             legacy_status,
         )
-        return _job_status(status, derived)
+        return job_status_record(status, derived)
 
     return derive
 
 
-def _job_status(status: StatusText, derived: Derived) -> Record:
+def job_status_record(status: StatusText, derived: Derived) -> Record:
+    """Returns the field `job_status` of a record."""
     return {
         "value": derived.value,
         "source_value": derived.source_value,
