@@ -32,7 +32,7 @@ _SUFFIXES = (".avro", ".parquet")
 
 @dataclass(slots=True)
 class Outcome:
-    """What a contender left.
+    """The output of a contender.
 
     Attributes:
         is_done: Whether it ended without an error.
@@ -51,7 +51,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A delicate line between two ordinary ones, and the words for what became of it."""
+    """A delicate line between two ordinary ones, and a function that names its outcome."""
 
     title: str
     line: bytes
@@ -67,7 +67,7 @@ def event(job_id: str, status: str) -> bytes:
 
 
 def bad_line(outcome: Outcome) -> str:
-    """Describes what became of a line that is not an event."""
+    """Names the outcome of a line that is not an event."""
     if not outcome.is_done:
         return f"the run fails, {_rows(outcome)}"
     if any(record["job_id"] is None for record in outcome.records):

@@ -36,7 +36,7 @@ _WAIT_SECONDS = 60
 
 @dataclass
 class Measured:
-    """What was measured.
+    """The measured figures.
 
     Attributes:
         sent: The number of published messages.

@@ -36,7 +36,7 @@ SECONDS = 300
 """The longest wait for anything; a busy machine takes minutes to restore a job."""
 
 WATERMARK_SECONDS = 15
-"""How far a watermark may be behind the clock."""
+"""The most that a watermark may be behind the clock."""
 
 LEASE = ("--lease_seconds", "120")
 """Longer than a restore. The emulator drops messages after 10 minutes, which is the default."""

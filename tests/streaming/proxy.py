@@ -25,7 +25,7 @@ _RETURN_IMMEDIATELY = b"\x10\x01"
 
 
 class Fault(NamedTuple):
-    """What happens to a call.
+    """The proxy's answer to a call.
 
     Attributes:
         code: The status of its answer; None for the answer of the server.

@@ -93,7 +93,7 @@ class Commits:
 
 @dataclass
 class Shift:
-    """What happened to a stream through several faults.
+    """The outcome of a stream through several faults.
 
     Attributes:
         place: Its subscription and directory.

@@ -1,4 +1,4 @@
-"""What decides on the status of an event, and the status that is derived from it."""
+"""The fields that decide on the status of an event, and the status that is derived from them."""
 
 from __future__ import annotations
 
