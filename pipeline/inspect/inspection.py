@@ -12,6 +12,7 @@ from schemas.errors import ForeignPathError, InputError, OutputError
 from schemas.manifest import Manifest, OutputFile
 from transforms.storage import (
     PENDING,
+    Intent,
     all_manifests,
     file_paths,
     filesystem,
@@ -19,6 +20,7 @@ from transforms.storage import (
     is_below,
     manifest_directory,
     manifest_files,
+    manifest_path,
     read_intent,
     refuse_links_in,
     staging_directory,
@@ -116,13 +118,18 @@ def _target_of(path: str) -> _Target:
     return _Target(None, part=path)
 
 
+def _waits_for_acknowledgement(output: str, intent: Intent) -> bool:
+    """Returns whether a commit of a stream is complete, but its messages are not acknowledged."""
+    return bool(intent.ack_ids) and filesystem.exists(manifest_path(output, intent.manifest.run_id))
+
+
 def _read_runs(found: Inspection, output: str, target: _Target) -> set[str]:
     """Adds the runs to inspect, and returns the files of runs that are not to be inspected."""
     only = target.manifest
     ignored: set[str] = set()
     for path, _ in manifest_files(output):
         intent = read_intent(path) if path.endswith(PENDING) else None
-        if intent is not None:
+        if intent is not None and not _waits_for_acknowledgement(output, intent):
             problem = "a run was interrupted while committing; the next run completes it"
             found.findings.append(Finding(path, problem))
             ignored.update(full_path(output, file.path) for file in intent.manifest.files)

@@ -104,7 +104,7 @@ def check_output(place: Place, sent: dict[str, bytes], watcher: Watcher, directo
     assert event_ids(place.output) == event_ids_of(sent, directory)
     assert watcher.partial == []
     inspected = job_status("inspect", str(place.output))
-    assert inspected.code == 0, inspected.err
+    assert inspected.code == 0, inspected.out + inspected.err
     duplicates = rows.total() - len(rows)
     print(
         f"{len(sent):,} messages, 0 lost, {duplicates:,} of {rows.total():,} rows are duplicates, "

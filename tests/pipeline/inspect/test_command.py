@@ -18,6 +18,7 @@ from schemas.manifest import Manifest
 from tests.pipeline.command import Said, job_status, write_events
 from tests.transforms.faults import Killed, failing
 from tests.transforms.runs import lines, run_once, settings, stage
+from transforms.blocks import PendingAcks
 from transforms.write.commit import commit
 
 pytestmark = pytest.mark.usefixtures("no_sync")
@@ -259,6 +260,19 @@ def test_a_run_that_was_interrupted_while_committing_is_reported(output: Path) -
     assert said.code == 1
     (problem,) = _result(said)["problems"]
     assert problem["path"].endswith("second.pending.json")
+
+
+def test_a_committed_pane_whose_messages_are_not_acknowledged_yet_is_no_problem(
+    output: Path,
+) -> None:
+    pane = settings(str(output), "pane", write_mode="append")
+    ledger = stage(pane, lines(100, 5))
+    ledger.pending_acks.append(PendingAcks("projects/p/subscriptions/s", ["1"], 0))
+    commit(pane, ledger)
+    assert list(output.glob("_manifest/pane.pending.json"))
+    said = job_status("inspect", output, "--json")
+    assert said.code == 0
+    assert _result(said)["problems"] == []
 
 
 def test_while_older_runs_are_replaced_only_the_new_one_counts(output: Path) -> None:
