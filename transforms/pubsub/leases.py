@@ -1,8 +1,8 @@
 """Keeps the leases of pulled messages until they are acknowledged, and gives back the others.
 
 One object for each subscription, shared by all steps of this process: one step pulls, another one
-acknowledges. On a runner with workers on other machines the two may be different processes, so
-there a lease is only set when a message is pulled.
+acknowledges. On a runner with workers on other machines the two may be different processes. There
+a lease is set twice and never extended: it is short until a bundle takes the message, then full.
 """
 
 from __future__ import annotations
@@ -19,6 +19,11 @@ from transforms.pubsub.messages import Message, message_bytes
 _LOGGER = logging.getLogger(__name__)
 
 _EXTENSIONS_PER_LEASE = 3
+_WAITING_SECONDS = 30
+"""The lease of a message that waits for a bundle, on a runner with workers on other machines. Such
+a worker can be ended without notice, and then the message comes again only after this lease. The
+receiver gives waiting messages back earlier than that."""
+
 _GIVE_BACK_SECONDS = 3.0
 """The timeout of a call that gives messages back: a run should end although Pub/Sub is away."""
 
@@ -52,6 +57,7 @@ class Leases:
         self._subscription = subscription
         self._seconds = seconds
         self._keeps = keeps
+        self._waiting_seconds = seconds if keeps else min(seconds, _WAITING_SECONDS)
         self._held: dict[str, int] = {}
         self._bytes = 0
         self._lock = threading.Lock()
@@ -84,9 +90,18 @@ class Leases:
             if self.is_closed:
                 self.give_back(ack_ids)
                 raise LeasesClosedError
-            self._subscription.extend(ack_ids, self._seconds)
+            self._subscription.extend(ack_ids, self._waiting_seconds)
             if self._keeps:
                 self._add(messages)
+
+    def hand_on(self, messages: Sequence[Message]) -> None:
+        """Sets the full lease of messages that a bundle takes, if this process cannot extend it.
+
+        Raises:
+            PubSubUnavailableError, InputError: As `hold`.
+        """
+        if self._waiting_seconds < self._seconds:
+            self._subscription.extend([each.ack_id for each in messages], self._seconds)
 
     def _add(self, messages: Sequence[Message]) -> None:
         with self._lock:

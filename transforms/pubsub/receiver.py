@@ -83,7 +83,8 @@ class Receiver:
             self._changed.wait_for(lambda: self._arrived or self._failure, seconds)
             if not self._arrived and self._failure:
                 raise self._failure
-            return self._next()
+            messages = self._next()
+        return self._handed_on(messages)
 
     def is_empty_since(self, moment: float) -> bool:
         """Returns whether the subscription had no message at a time of the monotonic clock."""
@@ -113,10 +114,20 @@ class Receiver:
             self._is_stopping = True
             self._changed.notify_all()
         while messages := self._next_of_last(seconds):
-            yield messages
+            yield self._handed_on(messages)
         with self._changed:
             self._stopped_at = time.time()
             self._late = late
+
+    def _handed_on(self, messages: list[Message]) -> list[Message]:
+        try:
+            self._leases.hand_on(messages)
+        except PubSubUnavailableError as error:
+            _LOGGER.warning(
+                "%d messages come again, as Pub/Sub cannot answer (%s)", len(messages), error
+            )
+            return []
+        return messages
 
     def _next_of_last(self, seconds: float) -> list[Message]:
         with self._changed:

@@ -86,7 +86,7 @@ def take(receiver: Receiver, pulls: int) -> list[list[Message]]:
     return [receiver.take(TIMEOUT_SECONDS) for _ in range(pulls)]
 
 
-def test_all_messages_are_taken_once_and_their_leases_are_extended() -> None:
+def test_all_messages_are_taken_once() -> None:
     store = Store(count=5000)
     receiver = receiver_of(store)
     pulled: list[Message] = []
@@ -94,7 +94,25 @@ def test_all_messages_are_taken_once_and_their_leases_are_extended() -> None:
         pulled += receiver.take(TIMEOUT_SECONDS)
     list(receiver.stop())
     assert sorted(each.info.publish_time for each in pulled) == list(range(5000))
-    assert sorted(store.leased) == sorted((each.ack_id, 77) for each in pulled)
+
+
+def test_on_a_remote_worker_a_message_has_a_short_lease_until_a_bundle_takes_it() -> None:
+    store = Store(count=2)
+    receiver = Receiver(Leases(store, 600, keeps=False), PullSettings(pullers=1, puller_bytes=1))
+    (taken,) = receiver.take(TIMEOUT_SECONDS)
+    assert wait_for(lambda: len(store.leased) == 3, TIMEOUT_SECONDS)
+    assert [seconds for ack_id, seconds in store.leased if ack_id == taken.ack_id] == [30, 600]
+    assert [seconds for ack_id, seconds in store.leased if ack_id != taken.ack_id] == [30]
+    list(receiver.stop())
+
+
+def test_a_message_whose_lease_cannot_be_made_full_is_dropped() -> None:
+    store = Store(count=1)
+    receiver = receiver_of(store)
+    assert wait_for(lambda: len(store.leased) == 1, TIMEOUT_SECONDS)
+    store.fails = lambda call: PubSubUnavailableError("x") if call == "extend" else None
+    assert receiver.take(TIMEOUT_SECONDS) == []
+    list(receiver.stop(waits=False))
 
 
 def test_there_are_as_many_concurrent_pulls_as_pullers() -> None:
