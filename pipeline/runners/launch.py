@@ -8,7 +8,7 @@ import re
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +171,8 @@ def _in_thread(
         except BaseException as error:
             failures.append(error)
 
+    # Workers on other machines report their progress to the runner only.
+    shown = None if local_run.is_remote else progress
     thread = threading.Thread(target=catch, name="pipeline", daemon=True)
     if not debug:
         # The runner's threads print their errors when their run is aborted.
@@ -180,9 +182,10 @@ def _in_thread(
         """Waits until the work ends or this number of signals has arrived."""
         while thread.is_alive() and len(caught) < signals:
             thread.join(0.1)
-            progress.show(local_run.progress())
+            if shown is not None:
+                shown.show(local_run.progress())
 
-    with collected_signals() as caught, progress:
+    with collected_signals() as caught, shown or nullcontext():
         thread.start()
         wait(1)
         if caught and local_run is REMOTE_RUN:
