@@ -185,3 +185,15 @@ def test_a_drain_goes_on_after_a_fault_of_the_storage(directory: str, place: Pla
     assert sorted(message_ids(place.output)) == sorted(sent)
     assert place.report()["read"] == 100
     assert left_over(place.output) == []
+
+
+def test_what_cannot_be_staged_is_given_back_at_once(place: Place) -> None:
+    sent = place.server.publish(place.published.topic, envelopes(100, 1))
+    gate = Gate(str(place.directory), r"os.mkdir \S+/_staging/\S+-0000")
+    job = place.start([*DRAIN, "--retry_seconds", "1"], gate=gate)
+    job.wait_until_held()
+    shutil.rmtree(place.output / "_staging")
+    (place.output / "_staging").touch()
+    gate.open()
+    assert job.wait(TIMEOUT_SECONDS) == 5, place.log()
+    assert place.server.count_available(place.published.subscription) == len(sent)
