@@ -1,4 +1,4 @@
-"""A stream serves its figures to Prometheus while it runs."""
+"""Streams and drains serve their figures to Prometheus while they run."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.kills.gate import Gate
 from tests.pipeline.report.scrape import free_port, get, samples_of
 from tests.pubsub import Server, wait_for
-from tests.streaming.command import TIMEOUT_SECONDS, Place, streaming
+from tests.streaming.command import DRAIN, TIMEOUT_SECONDS, Place, streaming
 from tests.streaming.traffic import envelopes
 
 pytestmark = [pytest.mark.needs("pubsub_emulator"), pytest.mark.needs("prism")]
@@ -47,3 +48,17 @@ def test_the_figures_of_a_stream_are_those_of_its_manifests(server: Server, tmp_
     assert found["job_status_publish_to_commit_seconds_count"] > 0
     longest = time.time() - began
     assert 0 < found["job_status_publish_to_commit_seconds_sum"] < longest * MESSAGES
+
+
+def test_the_messages_of_a_drain_wait_until_its_commit(server: Server, tmp_path: Path) -> None:
+    place, port = Place(server, server.create(), tmp_path), free_port()
+    server.publish(place.published.topic, envelopes(MESSAGES, 1))
+    gate = Gate(str(tmp_path), r"open \S+/_manifest/\S+\.pending\.json")
+    job = place.start([*DRAIN, "--metrics_port", str(port)], gate=gate)
+    job.wait_until_held()
+    found = samples_of(port)
+    gate.open()
+    assert job.wait(TIMEOUT_SECONDS) == 0, place.log()
+    assert found["job_status_messages_pulled_total"] == MESSAGES
+    assert found["job_status_messages_waiting"] == MESSAGES
+    assert found["job_status_commits_total"] == 0
