@@ -17,7 +17,7 @@ EVENTS = 4000
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--kills", type=int, default=SHORT, help=f"how many runs to kill (default: {SHORT})"
+        "--kills", type=int, help=f"how many runs to kill (default: {SHORT}; fewer for a stream)"
     )
     parser.addoption("--in_commits", action="store_true", help="kill streams in commits only")
 
@@ -25,7 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "kill" in metafunc.fixturenames:
         # The option exists only if this folder is named on the command line.
-        metafunc.parametrize("kill", range(metafunc.config.getoption("--kills", SHORT)))
+        metafunc.parametrize("kill", range(metafunc.config.getoption("--kills", None) or SHORT))
 
 
 @pytest.fixture(scope="session")
