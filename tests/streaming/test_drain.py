@@ -77,6 +77,18 @@ def test_too_many_dead_letters_are_an_error_after_everything_is_committed(
     assert len(records_of(tmp_path / "out", "dead_letter")) == 1
 
 
+def test_nothing_but_dead_letters_is_an_error_after_they_are_committed_and_acknowledged(
+    server: Server, published: Published, tmp_path: Path, end_leases: Callable[[], int]
+) -> None:
+    server.publish(published.topic, [b"bad", b"worse"])
+    said = drain(published, tmp_path / "out")
+    assert said.code == 4, said.err
+    assert "no event was written: 2 dead letters committed" in said.err
+    assert len(records_of(tmp_path / "out", "dead_letter")) == 2
+    end_leases()
+    assert server.count_available(published.subscription) == 0
+
+
 @contextmanager
 def publishing(server: Server, topic: str) -> Iterator[list[str]]:
     """Publishes steadily; gives the ids of the messages."""
