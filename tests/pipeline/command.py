@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.cli import main
+
+_PROGRESS = re.compile(r"starting|[0-9,]+ (of [0-9,]+ MB|messages, [^·]* acknowledged[^·]*) · .*")
 
 
 @dataclass(frozen=True)
@@ -39,14 +42,18 @@ def assert_clear_error(said: Said, code: int, *parts: str) -> None:
     """Asserts an error message of at most three lines with these parts, and no other output."""
     assert said.code == code, said.err
     assert said.out == ""
-    # On a busy machine a run may take long enough to print its progress.
-    lines = [line for line in said.err.splitlines() if " MB · " not in line and line != "starting"]
+    lines = without_progress(said.err)
     assert lines[0].startswith("error: ")
     assert len(lines) <= 3, said.err
     assert "Traceback" not in said.err
     assert "unexpected" not in said.err.replace("unexpected argument", "")
     for part in parts:
         assert part in said.err, said.err
+
+
+def without_progress(messages: str) -> list[str]:
+    """Returns the lines of stderr without progress, which a run prints on a busy machine only."""
+    return [line for line in messages.splitlines() if not _PROGRESS.fullmatch(line)]
 
 
 def as_counter(records: list[dict[str, Any]]) -> Counter[str]:

@@ -22,7 +22,14 @@ from pipeline.commands.run import run as run_job
 from pipeline.options.parser import parse_run
 from pipeline.runners.choose import beam_options, is_detached
 from schemas.errors import StoppedBySignal, UsageError
-from tests.pipeline.command import Said, job_status, run, visible, write_events
+from tests.pipeline.command import (
+    Said,
+    job_status,
+    run,
+    visible,
+    without_progress,
+    write_events,
+)
 from transforms.pubsub import client as pubsub_client
 
 pytestmark = pytest.mark.needs("gcp", "pubsub_client")
@@ -101,7 +108,7 @@ def events(tmp_path: Path) -> Path:
 
 def _assert_nothing_claimed(said: Said, output: Path, *job: str) -> None:
     assert said.code == 0, said.err
-    assert said.err.splitlines() == [
+    assert without_progress(said.err) == [
         *job,
         "handed over to DataflowRunner, nothing is committed yet; what will be is listed in "
         f"{output}/_manifest",
