@@ -1,5 +1,7 @@
 from .command_parser import CommandParser as CommandParser
 from .command_parser import add_command as add_command
+from .command_words import command_words as command_words
+from .command_words import option_words as option_words
 from .compact_options import CompactOptions as CompactOptions
 from .compact_options import compact_parser as compact_parser
 from .compact_options import parse_compact as parse_compact

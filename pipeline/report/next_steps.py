@@ -7,13 +7,16 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pipeline.options import RunOptions
+from pipeline.options import RunOptions, option_words
 from pipeline.report.text import counted, printable
 from schemas.counts import NO_NAME
 from schemas.manifest import Manifest
 from transforms.storage import manifest_path
 
 _MAX_SHAPES = 3
+_DECIDING = ("mapping", "accounts", "dead_letter_output", "assume_timezone", "event_types")
+"""Options that a replay needs again to give the same records in the same places."""
+
 _WITHOUT_OFFSET = re.compile(r" 9999-99-99[a ]99:99:99(\.9+)?$")
 
 
@@ -55,16 +58,7 @@ def _replay_with_higher_limit(largest_payload: int, options: RunOptions) -> list
     words = ["job-status", "replay", options.output, "--output", options.output]
     unit = 10 ** (len(str(largest_payload)) - 1)
     words += ["--max_event_bytes", str(-(-largest_payload // unit) * unit)]
-    words += _mapping_words(options)
-    for name in ("accounts", "dead_letter_output"):
-        if (path := getattr(options, name)) is not None:
-            words += [f"--{name}", path]
-    if options.assume_timezone is not None:
-        # An offset west of Greenwich would pass for an option.
-        words.append(f"--assume_timezone={options.assume_timezone}")
-    if options.event_types != RunOptions().event_types:
-        words += ["--event_types", *options.event_types]
-    return words
+    return words + option_words(options, _DECIDING)
 
 
 def _providers(report: Manifest) -> Iterator[NextStep]:
@@ -112,10 +106,6 @@ def _unmapped(report: Manifest, options: RunOptions) -> NextStep:
     names = ("my_mapping.yaml", *(f"my_mapping_{number}.yaml" for number in range(2, 99)))
     return NextStep(
         f"{text}: fill in a mapping file, then run again with --mapping",
-        ("job-status", "mapping", "suggest", source, *_mapping_words(options)),
+        ("job-status", "mapping", "suggest", source, *option_words(options, ("mapping",))),
         next((name for name in names if name not in given), None),
     )
-
-
-def _mapping_words(options: RunOptions) -> list[str]:
-    return [word for path in options.mapping for word in ("--mapping", path)]

@@ -295,8 +295,8 @@ def test_events_that_were_too_large_are_replayed_with_the_options_of_the_run() -
     *_, step = _steps(options, dead_lettered=1, by_error_code=codes, largest_payload=10**8)
     assert step.command == [
         *("job-status", "replay", "out", "--output", "out", "--max_event_bytes", "100000000"),
-        *("--mapping", "m.yaml", "--mapping", "n.yaml", "--accounts", "a.csv"),
-        *("--dead_letter_output", "d", "--assume_timezone=-05:00", "--event_types", "a.*", "b"),
+        *("--event_types", "a.*", "b", "--accounts", "a.csv", "--assume_timezone=-05:00"),
+        *("--dead_letter_output", "d", "--mapping", "m.yaml", "--mapping", "n.yaml"),
     ]
 
 
