@@ -1,4 +1,9 @@
 from .comparison import compared as compared
+from .letter_groups import LetterGroup as LetterGroup
+from .letter_groups import Lines as Lines
+from .letter_groups import group_letters as group_letters
+from .letter_groups import letter_lines as letter_lines
+from .letter_groups import letter_place as letter_place
 from .logs import log_format_of as log_format_of
 from .logs import set_run as set_run
 from .logs import set_up_logs as set_up_logs
