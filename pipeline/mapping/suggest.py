@@ -12,6 +12,7 @@ import msgspec
 
 from pipeline.mapping.explain import derive_case
 from pipeline.mapping.formatting import nearest_provider, quoted, yaml_scalar
+from pipeline.report import share_text
 from schemas.errors import UsageError
 from schemas.mapping import (
     FILL_IN,
@@ -53,10 +54,10 @@ def suggest_text(report: bytes | str, mapping: Mapping, name: str = "report") ->
     except (msgspec.DecodeError, UnicodeError, RecursionError) as e:
         hint = "`job-status run --report FILE.json` writes one."
         raise UsageError(f"{name} is not the report of a run", hint) from e
-    asked = _Asked(mapping)
+    asked = _Asked(mapping, sum(row.count for row in rows))
     for row in rows:
         asked.add(row)
-    return "\n".join(_lines(asked, mapping, name)) + "\n"
+    return "\n".join(_lines(asked, name)) + "\n"
 
 
 class _Asked:
@@ -66,12 +67,15 @@ class _Asked:
     are those of the known provider, and only the ones without a rule there are asked for.
 
     Attributes:
+        mapping: The tables in force.
+        total: The count of all rows of the report, mapped or not.
         rows: The rows to ask for, by the usual name of the provider or as it was sent.
         names: For a known provider, the names to add and their counts.
     """
 
-    def __init__(self, mapping: Mapping) -> None:
-        self._mapping = mapping
+    def __init__(self, mapping: Mapping, total: int) -> None:
+        self.mapping = mapping
+        self.total = total
         self._spellings: dict[str, str] = {}
         self.rows: dict[str | None, list[UnmappedRow]] = {}
         self.names: dict[str, Counter[str]] = {}
@@ -79,27 +83,33 @@ class _Asked:
     def add(self, row: UnmappedRow) -> None:
         """Adds a row, unless a rule maps its text."""
         provider = self._provider(row)
-        if not _is_mapped(provider, row.source_value, self._mapping):
+        if not _is_mapped(provider, row.source_value, self.mapping):
             self.rows.setdefault(provider, []).append(row)
 
+    def times(self, count: int) -> str:
+        """Returns a count in words, and its share of all rows of the report."""
+        times = "once" if count == 1 else f"{count} times"
+        return f"{times}, {share_text(count / max(self.total, 1))}"
+
     def _provider(self, row: UnmappedRow) -> str | None:
-        known = self._mapping.provider(row.provider)
+        known = self.mapping.provider(row.provider)
         key = provider_key(row.provider or "")
         if known is not None or not row.provider or not key:
             return known
         name = self._spellings.setdefault(key, row.provider)
-        near = nearest_provider(name, self._mapping)
+        near = nearest_provider(name, self.mapping)
         if near is None:
             return name
         self.names.setdefault(near, Counter())[name] += row.count
         return near
 
 
-def _lines(asked: _Asked, mapping: Mapping, name: str) -> Iterator[str]:
+def _lines(asked: _Asked, name: str) -> Iterator[str]:
     if not asked.rows and not asked.names:
         yield "# Every status has a rule: there is nothing to fill in."
         return
-    yield f"# Statuses without a rule, from {name}, the most frequent first."
+    yield f"# Statuses without a rule, from {name}, the most frequent first, with their shares of"
+    yield "# the events whose status had no rule in that run."
     if asked.rows:
         yield f"# Replace every {FILL_IN} by the value of the texts under it. Move a text that has"
         yield "# another value under that value; delete the texts that have no value. The values:"
@@ -107,7 +117,7 @@ def _lines(asked: _Asked, mapping: Mapping, name: str) -> Iterator[str]:
     if asked.names:
         yield "# Check each text under `names`: it is similar to the name of the provider above it."
         yield "# If it is another system, give it a table of its own under `providers`."
-    yield from _section_lines(None, asked.rows.pop(None, []), mapping, "")
+    yield from _section_lines(asked, None, asked.rows.pop(None, []), "")
     providers = [provider or "" for provider in dict.fromkeys([*asked.rows, *asked.names])]
     if providers:
         yield "providers:"
@@ -116,8 +126,8 @@ def _lines(asked: _Asked, mapping: Mapping, name: str) -> Iterator[str]:
         if provider in asked.names:
             yield "    names:"
         for other_name, count in asked.names.get(provider, Counter()).most_common():
-            yield f"      - {quoted(other_name)}  # {_times(count)}"
-        yield from _section_lines(provider, asked.rows.get(provider, []), mapping, "    ")
+            yield f"      - {quoted(other_name)}  # {asked.times(count)}"
+        yield from _section_lines(asked, provider, asked.rows.get(provider, []), "    ")
 
 
 def _is_mapped(provider: str | None, text: str, mapping: Mapping) -> bool:
@@ -132,7 +142,7 @@ def _is_mapped(provider: str | None, text: str, mapping: Mapping) -> bool:
 
 
 def _section_lines(
-    provider: str | None, rows: Iterable[UnmappedRow], mapping: Mapping, indent: str
+    asked: _Asked, provider: str | None, rows: Iterable[UnmappedRow], indent: str
 ) -> list[str]:
     counts: Counter[_Suggestion] = Counter()
     first_spellings: dict[tuple[Kind, str], _Suggestion] = {}
@@ -141,7 +151,7 @@ def _section_lines(
         suggestion = _suggestion(provider, row.source_value)
         if isinstance(suggestion, str):
             text = quoted(row.source_value)
-            comments.append(f"{indent}# {_times(row.count)}: {text}: {suggestion}")
+            comments.append(f"{indent}# {asked.times(row.count)}: {text}: {suggestion}")
             continue
         kind, text = suggestion
         key = normalise_label(text) if kind == "label" else text
@@ -152,9 +162,9 @@ def _section_lines(
         if rules:
             lines += [f"{indent}{section}:", f"{indent}  {FILL_IN}:"]
         for text, count in rules:
-            near = _near_labels(provider, text, mapping) if kind == "label" else ""
+            near = _near_labels(provider, text, asked.mapping) if kind == "label" else ""
             scalar = text if kind == "boolean" else quoted(text)
-            lines.append(f"{indent}    - {scalar}  # {_times(count)}{near}")
+            lines.append(f"{indent}    - {scalar}  # {asked.times(count)}{near}")
     return lines + comments
 
 
@@ -198,7 +208,3 @@ def _near_labels(provider: str | None, text: str, mapping: Mapping) -> str:
     rules = {key: rule for table in reversed(tables) for key, rule in table.labels.items()}
     near = [f"{quoted(rules[key].text)} ({rules[key].value})" for key in similar(text, rules, 3)]
     return f"; near: {', '.join(near)}" if near else ""
-
-
-def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count} times"
