@@ -9,6 +9,7 @@ from rich.console import Console
 
 from pipeline.commands.run_pubsub import read_messages
 from pipeline.graph import GraphSettings
+from pipeline.mapping import suggest_text
 from pipeline.options import RunOptions
 from pipeline.report import (
     ProgressBar,
@@ -19,6 +20,7 @@ from pipeline.report import (
     set_run,
     write_report,
 )
+from pipeline.report.html import PageDetails, page_details
 from pipeline.runners import is_detached, may_be_running, run_supervised, runner_name
 from pipeline.setup import (
     Preflight,
@@ -71,7 +73,7 @@ def _run_files(preflight: Preflight, console: Console) -> None:
         if is_committed(commit):
             check_same_input(commit)
             console.print(f"the run {commit.run_id} was committed already; nothing to do")
-            print_report(options, load_report(commit), console)
+            print_report(preflight, load_report(commit), console)
             return
     preflight.check_before_output()
     inputs = preflight.inputs
@@ -80,9 +82,7 @@ def _run_files(preflight: Preflight, console: Console) -> None:
     if leaves_out and not inputs.files:
         what = "dead letters to replay" if preflight.is_replay else "new or changed files"
         console.print(f"there are no {what}; nothing was changed")
-        if options.report is not None:
-            report = Manifest(run_id=commit.run_id, skipped_inputs=inputs.skipped)
-            write_report(options.report, report)
+        _write_report(preflight, Manifest(run_id=commit.run_id, skipped_inputs=inputs.skipped))
         return
     same: str | None = None
     if not is_completed_first:
@@ -101,7 +101,7 @@ def _run_files(preflight: Preflight, console: Console) -> None:
             _print_detached(preflight, console)
             return
     report = compared(load_report(commit), before)
-    print_report(options, report, console)
+    print_report(preflight, report, console)
     raise_for_outcome(report, options.max_dead_letter_fraction)
 
 
@@ -114,7 +114,7 @@ def _run_messages(preflight: Preflight, console: Console) -> None:
     report, ended_by = read_messages(options, preflight.settings, preflight.beam, console)
     if report is not None and not (isinstance(ended_by, JobStatusError) and not report.files):
         report = compared(report_of(commit.output, report), before)
-        print_report(options, report, console)
+        print_report(preflight, report, console)
     if ended_by is not None:
         raise ended_by
     if report is None:
@@ -194,11 +194,23 @@ def load_report(commit: CommitSettings) -> Manifest:
     return report_of(commit.output, manifest)
 
 
-def print_report(options: RunOptions, report: Manifest, console: Console) -> None:
+def print_report(preflight: Preflight, report: Manifest, console: Console) -> None:
     """Prints the summary. Writes the report file first if `--report` is given."""
+    _write_report(preflight, report)
+    print_summary(report, preflight.options, console)
+
+
+def _write_report(preflight: Preflight, report: Manifest) -> None:
+    options = preflight.options
+
+    def details() -> PageDetails:
+        name = f"the run {report.run_id}"
+        rules = suggest_text(report.to_json(), preflight.mapping, name) if report.unmapped else ""
+        command = "replay" if preflight.is_replay else "run"
+        return page_details(report, options, command, preflight.beam_arguments, rules)
+
     if options.report is not None:
-        write_report(options.report, report)
-    print_summary(report, options, console)
+        write_report(options.report, report, details)
 
 
 def raise_for_outcome(report: Manifest, max_dead_letter_fraction: float) -> None:

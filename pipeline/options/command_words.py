@@ -15,7 +15,7 @@ _SECRET: Final = re.compile(
 """Beam's options whose values can be secrets: the config of an environment holds its variables."""
 
 _USER_OF_URL: Final = re.compile(r"(?<=://)[^/@]*(?=@)")
-_HIDDEN: Final = "…"
+_HIDDEN: Final = "HIDDEN"
 
 
 def command_words(command: str, options: RunOptions, beam_arguments: Sequence[str]) -> list[str]:

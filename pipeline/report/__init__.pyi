@@ -9,11 +9,14 @@ from .logs import set_run as set_run
 from .logs import set_up_logs as set_up_logs
 from .metrics_server import check_port as check_port
 from .metrics_server import served_metrics as served_metrics
+from .next_steps import NextStep as NextStep
+from .next_steps import next_steps as next_steps
 from .progress_bar import ProgressBar as ProgressBar
 from .progress_bar import starting as starting
 from .report_file import check_report as check_report
 from .report_file import report_of as report_of
 from .report_file import write_report as write_report
+from .shell_lines import as_called as as_called
 from .summary import print_summary as print_summary
 from .terminal import SafeConsole as SafeConsole
 from .terminal import print_result as print_result

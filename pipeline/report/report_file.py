@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 from msgspec.structs import replace
 
 from schemas.errors import OutputError, UsageError
 from schemas.manifest import Manifest
 from transforms.storage import file_paths, filesystem, full_path
+
+if TYPE_CHECKING:
+    from pipeline.report.html import PageDetails
 
 _JSON = ".json"
 _PAGE = ".html"
@@ -33,12 +39,16 @@ def report_of(output: str, manifest: Manifest) -> Manifest:
     return replace(manifest, files=files, consumed=consumed)
 
 
-def write_report(path: str, report: Manifest) -> None:
-    """Writes the report file in the format of its extension; raises OutputError if it cannot."""
+def write_report(path: str, report: Manifest, details: Callable[[], PageDetails]) -> None:
+    """Writes the report file in the format of its extension; `details` are for the page only.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
     if path.lower().endswith(_PAGE):
         from pipeline.report.html import report_page  # most runs do not need Jinja2
 
-        data = report_page(report).encode()
+        data = report_page(report, details()).encode()
     else:
         data = report.to_json()
     try:

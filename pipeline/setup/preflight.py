@@ -47,7 +47,7 @@ class Preflight:
         self.options = options
         self._console = console
         self.is_replay = is_replay
-        self._beam_arguments = beam_arguments
+        self.beam_arguments = beam_arguments
         # They may configure a filesystem, its endpoint for example.
         FileSystems.set_options(PipelineOptions(beam_arguments))
 
@@ -75,7 +75,7 @@ class Preflight:
     def beam(self) -> PipelineOptions:
         """Returns Beam's options, with the runner chosen."""
         beam = beam_options(
-            self._beam_arguments,
+            self.beam_arguments,
             streaming=self.options.streaming,
             input_bytes=0 if self.options.reads_messages else self.inputs.bytes,
             debug=self.options.debug,

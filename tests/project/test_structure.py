@@ -37,7 +37,8 @@ PIPELINE = {
     "sample": {"options", "report"},
     "mapping": {"options", "report", "setup"},
     "inspect": {"options", "report"},
-    "commands": {"graph", "options", "report", "runners", "setup"},
+    # The report page of a run has a mapping file to fill in.
+    "commands": {"graph", "mapping", "options", "report", "runners", "setup"},
     "cli": {
         *("commands", "inspect", "mapping", "options", "report", "runners", "sample", "setup"),
         "stop_signals",

@@ -17,6 +17,7 @@ from pipeline.report import (
 )
 from pipeline.report.html import view
 from pipeline.report.html.day_bins import day_bins
+from pipeline.report.html.details import PageDetails, command_text
 from schemas.manifest import Manifest
 
 
@@ -34,12 +35,15 @@ _environment = Environment(
     lstrip_blocks=True,
 )
 _environment.filters |= {
+    "anchor": view.anchor,
+    "by_share": view.by_share,
+    "command_text": command_text,
     "counted": counted,
     "duration_text": duration_text,
     "time_text": time_text,
+    "time_top": view.time_top,
     "number": "{:,}".format,
     "percent": view.percent,
-    "scale_top": view.scale_top,
     "share": view.share,
     "share_text": share_text,
     "shortened": shortened,
@@ -47,7 +51,7 @@ _environment.filters |= {
 }
 
 
-def report_page(report: Manifest) -> str:
+def report_page(report: Manifest, details: PageDetails) -> str:
     """Returns the page as the text of an HTML file.
 
     Every text of the report is escaped. Characters that are not printable are shown as escape
@@ -57,6 +61,7 @@ def report_page(report: Manifest) -> str:
     derivation_styles = {"unmapped": "unmapped_value", "absent": "none"}
     return _environment.get_template("page.html.jinja").render(
         report=report,
+        details=details,
         checks=checks,
         is_balanced=report.conserved and all(check.holds for check in checks),
         outcomes=[
@@ -68,6 +73,7 @@ def report_page(report: Manifest) -> str:
         values=view.value_rows(report.by_value),
         derivations=view.count_rows(report.by_derivation, "accent", derivation_styles),
         providers=view.provider_rows(report.by_provider),
+        unmapped_providers=view.unmapped_rows(report.by_provider),
         accounts=view.account_rows(report.accounts_without_provider),
         unknown_providers=view.count_rows(report.providers_without_table, "accent"),
         time=day_bins(report.by_day),

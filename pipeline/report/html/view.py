@@ -16,7 +16,14 @@ _STATUSES: Final = (
 _VALUE_STYLES: Final = {name: name for name in _STATUSES} | {NO_NAME: "none"}
 """In the order of a job's life; the style sheet has a colour for each name."""
 
+_UNMAPPED: Final = "unmapped_value"
 _LONGEST_NAME: Final = 80
+
+_SPIKE: Final = 5
+"""How many times higher than the usual columns a column must be to be cut."""
+
+_FEWEST_COLUMNS: Final = 4
+"""With fewer columns, none of them is unusual."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +84,29 @@ def provider_rows(by_provider: dict[str, Counts]) -> list[Row]:
 
 
 @dataclass(frozen=True, slots=True)
+class UnmappedRow:
+    """A provider with the events whose value is unmapped_value."""
+
+    name: str
+    unmapped: int
+    count: int
+
+
+def unmapped_rows(by_provider: dict[str, Counts]) -> list[UnmappedRow]:
+    """Returns a row for each provider with unmapped events, the most unmapped first."""
+    rows = [
+        UnmappedRow(row.name, sum(p.count for p in row.parts if p.name == _UNMAPPED), row.count)
+        for row in provider_rows(by_provider)
+    ]
+    return sorted((row for row in rows if row.unmapped), key=lambda row: -row.unmapped)
+
+
+def by_share(rows: Sequence[UnmappedRow]) -> list[UnmappedRow]:
+    """Returns the rows with the largest share first."""
+    return sorted(rows, key=lambda row: -row.unmapped / row.count)
+
+
+@dataclass(frozen=True, slots=True)
 class ShapeRow:
     """A row of the table of unreadable timestamps."""
 
@@ -126,3 +156,22 @@ def scale_top(count: int) -> int:
     """Returns the upper end of a scale for counts: the next of 1, 2, 4, 6, 8, 10, 20, 40, …"""
     size = 10 ** (len(str(count)) - 1)
     return max(next(step * size for step in (1, 2, 4, 6, 8, 10) if step * size >= count), 1)
+
+
+def time_top(events: Sequence[int]) -> int:
+    """Returns the upper end of the scale of a time chart; higher columns are cut.
+
+    At most an eighth of the columns are cut, or one. They would flatten all others.
+    """
+    highest = max(events)
+    columns = sorted(filter(None, events), reverse=True)
+    if len(columns) >= _FEWEST_COLUMNS:
+        usual = columns[max(1, len(columns) // 8)]
+        if highest >= _SPIKE * usual:
+            return scale_top(usual)
+    return scale_top(highest)
+
+
+def anchor(title: str) -> str:
+    """Returns the id of the section with a title."""
+    return title.lower().replace(" ", "-")

@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from pipeline.report import NextStep, group_letters
+from pipeline.report.html import PageDetails
 from pipeline.report.html.page import report_page
 from schemas.counts import MAX_PROVIDERS, OTHER
-from schemas.manifest import Input, Manifest, OutputFile, Unmapped
+from schemas.manifest import Input, Manifest, OutputFile, RunBefore, ShareChange, Unmapped
 
-VOID = {"meta", "wbr", "br"}
+VOID = {"meta", "wbr", "br", "input"}
 HOSTILE = "</title><script>alert('1')</script><img src=x onerror=\"alert(1)\"> & \x1b\u202e]]>"
 
 
@@ -84,10 +87,45 @@ def _report(text: str) -> Manifest:
         committed_at=f"{text}c",
         replaces=[f"{text}r"],
         consumed=[f"{text}c"],
+        run_before=RunBefore(
+            f"{text}b", f"{text}c", 9, 8, 1, [ShareChange(f"{text}e", 0.1, 0.2, True)]
+        ),
     )
 
 
-PLAIN = _Page(report_page(_report("plain")))
+def _letter(text: str) -> Any:
+    return {
+        "error_code": f"{text}e",
+        "error_message": f"{text}m",
+        "error_path": f"$.{text}j",
+        "source": f"/{text}l",
+        "source_offset": 7,
+        "message_id": None,
+        "payload": b"",
+    }
+
+
+def _details(text: str) -> PageDetails:
+    """Returns details that have a text in every place for one."""
+    return PageDetails(
+        command=f"job-status run {text}x",
+        directory=f"/{text}d",
+        steps=[NextStep(f"{text}q", ("job-status", "inspect")), NextStep(f"{text}y")],
+        letters=group_letters([(_letter(text), False)], 1),
+        lines={(f"/{text}l", 7): 3},
+        rules=f"# {text}r\nlabels:",
+    )
+
+
+def _page(text: str) -> str:
+    return report_page(_report(text), _details(text))
+
+
+def _page_of(report: Manifest) -> str:
+    return report_page(report, PageDetails())
+
+
+PLAIN = _Page(_page("plain"))
 
 
 @settings(max_examples=60)
@@ -97,7 +135,7 @@ PLAIN = _Page(report_page(_report("plain")))
     | st.just(HOSTILE)
 )
 def test_no_text_becomes_an_element_or_an_attribute(text: str) -> None:
-    shown = _Page(report_page(_report(text)))
+    shown = _Page(_page(text))
     assert [(tag, attributes.keys()) for tag, attributes in shown.tags] == [
         (tag, attributes.keys()) for tag, attributes in PLAIN.tags
     ]
@@ -105,23 +143,24 @@ def test_no_text_becomes_an_element_or_an_attribute(text: str) -> None:
 
 def test_every_text_is_shown_as_it_is_in_the_data() -> None:
     text = "<b>\"bold\"</b> & 'quoted'"
-    shown = _Page(report_page(_report(text))).text
-    for mark in "vspetuif":
+    shown = _Page(_page(text)).text
+    for mark in "vspetuifbxdqyrlj":
         assert f"{text}{mark}" in shown
 
 
 def test_control_and_direction_characters_are_shown_as_escapes() -> None:
-    text = report_page(_report("a\u202eb\x1bc\x00d"))
+    text = _page("a\u202eb\x1bc\x00d")
     assert r"a\u202eb\x1bc\x00d" in text
     assert not set("\u202e\x1b\x00") & set(text)
 
 
 def test_the_page_loads_nothing_and_runs_nothing() -> None:
-    text = report_page(_report("x"))
+    text = _page("x")
     assert "script" not in {tag for tag, _ in PLAIN.tags}
     assert not re.search(r"url\(|@import|https?:|//[a-z]", text)
     for _, attributes in PLAIN.tags:
-        assert not {"src", "href"} & attributes.keys()
+        assert "src" not in attributes
+        assert (attributes.get("href") or "#").startswith("#")
         assert not any(name.startswith("on") for name in attributes)
     policies = [each["content"] for each in PLAIN.of("meta") if "http-equiv" in each]
     assert policies == ["default-src 'none'; style-src 'unsafe-inline'"]
@@ -138,6 +177,20 @@ def test_every_drawing_has_a_text_beside_it_or_a_text_alternative() -> None:
     assert described == [
         "3 columns of a day each, from 2025-05-01 to 2025-05-03; "
         "the highest has 4 events in 2025-05-01."
+    ]
+
+
+def test_the_contents_have_a_link_to_each_section() -> None:
+    links = [str(each["href"]) for each in PLAIN.of("a")]
+    assert links == [f"#{each['id']}" for each in PLAIN.of("section")]
+    titles = [data for tag, data in PLAIN.texts if tag == "a"]
+    assert titles == [data for tag, data in PLAIN.texts if tag == "h2"]
+
+
+def test_the_contents_of_an_empty_run_have_no_link_without_a_section() -> None:
+    page = _Page(_page_of(Manifest(run_id="none")))
+    assert [each["href"] for each in page.of("a")] == [
+        f"#{each['id']}" for each in page.of("section")
     ]
 
 
@@ -195,7 +248,7 @@ _counts = st.dictionaries(st.sampled_from(["open", "null", "x", "closed"]), st.i
     )
 )
 def test_all_counts_are_drawn_within_their_charts(report: Manifest) -> None:
-    shown = _Page(report_page(report))
+    shown = _Page(_page_of(report))
     for widths in _lengths(shown, "width"):
         assert all(0 <= width <= 100 for width in widths)
         assert sum(widths) <= 100.01
@@ -212,7 +265,7 @@ def test_bars_and_columns_have_the_lengths_of_their_counts() -> None:
 
 
 def test_an_empty_run_has_a_page() -> None:
-    shown = _Page(report_page(Manifest(run_id="none"))).text
+    shown = _Page(_page_of(Manifest(run_id="none"))).text
     assert "✓ the ledger balances" in shown
     assert "No event was written." in shown
 
@@ -229,7 +282,7 @@ def _balanced(**changes: Any) -> str:
     report.by_day.pop("xd")
     for name, value in changes.items():
         setattr(report, name, value)
-    return _Page(report_page(report)).text
+    return _Page(_page_of(report)).text
 
 
 @pytest.mark.parametrize(
@@ -253,14 +306,14 @@ def test_a_ledger_that_does_not_balance_is_shown_at_the_top(changes: dict[str, A
 def test_providers_beyond_the_limit_are_called_all_others() -> None:
     providers = {f"p{number}": {"open": 1} for number in range(MAX_PROVIDERS)}
     many = Manifest(run_id="r", written=1, by_provider={**providers, OTHER: {"open": 9}})
-    assert "all others" in _Page(report_page(many)).text
+    assert "all others" in _Page(_page_of(many)).text
     few = Manifest(run_id="r", written=1, by_provider={OTHER: {"open": 9}})
-    assert "all others" not in _Page(report_page(few)).text
+    assert "all others" not in _Page(_page_of(few)).text
 
 
 def test_the_page_of_a_run_over_very_many_files_is_small() -> None:
     inputs = [Input(f"/in/{number}", 1, number == 9_999) for number in range(10_000)]
-    text = report_page(Manifest(run_id="r", inputs=inputs))
+    text = _page_of(Manifest(run_id="r", inputs=inputs))
     assert len(text) < 200_000
     assert "/in/9999" in text
     assert "9,500 more inputs: see the manifest of the run." in text
@@ -268,7 +321,7 @@ def test_the_page_of_a_run_over_very_many_files_is_small() -> None:
 
 def test_accounts_without_a_provider_and_providers_without_a_table_are_listed() -> None:
     page = _Page(
-        report_page(
+        _page_of(
             Manifest(
                 run_id="run",
                 written=9,
@@ -279,4 +332,81 @@ def test_accounts_without_a_provider_and_providers_without_a_table_are_listed() 
     )
     assert "17 3 33.3 % no account 1 11.1 %" in page.text
     assert "greenhouze 5 55.6 %" in page.text
-    assert "without a table" not in _Page(report_page(Manifest(run_id="run"))).text
+    assert "without a table" not in _Page(_page_of(Manifest(run_id="run"))).text
+
+
+def test_the_next_steps_have_commands_to_copy() -> None:
+    steps = [
+        NextStep("a step", ("job-status", "mapping", "suggest", "my report.json"), "my rules.yaml"),
+        NextStep("another", ("job-status", "inspect", "a\x1bb")),
+        NextStep("a third"),
+    ]
+    page = _Page(report_page(Manifest(run_id="r"), PageDetails(steps=steps)))
+    assert (
+        "a step job-status mapping suggest 'my report.json' > 'my rules.yaml' another" in page.text
+    )
+    # A command with an escape sequence could not be pasted.
+    assert len(page.of("pre")) == 1
+
+
+def test_the_command_line_and_its_directory_are_shown() -> None:
+    details = PageDetails(command="job-status run --input 'a b'", directory="/home/me")
+    page = _Page(report_page(Manifest(run_id="r"), details))
+    assert "It ran in /home/me. job-status run --input 'a b'" in page.text
+
+
+def test_the_mapping_file_keeps_its_lines() -> None:
+    report = Manifest(run_id="r", unmapped=[Unmapped(None, "b", 1)])
+    text = report_page(report, PageDetails(rules="labels:\n  FILL_IN:\n    - <b>"))
+    assert "<code>labels:\n  FILL_IN:\n    - &lt;b&gt;\n</code>" in text
+
+
+def test_a_reason_of_dead_letters_has_its_first_file_line_and_path() -> None:
+    assert "plaine plainm /plainl:3 at $.plainj 1" in PLAIN.text
+
+
+def test_dead_letters_that_are_in_no_group_are_counted() -> None:
+    assert "Not in this table: 1 dead letter." in PLAIN.text
+    report = replace(_report("x"), dead_lettered=1)
+    assert "Not in this table" not in _Page(report_page(report, _details("x"))).text
+
+
+def test_providers_with_unmapped_events_are_listed_in_two_orders() -> None:
+    by_provider = {
+        "large": {"open": 90, "unmapped_value": 10},
+        "small": {"unmapped_value": 5},
+        "clean": {"open": 1},
+    }
+    page = _Page(_page_of(Manifest(run_id="r", written=106, by_provider=by_provider)))
+    *_, orders = page.text.partition("most events first")
+    large, small = "large 10 100 10.0 %", "small 5 5 100 %"
+    places = [match.group() for match in re.finditer(f"{large}|{small}", orders)]
+    assert places == [large, small, small, large]
+    assert [each["id"] for each in page.of("input")] == ["order-count", "order-share"]
+    assert "checked" in page.of("input")[0]
+
+
+def test_each_order_hides_the_other_one() -> None:
+    style = _page("x").partition("<style>")[2]
+    rule = "#order-count:checked ~ .by-share, #order-share:checked ~ .by-count { display: none; }"
+    assert rule in style
+    inside = [each.get("class") for each in PLAIN.of("div")]
+    assert inside.count("by-count") == inside.count("by-share") == 1
+
+
+def test_a_spike_is_cut_with_a_mark_and_its_figure() -> None:
+    days = {f"2025-05-0{day}": 40 for day in range(1, 9)}
+    page = _Page(_page_of(Manifest(run_id="r", written=9, by_day={**days, "2025-05-09": 5_000})))
+    assert _lengths(page, "height") == [[100.0] * 9]
+    cut = [each for each in page.of("span") if each.get("class") == "accent cut"]
+    assert [each["title"] for each in cut] == ["2025-05-09: 5,000"]
+    assert "Higher than the chart: 5,000 events in 2025-05-09." in page.text
+
+
+def test_the_shares_of_the_run_before_stand_beside_those_of_now() -> None:
+    assert "plaine ▲ doubled 10.0 % 20.0 %" in PLAIN.text
+    assert "The run plainb, committed plainc: 9 read, 8 written, 1 dead letter." in PLAIN.text
+
+
+def test_unreadable_timestamps_are_listed_by_field() -> None:
+    assert "plainu plains 1" in PLAIN.text

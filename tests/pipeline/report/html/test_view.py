@@ -6,11 +6,16 @@ import pytest
 
 from pipeline.report.html.view import (
     Part,
+    UnmappedRow,
+    anchor,
+    by_share,
     count_rows,
     percent,
     provider_rows,
     scale_top,
     share,
+    time_top,
+    unmapped_rows,
     value_parts,
     value_rows,
 )
@@ -65,3 +70,38 @@ def test_the_row_of_a_provider_has_a_part_for_each_value() -> None:
 def test_a_name_can_have_a_style_of_its_own() -> None:
     rows = count_rows({"given": 1, "absent": 2}, "accent", {"absent": "none"})
     assert [row.parts[0].style for row in rows] == ["accent", "none"]
+
+
+@pytest.mark.parametrize(
+    ("events", "top"),
+    [
+        ([3, 5, 2, 4], 6),
+        ([3, 5, 2, 4_000], 6),
+        ([3, 5, 2, 0, 0, 24], 40),
+        # With fewer columns, or with several high ones, none of them is unusual.
+        ([3, 0, 5, 4_000], 4_000),
+        ([3, 5, 2, 3, 3_000, 4_000], 4_000),
+        ([40] * 30 + [5_000, 6_000, 7_000], 40),
+        ([0, 7, 0], 8),
+    ],
+)
+def test_the_scale_of_a_time_chart_ends_above_all_but_a_few_spikes(
+    events: list[int], top: int
+) -> None:
+    assert time_top(events) == top
+
+
+def test_providers_with_unmapped_events_are_sorted_by_count_or_by_share() -> None:
+    rows = unmapped_rows(
+        {
+            "a": {"unmapped_value": 1, "open": 1},
+            "b": {"open": 1},
+            "null": {"unmapped_value": 3, "open": 9},
+        }
+    )
+    assert rows == [UnmappedRow("no provider", 3, 12), UnmappedRow("a", 1, 2)]
+    assert [row.name for row in by_share(rows)] == ["a", "no provider"]
+
+
+def test_the_anchor_of_a_title_has_no_spaces() -> None:
+    assert anchor("Values by provider") == "values-by-provider"
