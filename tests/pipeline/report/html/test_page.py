@@ -362,7 +362,7 @@ def test_the_mapping_file_keeps_its_lines() -> None:
 
 
 def test_a_reason_of_dead_letters_has_its_first_file_line_and_path() -> None:
-    assert "plaine plainm /plainl:3 at $.plainj 1" in PLAIN.text
+    assert "plaine: plainm /plainl:3 at $.plainj 1" in PLAIN.text
 
 
 def test_dead_letters_that_are_in_no_group_are_counted() -> None:
