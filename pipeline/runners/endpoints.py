@@ -79,7 +79,7 @@ def _check_answers(address: str, name: str, option: str) -> None:
     except (OSError, ValueError) as error:
         raise UsageError(
             f"no {name} answers at {address} ({error})",
-            f"start it, or correct {option}; docs/deploy.md has the commands",
+            f"start it, or correct {option}; docs/deploy-flink.md has the commands",
         ) from error
 
 
@@ -156,7 +156,7 @@ def _check_worker_starts(pool: str) -> None:
     except grpc.RpcError as error:
         raise UsageError(
             f"the worker pool at {pool} cannot start a worker ({error.code().name})",
-            "is it Beam's worker pool? docs/deploy.md has the command",
+            "is it Beam's worker pool? docs/deploy-flink.md has the command",
         ) from error
     finally:
         server.stop(0)
@@ -165,5 +165,5 @@ def _check_worker_starts(pool: str) -> None:
         raise UsageError(
             f"the worker pool at {pool} starts workers that cannot run ({lines[-1]})",
             "its `python` needs the packages of job-status: start the pool with the environment of "
-            "job-status first on PATH; docs/deploy.md has the command",
+            "job-status first on PATH; docs/deploy-flink.md has the command",
         )

@@ -124,7 +124,7 @@ class SupervisedFlinkRunner(JobServerRunner, FlinkRunner):
             return beam_server  # an uber jar is sent to the cluster: there is no local server
         if self._server is None:
             server = _FlinkServer(options)
-            hint = "give it with --flink_job_server_jar FILE; docs/deploy.md says how to build it"
+            hint = "give it with --flink_job_server_jar FILE; docs/deploy-flink.md has its build"
             with _download_errors("the job server for Flink", hint):
                 server.local_jar(server.path_to_jar(), server._jar_cache_dir)
             self._server = server

@@ -164,8 +164,8 @@ def test_all_subtasks_read_one_file(cluster: Cluster, tmp_path: Path) -> None:
 
 
 def recipe(start: str, replaced: dict[str, str]) -> str:
-    """Returns a command of the upgrade recipe in docs/deploy.md, with the names of the test."""
-    text = (DOCS / "deploy.md").read_text("utf-8")
+    """Returns a command of the upgrade recipe in docs, with the names of the test."""
+    text = (DOCS / "deploy-flink.md").read_text("utf-8")
     block = text.partition("**To upgrade a stream**")[2].partition("```sh\n")[2].partition("```")[0]
     lines = block.replace("\\\n", " ").splitlines()
     (line,) = [line for line in lines if line.startswith(start)]

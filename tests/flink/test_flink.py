@@ -1,4 +1,4 @@
-"""`--runner FlinkRunner` as docs/deploy.md has it: Flink inside a job server of the command's."""
+"""`--runner FlinkRunner` as docs/deploy-flink.md has it: Flink in a job server of the command."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def on_flink() -> tuple[str, ...]:
 
 
 def documented(*, streaming: bool, replaced: dict[str, str]) -> list[str]:
-    """The arguments of the command in docs/deploy.md that starts Flink inside the job server.
+    """The arguments of the command in docs/deploy-flink.md that starts Flink inside the job server.
 
     Args:
         streaming: Whether to take the stream.

@@ -1,4 +1,4 @@
-"""The image, its build context, the template and docs/deploy.md fit together.
+"""The image, its build context, the template and the pages of docs on deploying fit together.
 
 The tests need no Docker: they read the Dockerfile.
 """
@@ -22,7 +22,7 @@ from schemas.version import PIPELINE_VERSION
 from scripts.option_docs import template
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = (ROOT / "docs" / "deploy.md").read_text("utf-8")
+PAGES = "\n".join(path.read_text("utf-8") for path in sorted(ROOT.glob("docs/deploy*.md")))
 LOCK = (ROOT / "deploy" / "requirements.lock").read_text("utf-8")
 
 
@@ -174,13 +174,13 @@ class TestImage:
 
 
 def commands(start: str) -> list[list[str]]:
-    """Returns the commands of the page that begin with a text, split as a shell splits them."""
-    blocks = re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    """Returns the commands of the pages that begin with a text, split as a shell splits them."""
+    blocks = re.findall(r"^```sh\n(.*?)^```$", PAGES, re.MULTILINE | re.DOTALL)
     lines = re.sub(r"\\\n\s*", " ", "".join(blocks)).splitlines()
     return [shlex.split(line) for line in lines if line.startswith(start)]
 
 
-class TestPage:
+class TestPages:
     @pytest.mark.needs("gcp", "pubsub_client")
     @pytest.mark.parametrize("words", commands("job-status run"), ids=" ".join)
     def test_every_option_of_a_run_is_known(self, words: list[str]) -> None:
@@ -189,7 +189,7 @@ class TestPage:
         check_detached(options, beam_settings)
         assert "Runner" in beam_settings.get_all_options()["runner"]
 
-    def test_the_page_shows_both_modes_of_both_runners(self) -> None:
+    def test_the_pages_show_both_modes_of_both_runners(self) -> None:
         shown = set()
         for words in commands("job-status run"):
             options, beams = parse_run(words[2:])
@@ -218,12 +218,12 @@ class TestPage:
         assert (ROOT / build[build.index("-f") + 1]).exists()
         argument = build[build.index("--build-arg") + 1].split("=")[0]
         assert [argument] == [words[0].split("=")[0] for words in arguments_of("ARG")]
-        (metadata,) = re.findall(r"--metadata-file=(\S+)", PAGE)
+        (metadata,) = re.findall(r"--metadata-file=(\S+)", PAGES)
         assert (ROOT / metadata).exists()
 
     def test_the_job_server_has_the_locked_release_of_beam(self) -> None:
         (release,) = re.findall(r"^apache-beam==(\S+)", LOCK, re.MULTILINE)
-        assert set(re.findall(r"job-server[:-](\d+\.\d+\.\d+)", PAGE)) == {release}
+        assert set(re.findall(r"job-server[:-](\d+\.\d+\.\d+)", PAGES)) == {release}
 
     def test_the_compose_file_has_the_versions_of_the_project(self) -> None:
         services = yaml.safe_load((ROOT / "deploy/flink/compose.yaml").read_text("utf-8"))[
@@ -234,4 +234,4 @@ class TestPage:
         assert images["jobserver"].endswith(f":{release}")
         assert images["workers"].endswith(f"/job-status:{PIPELINE_VERSION}")
         assert images["jobmanager"] == images["taskmanager"]
-        assert "deploy/flink/compose.yaml" in PAGE
+        assert "deploy/flink/compose.yaml" in PAGES

@@ -70,7 +70,7 @@ def test_a_server_that_does_not_answer_is_a_usage_error(
     said = run("--input", events, "--output", tmp_path / "out", *arguments)
     assert said.code == 2
     assert message in said.err
-    assert "docs/deploy.md" in said.err
+    assert "docs/deploy-flink.md" in said.err
     assert time.monotonic() - started < 30
     assert not (tmp_path / "out").exists()
 
