@@ -45,6 +45,11 @@ class _Help(argparse.HelpFormatter):
         columns = min(shutil.get_terminal_size().columns, _WIDTH)
         super().__init__(prog, max_help_position=_OPTION_COLUMNS, width=columns)
 
+    def _format_args(self, action: argparse.Action, default_metavar: str) -> str:
+        if action.nargs == argparse.ONE_OR_MORE:
+            return f"{action.metavar or default_metavar} ..."
+        return super()._format_args(action, default_metavar)
+
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         if "\n" in text:
             return "".join(indent + line for line in text.splitlines(keepends=True))

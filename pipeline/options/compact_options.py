@@ -80,7 +80,7 @@ def compact_parser() -> CommandParser:
         type=size,
         default=256_000_000,
         metavar="BYTES",
-        help="size at which another file is started (default: 256000000)",
+        help="size at which another file is started (default: 256MB)",
     )
     add("--codec", choices=("deflate", "null"), default="deflate", help="(default: deflate)")
     add(

@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline.options.command_parser import CommandParser, add_help_option
 from pipeline.options.run_options import GROUPS, RunOptions, Use, choices_of, default_of
-from pipeline.options.values import number, share, size
+from pipeline.options.values import number, share, short_size, size
 from schemas.errors import UsageError
 from schemas.version import PIPELINE_VERSION
 
@@ -120,6 +120,10 @@ def _add_option(group: argparse._ActionsContainer, option: Field[Any]) -> None:
     default = default_of(option)
     if default not in (None, [], False):
         shown = " ".join(default) if isinstance(default, list) else default
+        if about["metavar"] == "BYTES":
+            shown = short_size(default)
+        elif isinstance(default, float):
+            shown = f"{default:g}"
         text += f" (default: {shown})"
     text = text.replace("%", "%%")
     kind = str(option.type).removesuffix(" | None")

@@ -22,6 +22,12 @@ def size(text: str) -> int:
     return round(float(number) * factor) if "." in number else int(number) * factor
 
 
+def short_size(size: int) -> str:
+    """Returns a number of bytes as `size` parses it, in the largest whole unit: `10MB`."""
+    units = [unit for unit, factor in _UNITS.items() if not size % factor]
+    return f"{size // _UNITS[units[-1]]}{units[-1].upper()}{'B' if units[-1] else ''}"
+
+
 def share(text: str) -> float:
     """Parses a share, such as `0.05` or `5%`."""
     try:

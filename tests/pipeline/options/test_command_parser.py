@@ -47,3 +47,10 @@ def test_the_commands_are_listed(arguments: list[str]) -> None:
     said = job_status(*arguments)
     assert said.code == 0
     assert all(f"\n  {command} " in said.out for command in COMMANDS if " " not in command)
+
+
+def test_the_help_of_run_fits_two_screens_of_a_terminal() -> None:
+    lines = job_status("help", "run").out.splitlines()
+    assert len(lines) <= 86
+    assert "  --input PATTERN ...         files to read, on any of Beam's filesystems" in lines
+    assert "(default: 10MB)" in job_status("help", "run").out
