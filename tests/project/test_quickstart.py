@@ -26,7 +26,14 @@ def test_all_steps_succeed(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     records = records_of(tmp_path / "out")
     values = {(record["job_id"], record["job_status"]["value"]) for record in records}
-    assert values == {("1", "published"), ("2", "on_hold")}
-    offsets = {record["source_offset"] for record in records_of(tmp_path / "out", "dead_letter")}
-    assert [f"at byte {offset}" in PAGE for offset in offsets] == [True]
+    assert values == {("1", "published"), ("2", "on_hold"), ("4", "published")}
+    letters = records_of(tmp_path / "out", "dead_letter")
+    invalid = [each for each in letters if each["error_code"] == "INVALID_JSON"]
+    assert sorted(each["attempt"] for each in invalid) == [0, 1]
+    assert all(f"at byte {each['source_offset']}" in PAGE for each in invalid)
+    assert [each["error_code"] for each in letters if each not in invalid] == ["TOO_LARGE"]
+    assert "exit code 4" in done.stdout and "exit code is 4" in PAGE
+    _, _, replayed = done.stdout.partition("exit code 4")
+    assert replayed.startswith("\n1  INVALID_JSON: ")
+    assert "2 dead letters replayed before, not counted above" in replayed
     assert (tmp_path / "report.html").stat().st_size > 1000

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import itertools
 import json
 import os
 import re
@@ -126,8 +128,10 @@ def test_the_record_in_the_readme_is_one_of_the_samples(workplace: Path) -> None
 
 
 def test_every_link_has_a_target() -> None:
+    headings = re.findall(r"^#+ (.+)$", README, re.MULTILINE)
+    anchors = {f"#{heading.lower().replace(' ', '-')}" for heading in headings}
     for target in re.findall(r"\]\(([^)]+)\)", README):
-        assert (ROOT / target).exists(), target
+        assert target in anchors or (ROOT / target).exists(), target
 
 
 SUBSCRIPTION = "projects/my-project/subscriptions/job-events"
@@ -177,3 +181,27 @@ def test_the_command_that_streams_works(workplace: Path, messages: int) -> None:
 def test_the_number_of_systems_with_rules_is_that_of_the_tables(page: str) -> None:
     (number,) = re.findall(r"rules for (\d+) (?:hiring )?systems", (ROOT / page).read_text("utf-8"))
     assert int(number) == len(load_mapping().providers)
+
+
+def test_the_factor_in_the_first_lines_is_that_of_the_table() -> None:
+    (loop,) = re.findall(r"^\| best plain loop.*? \| ([\d.]+) \|", README, re.MULTILINE)
+    (ours,) = re.findall(r"^\| job-status, one process \| ([\d.]+) \|", README, re.MULTILINE)
+    (factor,) = re.findall(r"one core is (\d+) times as fast as the best plain loop", README)
+    assert int(factor) == round(float(loop) / float(ours))
+
+
+def test_a_snippet_imports_what_is_set_up_or_what_the_line_before_it_installs() -> None:
+    lock = (ROOT / "requirements.lock").read_text("utf-8")
+    texts = README.split("```python\n")
+    assert len(texts) > 3
+    for before, after in itertools.pairwise(texts):
+        installed = re.findall(r"`\.venv/bin/pip install ([^`]+)`:\n\n$", before)
+        imports = [
+            alias.name
+            for node in ast.walk(ast.parse(after.partition("```")[0]))
+            if isinstance(node, ast.Import)
+            for alias in node.names
+        ]
+        for name in set(imports) - sys.stdlib_module_names:
+            package = name.replace("_", "-")
+            assert f"\n{package}==" in lock or package in " ".join(installed).split(), name
