@@ -190,18 +190,21 @@ def test_the_factor_in_the_first_lines_is_that_of_the_table() -> None:
     assert int(factor) == round(float(loop) / float(ours))
 
 
-def test_a_snippet_imports_what_is_set_up_or_what_the_line_before_it_installs() -> None:
+@pytest.mark.parametrize("page", ["README.md", "docs/readers.md"])
+def test_a_snippet_imports_what_is_set_up_or_what_a_line_before_it_installs(page: str) -> None:
     lock = (ROOT / "requirements.lock").read_text("utf-8")
-    texts = README.split("```python\n")
-    assert len(texts) > 3
-    for before, after in itertools.pairwise(texts):
-        installed = re.findall(r"`\.venv/bin/pip install ([^`]+)`:\n\n$", before)
+    first, *rest = (ROOT / page).read_text("utf-8").split("```python\n")
+    assert len(rest) > 2
+    installed: list[str] = []
+    for before, text in itertools.pairwise([first, *rest]):
+        for line in re.findall(r"After `\.venv/bin/pip install ([^`]+)`", before):
+            installed += line.split()
         imports = [
-            alias.name
-            for node in ast.walk(ast.parse(after.partition("```")[0]))
+            alias.name.partition(".")[0]
+            for node in ast.walk(ast.parse(text.partition("```")[0]))
             if isinstance(node, ast.Import)
             for alias in node.names
         ]
         for name in set(imports) - sys.stdlib_module_names:
             package = name.replace("_", "-")
-            assert f"\n{package}==" in lock or package in " ".join(installed).split(), name
+            assert f"\n{package}==" in lock or package in installed, name
