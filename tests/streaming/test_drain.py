@@ -89,6 +89,17 @@ def test_nothing_but_dead_letters_is_an_error_after_they_are_committed_and_ackno
     assert server.count_available(published.subscription) == 0
 
 
+def test_the_report_page_of_a_drain_has_its_command_line_and_the_message_of_a_dead_letter(
+    server: Server, published: Published, tmp_path: Path
+) -> None:
+    (bad, *_) = server.publish(published.topic, [b"bad", *envelopes(3, 1)])
+    page = tmp_path / "report.html"
+    assert drain(published, tmp_path / "out", "--report", page).code == 0
+    text = page.read_text("utf-8")
+    assert f"job-status run --input_subscription {published.subscription} " in text
+    assert f"message {bad} of {published.subscription}" in text
+
+
 @contextmanager
 def publishing(server: Server, topic: str) -> Iterator[list[str]]:
     """Publishes steadily; gives the ids of the messages."""

@@ -1,4 +1,4 @@
-"""Defines what the report page shows beside the report."""
+"""Collects what the report page shows beside the report."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _MAX_GROUPS = 20
 
 @dataclass(frozen=True)
 class PageDetails:
-    """What the page shows beside the report.
+    """The content of the page that is not in the report.
 
     Attributes:
         command: The command line of the run, or "" if it is not known.
