@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from pathlib import Path
 
 import pytest
 
+from schemas.avro import RECORD_NAMES, record_schema
 from tests.pipeline.command import job_status, run, write_events
+from transforms.storage import manifest_directory, staging_root
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -51,6 +54,17 @@ def test_the_table_of_sizes_is_the_output_of_its_code(capsys: pytest.CaptureFixt
     rows = capsys.readouterr().out
     assert len(rows.splitlines()) > 15
     assert rows in text
+
+
+def test_the_picture_of_the_specification_names_the_records_and_the_folders_of_an_output() -> None:
+    text = (DOCS / "specification.md").read_text("utf-8")
+    (picture,) = re.findall(r"^```mermaid\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    records = [record_schema(name).parsed["name"] for name in RECORD_NAMES]
+    folders = [os.path.basename(place("out")) for place in (manifest_directory, staging_root)]
+    assert all(name in picture for name in [*records, *folders])
+    # An arrow to a box that is not defined would draw an empty one with its name.
+    boxes = set(re.findall(r"\b(\w+)(?:\[|\(\[)", picture))
+    assert set(re.findall(r"(?:-->|--) (\w+)\s*$", picture, re.MULTILINE)) <= boxes
 
 
 def test_every_link_of_a_page_has_a_target() -> None:
