@@ -15,11 +15,12 @@ from pipeline.report import ProgressBar, counted, duration_text, set_run, size_t
 from pipeline.runners import (
     beam_options,
     check_runner,
+    is_bound_to_command,
     is_detached,
     may_be_running,
     run_supervised,
 )
-from pipeline.setup import check_output, new_run_id
+from pipeline.setup import new_run_id, owned_output
 from schemas.errors import InputError, OutputError, StoppedBySignal
 from schemas.manifest import Manifest
 from transforms.compact import Compact, CompactSettings, Sources, find_sources, replacement_of
@@ -36,7 +37,7 @@ from transforms.storage import (
     read_manifest,
     set_filesystem_options,
 )
-from transforms.write import CommitSettings, clear_staging, clear_staging_of, recover
+from transforms.write import CommitSettings, clear_staging, recover
 
 _PASSES = 2
 
@@ -75,9 +76,6 @@ def compact(options: CompactOptions, beam_arguments: list[str], console: Console
 def _compact(
     options: CompactOptions, settings: CommitSettings, beam_arguments: list[str], console: Console
 ) -> None:
-    if file_paths.is_local(settings.output):
-        # The lock shows that no other compaction uses them.
-        clear_staging_of(settings, COMPACTION)
     for run_id in recover(settings):
         console.print(f"completed the run {run_id}, which was interrupted while committing")
     sources = _find(options, settings)
@@ -86,7 +84,6 @@ def _compact(
         return
     beam_settings = beam_options(beam_arguments, input_bytes=sources.bytes, debug=options.debug)
     check_runner(beam_settings)
-    check_output(settings)
     graph = CompactSettings(
         commit=settings,
         replacement=replacement_of(sources, options.partition_by),
@@ -109,21 +106,22 @@ def _launch_or_clear(
 ) -> None:
     """Runs the graph to its commit. Removes the staged files after an error."""
     commit = graph.commit
-    try:
-        run_supervised(
-            lambda run: run(graph), beam_settings, options.debug, progress, build_graph=_build
-        )
-    except BaseException as error:
-        if isinstance(error, StoppedBySignal) and not error.is_job_alive:
-            if filesystem.exists(pending_path(commit.output, commit.run_id)):
-                error.outcome = "the next run into this output completes the commit"
-            elif filesystem.exists(manifest_path(commit.output, commit.run_id)):
-                error.outcome = "everything was committed just before"
-            else:
-                error.outcome = "nothing was changed"
-        if not may_be_running(error, beam_settings):
-            clear_staging(commit)
-        raise
+    with owned_output(commit, is_bound=is_bound_to_command(beam_settings)):
+        try:
+            run_supervised(
+                lambda run: run(graph), beam_settings, options.debug, progress, build_graph=_build
+            )
+        except BaseException as error:
+            if isinstance(error, StoppedBySignal) and not error.is_job_alive:
+                if filesystem.exists(pending_path(commit.output, commit.run_id)):
+                    error.outcome = "the next run into this output completes the commit"
+                elif filesystem.exists(manifest_path(commit.output, commit.run_id)):
+                    error.outcome = "everything was committed just before"
+                else:
+                    error.outcome = "nothing was changed"
+            if not may_be_running(error, beam_settings):
+                clear_staging(commit)
+            raise
 
 
 def _build(root: beam.Pipeline, graph: CompactSettings, local_run: LocalRun) -> None:

@@ -21,14 +21,14 @@ from pipeline.report import (
     write_report,
 )
 from pipeline.report.html import PageDetails, page_details
-from pipeline.runners import is_detached, may_be_running, run_supervised, runner_name
-from pipeline.setup import (
-    Preflight,
-    check_output,
-    check_same_input,
-    is_committed,
-    removed_where_unused,
+from pipeline.runners import (
+    is_bound_to_command,
+    is_detached,
+    may_be_running,
+    run_supervised,
+    runner_name,
 )
+from pipeline.setup import Preflight, check_same_input, is_committed, owned_output
 from schemas.errors import InputError, JobStatusError, StoppedBySignal, TooManyDeadLettersError
 from schemas.manifest import Manifest
 from transforms.pubsub import acknowledge_completed
@@ -149,9 +149,8 @@ def _launch_or_clear(
 
     If the job goes on without this command, the staged files stay: the next run removes them.
     """
-    with removed_where_unused(settings.commit):
+    with owned_output(settings.commit, is_bound=is_bound_to_command(beam)):
         try:
-            check_output(settings.commit)
             run_supervised(
                 lambda run: run(settings),
                 beam,

@@ -19,12 +19,13 @@ from pipeline.options import RunOptions
 from pipeline.report import ProgressBar
 from pipeline.runners import (
     RunGraph,
+    is_bound_to_command,
     is_detached,
     is_local,
     may_be_running,
     run_supervised,
 )
-from pipeline.setup import check_output, removed_where_unused
+from pipeline.setup import owned_output
 from schemas.errors import ForeignPathError, JobStatusError, OutputError, StoppedBySignal
 from schemas.manifest import Manifest
 from transforms.local import Retry
@@ -59,7 +60,7 @@ def read_messages(
     )
     ended_by: BaseException | None = None
     with (
-        removed_where_unused(settings.commit),
+        owned_output(settings.commit, mark, is_bound=is_bound_to_command(beam)),
         tempfile.TemporaryDirectory(prefix="job-status-", ignore_cleanup_errors=True) as directory,
     ):
         stop_file, log = (os.path.join(directory, name) for name in ("stop-pulling", "commits"))
@@ -79,7 +80,6 @@ def read_messages(
             console.print("stopping once what was pulled is committed; a second signal ends it now")
 
         try:
-            check_output(settings.commit)
             on_signal = stop if is_local(beam) else None
             run_supervised(
                 work, beam, options.debug, ProgressBar(console), on_signal, options.metrics_port
@@ -196,7 +196,8 @@ class _Drain:
             soft_wrap=True,
             markup=False,
         )
-        clear_staging_of(self._settings.commit, self._settings.commit.run_id)
+        # Not the directory of the run itself, which shows that it is active.
+        clear_staging_of(self._settings.commit, f"{self._settings.commit.run_id}-")
 
     def _seconds_left(self) -> float | None:
         if self._options.max_seconds is None:

@@ -2,6 +2,7 @@ from .beam_import import lean_imports as lean_imports
 from .choose import beam_options as beam_options
 from .choose import check_detached as check_detached
 from .choose import check_runner as check_runner
+from .choose import is_bound_to_command as is_bound_to_command
 from .choose import is_detached as is_detached
 from .choose import is_local as is_local
 from .choose import runner_name as runner_name

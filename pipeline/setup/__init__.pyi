@@ -1,7 +1,6 @@
-from .output_directories import removed_where_unused as removed_where_unused
+from .output_directories import owned_output as owned_output
 from .preflight import Preflight as Preflight
 from .preflight import validate as validate
-from .prepare import check_output as check_output
 from .prepare import check_same_input as check_same_input
 from .prepare import is_committed as is_committed
 from .prepare import new_run_id as new_run_id

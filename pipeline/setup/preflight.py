@@ -16,10 +16,9 @@ from pipeline.options import RunOptions
 from pipeline.report import SafeConsole, check_port, counted
 from pipeline.runners import beam_options, check_detached, check_runner, is_local
 from pipeline.setup.accounts_file import read_accounts
-from pipeline.setup.output_directories import removed_where_unused
+from pipeline.setup.output_directories import owned_output
 from pipeline.setup.prepare import (
     Inputs,
-    check_output,
     check_same_input,
     find_inputs,
     find_inputs_of_replay,
@@ -152,9 +151,8 @@ class Preflight:
         if self.options.run_id is not None and is_committed(commit):
             check_same_input(commit)
             return f"{commit.output}, which holds the run {commit.run_id} already: nothing to do"
-        with removed_where_unused(commit):
-            check_output(commit)
-        return commit.output
+        with owned_output(commit):
+            return commit.output
 
 
 def validate(options: RunOptions, beam_arguments: list[str], messages: Console) -> None:

@@ -254,17 +254,15 @@ def find_inputs_of_replay(options: RunOptions) -> Inputs:
 
 
 def check_output(settings: CommitSettings) -> None:
-    """Checks that the output can be written, and may be.
+    """Checks that a run may write to the output.
 
     Raises:
         ForeignPathError: A link or a manifest in it leads out of the output.
-        OutputError: It cannot be written, or it holds a run and `--write_mode` is `error`.
+        OutputError: It holds a run and `--write_mode` is `error`.
     """
     check_links(settings)
     if settings.write_mode == "overwrite":
         manifests_to_replace(settings.output, settings.roots)
-    for place in settings.places():
-        _check_writable(place.root, file_paths.join(place.staging(settings.run_id), "probe"))
     if settings.write_mode == "error":
         found = read_manifests(settings.output)
         if found:
@@ -272,18 +270,6 @@ def check_output(settings: CommitSettings) -> None:
                 f"the output {settings.output} holds a run already ({found[0][1].run_id})",
                 "choose another --output, or --write_mode append or overwrite",
             )
-
-
-def _check_writable(directory: str, probe: str) -> None:
-    try:
-        # Not empty: Beam cannot write an empty object to S3.
-        filesystem.write(probe, b"probe")
-    except OutputError as error:
-        raise OutputError(
-            error.message.replace(probe, f"to {directory}"),
-            "choose a directory that can be written, or a new one",
-        ) from error
-    filesystem.delete([probe])
 
 
 def check_same_input(settings: CommitSettings) -> None:

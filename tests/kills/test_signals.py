@@ -42,7 +42,7 @@ MOMENTS: dict[str, Callable[[Job, Path], bool]] = {
     "grpc is loaded": _has_loaded("cygrpc"),
     "arrow is loaded": _has_loaded("libarrow"),
     "second process": lambda job, _: len(job.processes()) > 1,
-    "output is probed": lambda _, output: output.exists(),
+    "output is owned": lambda _, output: output.exists(),
     "first worker": lambda job, _: len(job.workers()) > 0,
     "second worker": lambda job, _: len(job.workers()) > 1,
     "first staged file": _staged(1),

@@ -6,7 +6,9 @@ import gc
 import gzip
 import io
 import json
+import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import fastavro
@@ -19,8 +21,13 @@ from tests.pipeline.command import Said, job_status, run, write_events
 from tests.storage_servers.conftest import Bucket
 from tests.transforms.faults import Killed, failing
 from tests.transforms.runs import lines, run_once, settings, stage
+from tests.transforms.write.owners import ELSEWHERE, ended_process
+from transforms.local import machine_id
 from transforms.storage import filesystem
+from transforms.write import owner
 from transforms.write.commit import commit
+from transforms.write.recovery import recover
+from transforms.write.settings import CommitSettings
 
 
 @pytest.fixture
@@ -132,15 +139,38 @@ def test_after_a_kill_between_any_two_steps_the_next_run_gives_the_same_records(
     assert steps > 12
 
 
-def test_recent_staging_is_kept_by_its_modification_time(bucket_in_beam: Bucket) -> None:
+def _staged_by(bucket: Bucket, run_id: str, owner_name: str | None) -> CommitSettings:
+    """Stages files of a run, with an owner file of this name."""
+    run = settings(f"{bucket.url}/out", run_id)
+    stage(run, lines(0, 4))
+    if owner_name is not None:
+        bucket.put(f"out/_staging/{run_id}/{owner_name}", b"process")
+    return run
+
+
+def _staged_runs(bucket: Bucket) -> set[str]:
+    return {key.split("/")[2] for key in bucket.objects("out/_staging/")}
+
+
+def test_staging_is_kept_while_its_owner_is_alive_by_the_clock_of_the_store(
+    bucket_in_beam: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bucket = bucket_in_beam
-    dead = settings(f"{bucket.url}/out", "dead")
-    stage(dead, lines(0, 4))
-    run_once(settings(f"{bucket.url}/out", "next", write_mode="append"), lines(10, 2))
-    assert any("_staging/dead/" in key for key in bucket.objects())
-    run_once(settings(f"{bucket.url}/out", "last", write_mode="overwrite"), lines(20, 2))
-    assert _nothing_in_staging(bucket)
-    assert _content(bucket) == Counter(["20", "21", "no event 20"])
+    monkeypatch.setattr(owner, "_SILENT_SECONDS", 5)
+    _staged_by(bucket, "unowned", None)
+    _staged_by(bucket, "dead", f"owner-{machine_id()}-{ended_process()}-1")
+    far = _staged_by(bucket, "far", f"owner-{ELSEWHERE}-1-1")
+    _staged_by(bucket, "silent", f"owner-{ELSEWHERE}-1-1")
+    real = time.time
+    with monkeypatch.context() as patch:
+        # The clock of the observer is wrong.
+        patch.setattr(time, "time", lambda: real() + 60)
+        recover(replace(far, run_id="next"))
+    assert _staged_runs(bucket) == {"unowned", "far", "silent"}
+    time.sleep(7)
+    filesystem.touch(f"{bucket.url}/out/_staging/far/owner-{ELSEWHERE}-1-1", b"process")
+    recover(replace(far, run_id="next", write_mode="overwrite"))
+    assert _staged_runs(bucket) == {"unowned", "far"}
 
 
 def test_the_operations_of_the_filesystem_work(bucket_in_beam: Bucket) -> None:
@@ -159,8 +189,11 @@ def test_the_operations_of_the_filesystem_work(bucket_in_beam: Bucket) -> None:
     ]
     assert filesystem.list_files(f"{url}/c", "a") == [(f"{url}/c/ab", 3)]
     assert not filesystem.exists(f"{url}/ab") and filesystem.size(f"{url}/c/ab") == 3
-    assert filesystem.newest_change(f"{url}/c") is not None
-    assert filesystem.newest_change(f"{url}/none") is None
+    assert [file.path for file in filesystem.files_below(url)] == [
+        *(f"{url}/a/b/two", f"{url}/c/ab", f"{url}/c/one")
+    ]
+    assert all(file.modified_ns for file in filesystem.files_below(f"{url}/c"))
+    assert filesystem.files_below(f"{url}/none") == []
     filesystem.delete([f"{url}/a/"])
     assert not filesystem.exists(f"{url}/a/b/two")
     filesystem.delete([f"{url}/c/ab", f"{url}/c/gone"])

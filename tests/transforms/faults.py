@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 from transforms.storage import filesystem
 
 Raise = Callable[[], BaseException]
+
+_starts = itertools.count(1)
 
 
 class Killed(BaseException):
@@ -24,7 +27,8 @@ def failing(
 ) -> Iterator[list[str]]:
     """Fails after a number of steps, and yields the names of the steps that were done.
 
-    A rename or a deletion of several files is one step per file.
+    A rename or a deletion of several files is one step per file. A run that is started in the
+    context belongs to a process of its own, which is dead afterwards.
 
     Args:
         after: Number of steps that succeed, or None for all.
@@ -67,11 +71,12 @@ def failing(
                 place.write_bytes(data[: len(data) // 2])
             raise
 
-    real_write = filesystem.write
+    real_write, start = filesystem.write, next(_starts)
     with pytest.MonkeyPatch.context() as patch:
         for name in ("create", "close_durably", "remove_if_empty"):
             patch.setattr(filesystem, name, plain(name, getattr(filesystem, name)))
         for name in ("rename", "delete"):
             patch.setattr(filesystem, name, one_by_one(name, getattr(filesystem, name)))
         patch.setattr(filesystem, "write", write)
+        patch.setattr("transforms.write.owner.process_start", lambda _: start)
         yield done

@@ -23,6 +23,7 @@ from transforms.read.lines import blocks_of_lines
 from transforms.storage import filesystem
 from transforms.storage.manifests import manifest_path
 from transforms.write.commit import commit
+from transforms.write.owner import OwnedStaging
 from transforms.write.recovery import recover
 from transforms.write.settings import CommitSettings
 from transforms.write.stager import Stager
@@ -93,7 +94,8 @@ def run_once(run: CommitSettings, payloads: list[bytes]) -> None:
     """Recovers earlier commits and then runs, unless the run is already committed."""
     recover(run)
     if not filesystem.exists(manifest_path(run.output, run.run_id)):
-        commit(run, stage(run, payloads))
+        with OwnedStaging(run):
+            commit(run, stage(run, payloads))
 
 
 @cache

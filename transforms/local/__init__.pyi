@@ -1,6 +1,8 @@
 from .install_hint import install_beam_extra as install_beam_extra
 from .local_run import REMOTE_RUN as REMOTE_RUN
 from .local_run import LocalRun as LocalRun
+from .processes import machine_id as machine_id
+from .processes import process_start as process_start
 from .progress import LATENCY_BUCKETS as LATENCY_BUCKETS
 from .progress import Progress as Progress
 from .retry import STOP_CHECK_SECONDS as STOP_CHECK_SECONDS

@@ -49,7 +49,7 @@ class FileInfo(NamedTuple):
 
 
 class InputFile(NamedTuple):
-    """A file that matches a pattern, in a certain state.
+    """A file in a certain state.
 
     Attributes:
         path: Its path.
@@ -212,6 +212,18 @@ def write(path: str, data: bytes) -> None:
             _sync_directories([path])
 
 
+def touch(path: str, data: bytes) -> None:
+    """Makes now the time of the last change of a small file with this content.
+
+    Does not create a local file that is gone: another thread may be removing its directory.
+    """
+    if not is_local(path):
+        write(path, data)  # an object has no time of its own to set
+        return
+    with _errors_as(OutputError, f"write {path}", path):
+        os.utime(path)
+
+
 def read(path: str) -> bytes:
     """Reads a small file; raises InputError."""
     with open_for_reading(path) as file:
@@ -362,16 +374,17 @@ def remove_if_empty(directory: str) -> None:
             os.rmdir(directory)
 
 
-def newest_change(directory: str) -> float | None:
-    """Returns the newest modification below a directory in seconds since 1970; None if empty."""
-    if not is_local(directory):
-        found = beam_filesystems().match([join(directory, "**")])[0].metadata_list
-        return max((item.last_updated_in_seconds for item in found), default=None)
-    times = []
-    for parent, _, names in os.walk(directory):
-        for name in names:
-            with suppress(FileNotFoundError):
-                status = os.lstat(os.path.join(parent, name))
-                if not stat.S_ISLNK(status.st_mode):
-                    times.append(status.st_mtime)
-    return max(times, default=None)
+def files_below(directory: str) -> list[InputFile]:
+    """Lists all files below a directory without links; empty if the directory is missing."""
+    with _errors_as(OutputError, f"list {directory}", directory):
+        if not is_local(directory):
+            return [_input_file(each) for each in _match_remote(join(directory, "**"))]
+        found = []
+        for parent, _, names in os.walk(directory):
+            for path in (os.path.join(parent, name) for name in names):
+                # Another run may remove its files at the same time; list the others.
+                with suppress(FileNotFoundError):
+                    status = os.lstat(path)
+                    if not stat.S_ISLNK(status.st_mode):
+                        found.append(InputFile(path, status.st_size, status.st_mtime_ns))
+        return found

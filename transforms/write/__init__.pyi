@@ -1,6 +1,7 @@
 from .avro_file import AvroFile as AvroFile
 from .commit import commit_manifest as commit_manifest
 from .commit_log import add_commits as add_commits
+from .owner import OwnedStaging as OwnedStaging
 from .recovery import begun_ack_ids as begun_ack_ids
 from .recovery import check_links as check_links
 from .recovery import clear_staging as clear_staging

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import time
+import secrets
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from transforms.storage import (
     PENDING,
-    file_paths,
     filesystem,
     manifest_directory,
     manifest_files,
@@ -18,15 +17,14 @@ from transforms.storage import (
     refuse_links,
     refuse_links_in,
     remove_staging,
+    staging_directory,
     staging_root,
 )
 from transforms.write.commit import WithdrawnError, beginning, finish
+from transforms.write.owner import OwnedStaging
 from transforms.write.settings import CommitSettings
 
 _LOGGER = logging.getLogger(__name__)
-
-_OLD_SECONDS = 24 * 3600
-"""In the mode `append` another run may be active; staged files this old belong to none."""
 
 _BEGINNING_SECONDS = 5.0
 
@@ -39,6 +37,7 @@ def recover(
 ) -> list[str]:
     """Completes the commits that have an intent, and removes what no run will commit.
 
+    What an active run has staged stays, also if that run has the id of `settings`.
     A commit whose staged files are gone cannot be completed. It is undone, and logged.
 
     Calls `committed` with the messages of each completed commit, as a subscription and ack ids.
@@ -62,11 +61,7 @@ def recover(
                 _LOGGER.warning("%s", error.message)
         elif path.endswith((PENDING, _PART)):
             truncated.append(path)
-    active = _remove_staging(settings)
-    # A file that an active run is writing at this moment is incomplete too; keep it.
-    prefixes = tuple(f"{run_id}." for run_id in active)
-    left = [path for path in truncated if not path.rpartition("/")[2].startswith(prefixes)]
-    filesystem.delete(left)
+    _remove_leftovers(settings, truncated, set(completed))
     return completed
 
 
@@ -128,25 +123,33 @@ def check_links(settings: CommitSettings) -> None:
             refuse_links(place.root, place.files)
 
 
-def _remove_staging(settings: CommitSettings) -> set[str]:
-    """Removes the staged files of inactive runs, and returns the ids of runs that may be active."""
-    active = set()
-    for root in settings.roots:
-        staging = staging_root(root)
-        for run_id in filesystem.list_directories(staging):
-            if settings.write_mode != "append" or run_id == settings.run_id:
-                remove_staging(root, run_id)
-                continue
-            newest = filesystem.newest_change(file_paths.join(staging, run_id))
-            if newest is None:
-                # Not all of its directories: its run may be about to stage its first file.
-                filesystem.remove_if_empty(file_paths.join(staging, run_id))
-            elif time.time() - newest > _OLD_SECONDS:
-                remove_staging(root, run_id)
-            else:
-                active.add(run_id)
-        filesystem.remove_if_empty(staging)
-    return active
+def _remove_leftovers(settings: CommitSettings, truncated: list[str], ended: set[str]) -> None:
+    """Removes what inactive runs have staged, and their files of intents and manifests."""
+    names = {root: filesystem.list_directories(staging_root(root)) for root in settings.roots}
+    if not truncated and not any(names.values()):
+        for root in settings.roots:
+            filesystem.remove_if_empty(staging_root(root))
+        return
+    # A run id of its own, as an earlier attempt at this run may have left files.
+    observer = replace(settings, run_id=f"recovery-{secrets.token_hex(4)}")
+    with OwnedStaging(observer) as own:
+        in_output = own.staged(settings.output)
+        times = {f.path: f for f in filesystem.files_below(manifest_directory(settings.output))}
+        for path in truncated:
+            run_id = path.rpartition("/")[2].partition(".")[0]
+            found = [times[path]] if path in times else []
+            if run_id in ended or not in_output.is_active(run_id, found):
+                filesystem.delete([path])
+        for root in settings.roots:
+            staged = own.staged(root)
+            for run_id in names[root]:
+                # Another run may be about to stage its first file.
+                filesystem.remove_if_empty(staging_directory(root, run_id))
+            # The owners' own directories go last: until then they show that their runs are over.
+            owners = {owner.run_id for owner in staged.owners}
+            for run_id in sorted(staged.files, key=lambda run_id: run_id in owners):
+                if not staged.is_active(run_id, staged.files[run_id]):
+                    _clear(settings.output, run_id, [root])
 
 
 def clear_staging_of(settings: CommitSettings, id_part: str) -> None:
@@ -159,12 +162,16 @@ def clear_staging_of(settings: CommitSettings, id_part: str) -> None:
 
 def clear_staging(settings: CommitSettings) -> None:
     """Removes the staged files of this run, unless its commit has begun and needs them."""
+    _clear(settings.output, settings.run_id, settings.roots)
+
+
+def _clear(output: str, run_id: str, roots: list[str]) -> None:
     # A commit that hangs must not keep a command from ending.
     if not beginning.acquire(timeout=_BEGINNING_SECONDS):
         return
     try:
-        if read_intent(pending_path(settings.output, settings.run_id)) is None:
-            for root in settings.roots:
-                remove_staging(root, settings.run_id)
+        if read_intent(pending_path(output, run_id)) is None:
+            for root in roots:
+                remove_staging(root, run_id)
     finally:
         beginning.release()

@@ -298,7 +298,6 @@ def test_a_compaction_whose_files_were_replaced_meanwhile_gives_up(
         monkeypatch.setattr("transforms.compact.compact_files.commit_compaction", original)
         if other == "compaction":
             monkeypatch.setattr("pipeline.commands.compact.locked", _free_lock)
-            monkeypatch.setattr("pipeline.commands.compact.clear_staging_of", lambda *_: None)
             assert compact(output).code == 0
         else:
             events = write_events(output.parent / "new.jsonl", 100, 5)
@@ -334,7 +333,6 @@ def test_of_two_compactions_that_commit_at_once_one_is_undone(
         monkeypatch.setattr(commit_module, "_still_there", still_there)
         for name in ("pipeline.commands.compact", "transforms.compact.commit"):
             monkeypatch.setattr(f"{name}.locked", _free_lock)
-        monkeypatch.setattr("pipeline.commands.compact.clear_staging_of", lambda *_: None)
         monkeypatch.setattr("transforms.write.commit.beginning", nullcontext())
         assert compact(output).code == 0
         return found

@@ -356,14 +356,30 @@ def test_only_an_empty_directory_is_removed(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["full"]
 
 
-def test_the_newest_change_below_a_directory_ignores_links(tmp_path: Path) -> None:
-    assert filesystem.newest_change(str(tmp_path)) is None
+def test_the_files_below_a_directory_are_listed_with_their_times(tmp_path: Path) -> None:
+    assert filesystem.files_below(f"{tmp_path}/none") == []
     for name, seconds in (("a/b", 1000), ("c", 3000), ("a/d/e", 2000)):
         os.utime(_file(tmp_path / name), (seconds, seconds))
     (tmp_path / "gone").symlink_to("nothing")
-    os.utime(_file(tmp_path.parent / "theirs"), (4000, 4000))
+    _file(tmp_path.parent / "theirs")
     (tmp_path / "link").symlink_to("../theirs")
-    assert filesystem.newest_change(str(tmp_path)) == 3000
+    found = {file.path: file.modified_ns for file in filesystem.files_below(str(tmp_path))}
+    assert found == {
+        f"{tmp_path}/a/b": 1000 * 10**9,
+        f"{tmp_path}/c": 3000 * 10**9,
+        f"{tmp_path}/a/d/e": 2000 * 10**9,
+    }
+
+
+def test_a_touched_file_has_the_time_of_now_and_a_missing_one_is_not_created(
+    tmp_path: Path,
+) -> None:
+    os.utime(_file(tmp_path / "a"), (1000, 1000))
+    filesystem.touch(f"{tmp_path}/a", b"new")
+    assert (tmp_path / "a").stat().st_mtime > 1000
+    with pytest.raises(OutputError, match="b: No such file"):
+        filesystem.touch(f"{tmp_path}/b", b"new")
+    assert os.listdir(tmp_path) == ["a"]
 
 
 def test_paths_of_two_filesystems_can_be_renamed_and_deleted_in_one_call(

@@ -18,6 +18,7 @@ from schemas.errors import ForeignPathError, OutputError
 from schemas.manifest import Manifest
 from tests.transforms.faults import Killed, failing
 from tests.transforms.runs import SOURCE, lines, run_once, settings, stage
+from tests.transforms.write.owners import ended_process, write_owner
 from tests.transforms.write.scenes import (
     NEW,
     OLD,
@@ -84,9 +85,7 @@ def test_after_a_kill_between_any_two_steps_another_run_completes_or_removes_it(
         scene = new_scene()
         with failing(after), pytest.raises(Killed):
             scene.do()
-        # In the mode `append`, recent staging may belong to an active run.
-        mode = "error" if scene.run.write_mode == "append" else scene.run.write_mode
-        recover(replace(scene.run, run_id="next", write_mode=mode))
+        recover(replace(scene.run, run_id="next"))
         done = filesystem.exists(manifest_path(scene.run.output, "new"))
         outcomes.add(done)
         assert scene.content() == (scene.content_after() if done else scene.content_before())
@@ -154,6 +153,7 @@ def test_while_older_runs_are_removed_only_the_new_one_counts(tmp_path: Path) ->
 def test_an_intent_that_is_truncated_at_any_byte_is_ignored(tmp_path: Path) -> None:
     scene = Scene(tmp_path, "error", False)
     ledger = stage(scene.run, NEW)
+    write_owner(scene.run, pid=ended_process())
     with failing(1), pytest.raises(Killed):
         commit(scene.run, ledger)
     text = scene.pending.read_bytes()
