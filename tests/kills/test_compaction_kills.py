@@ -1,16 +1,19 @@
-"""Kills a compaction at many steps: readers always see all events, and the next one ends it."""
+"""Kills compactions: readers see all events at any time, and the next compaction completes it."""
 
 from __future__ import annotations
 
+import random
 import shutil
+import time
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 import fastavro
 import pytest
 
-from tests.kills.command import TWO_PROCESSES, Job, left_over
+from tests.kills.command import TWO_PROCESSES, Job, left_over, records_in
 from tests.kills.gate import Gate
 from tests.pipeline.command import job_status, run, write_events
 from transforms.storage.manifests import read_manifests
@@ -66,28 +69,73 @@ def _identities(paths: Iterable[Path]) -> Counter[str]:
     return found
 
 
-def test_after_a_kill_at_any_step_the_next_compaction_ends_it(
-    kill: int, runs: Path, tmp_path: Path
-) -> None:
-    output = tmp_path / "out"
-    shutil.copytree(runs, output)
-    before = _listed(output)
+class Undisturbed(NamedTuple):
+    """A compaction that is not killed: its seconds and all records after it."""
+
+    seconds: float
+    records: Counter[str]
+
+
+@pytest.fixture(scope="session")
+def undisturbed_compaction(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    place = tmp_path_factory.mktemp("undisturbed")
+    shutil.copytree(runs, place / "out")
+    started = time.monotonic()
+    job = Job(_arguments(place / "out"), place / "log", slowed=True)
+    assert job.wait() == 0, job.log.read_text()
+    return Undisturbed(time.monotonic() - started, records_in(place / "out"))
+
+
+def _arguments(output: Path) -> list[str]:
+    return ["compact", str(output), "--older_than", "0s"]
+
+
+def _kill(job: Job, output: Path, runs: Path) -> None:
+    """Kills a compaction; asserts that readers see the events before it or those after it."""
+    before = _listed(runs)
     after = Counter(before.keys())
     assert before != after
-    gate = Gate(str(tmp_path), *STEPS[kill % len(STEPS)])
-    arguments = ["compact", str(output), "--older_than", "0s"]
-    more = TWO_PROCESSES if kill >= len(STEPS) else ()
-    job = Job([*arguments, *more], tmp_path / "log", gate=gate)
-    job.wait_until_held()
     job.kill_group()
     assert job.seconds_until_gone(60) is not None
     assert _listed(output) in (before, after)
     assert _identities((output / "job_status").rglob("*.avro")).keys() == after.keys()
-    said = job_status(*arguments)
+
+
+def _complete(output: Path, expected: Counter[str]) -> None:
+    """Compacts again; asserts that the output is that of a compaction that was not killed."""
+    said = job_status(*_arguments(output))
     assert said.code == 0, said.err
-    assert _listed(output) == _identities((output / "job_status").rglob("*.avro")) == after
+    assert records_in(output) == expected
+    assert max(_listed(output).values()) == 1
     assert left_over(output) == []
     assert job_status("inspect", output).code == 0
+
+
+def test_after_a_kill_at_any_step_the_next_compaction_ends_it(
+    kill: int, runs: Path, undisturbed_compaction: Undisturbed, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    shutil.copytree(runs, output)
+    gate = Gate(str(tmp_path), *STEPS[kill % len(STEPS)])
+    more = TWO_PROCESSES if kill >= len(STEPS) else ()
+    job = Job([*_arguments(output), *more], tmp_path / "log", gate=gate)
+    job.wait_until_held()
+    _kill(job, output, runs)
+    _complete(output, undisturbed_compaction.records)
+
+
+def test_after_kills_at_random_moments_the_next_compaction_ends_it(
+    kill: int, runs: Path, undisturbed_compaction: Undisturbed, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    shutil.copytree(runs, output)
+    choose = random.Random(kill)
+    more = TWO_PROCESSES if kill % 3 == 2 else ()
+    for number in range(2):
+        job = Job([*_arguments(output), *more], tmp_path / f"{number}.log", slowed=True)
+        time.sleep(choose.uniform(0, undisturbed_compaction.seconds))
+        _kill(job, output, runs)
+    _complete(output, undisturbed_compaction.records)
 
 
 def test_readers_of_manifests_see_the_files_before_or_after_a_compaction(
