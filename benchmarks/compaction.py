@@ -16,6 +16,7 @@ import random
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,11 +53,14 @@ class Content(NamedTuple):
     digest: str
 
 
-def write_panes(lines: Iterator[bytes], panes: int, duplicates: float, output: Path) -> None:
+def write_panes(
+    lines: Iterator[bytes], events: int, panes: int, duplicates: float, output: Path
+) -> None:
     """Commits events as the panes of a stream, with a share of duplicates.
 
     Args:
         lines: The events.
+        events: Their number.
         panes: How many panes.
         duplicates: The share of records that repeat an earlier event.
         output: The output.
@@ -64,10 +68,9 @@ def write_panes(lines: Iterator[bytes], panes: int, duplicates: float, output: P
     choose = random.Random(1)
     deriver = StatusDeriver(Deriver(load_mapping()))
     earlier: list[bytes] = []
-    payloads = list(lines)
-    each = -(-len(payloads) // panes)
+    each = -(-events // panes)
     for number in range(panes):
-        own = payloads[number * each : (number + 1) * each]
+        own = list(islice(lines, each))
         again = int(len(own) * duplicates / (1 - duplicates))
         pane = own + choose.choices(earlier or own, k=again)
         choose.shuffle(pane)
@@ -113,10 +116,11 @@ def content_of(output: Path) -> Content:
     return Content(records, len(files), len(known), f"{digest:032x}")
 
 
-def make(source: str, panes: int, duplicates: float, output: Path) -> None:
+def make(source: str, events: int, panes: int, duplicates: float, output: Path) -> None:
     """Makes the panes from a file of events."""
     with open(source, "rb") as file:
-        write_panes((line.rstrip(b"\n") for line in file), panes, duplicates, output)
+        lines = (line.rstrip(b"\n") for line in file)
+        write_panes(lines, events, panes, duplicates, output)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -138,7 +142,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             write_samples, f"{work}/in", events=distinct, seed=1, bad_fraction=0.0, shapes="lines"
         )
         source = str(Path(work) / "in" / made.files[0].name)
-        elsewhere(make, source, panes=options.panes, duplicates=options.duplicates, output=output)
+        how = {"panes": options.panes, "duplicates": options.duplicates, "output": output}
+        elsewhere(make, source, events=distinct, **how)
+        Path(source).unlink()
         before = None if options.unchecked else elsewhere(content_of, output)
         command = [sys.executable, "-c", "from pipeline.entry import main; exit(main())", "compact"]
         usage = measure(
