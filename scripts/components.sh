@@ -10,6 +10,7 @@
 #   avro_tools        Avro for Java, with its command line
 #   flink             Beam's job server for Flink 1.19, a jar beside the libraries it loads; it
 #                     embeds Flink, and the libraries start a cluster (deploy/flink/pom.xml)
+#   spark             the libraries of Spark and its reader of Avro (tests/readers/spark/pom.xml)
 #
 # Prints a line "NAME PATH" for each existing component. Names the missing ones on stderr, and then
 # exits with 1. The cache is ~/.cache/job-status, or the directory in JOB_STATUS_CACHE.
@@ -26,12 +27,13 @@ log=$cache/components.log
 prism_version=2.77.0
 emulator=$root/tests/pubsub_emulator
 flink_pom=$root/deploy/flink/pom.xml
+spark_pom=$root/tests/readers/spark/pom.xml
 avro_version=1.12.0
 
 report() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
 
 usage() {
-  report "$*; usage: [--check] [--only prism|pubsub_emulator|avro_tools|flink]"
+  report "$*; usage: [--check] [--only prism|pubsub_emulator|avro_tools|flink|spark]"
   exit 2
 }
 
@@ -49,6 +51,7 @@ path_of() {
       printf '%s\n' "$cache/pubsub_emulator-$sum"
       ;;
     flink) printf '%s\n' "$cache/flink-$(sum_of "$flink_pom")" ;;
+    spark) printf '%s\n' "$cache/spark-$(sum_of "$spark_pom")" ;;
     avro_tools) printf '%s\n' "$cache/avro_tools-$avro_version" ;;
   esac
 }
@@ -69,13 +72,17 @@ build() {
       cp "$flink_pom" "$2/pom.xml" && mvn -B -q -f "$2/pom.xml" package &&
         mkdir "$2/$1" && mv "$2/target/flink-job-server.jar" "$2/target/lib" "$2/$1"
       ;;
+    spark)
+      cp "$spark_pom" "$2/pom.xml" &&
+        mvn -B -q -f "$2/pom.xml" dependency:copy-dependencies -DoutputDirectory="$2/$1"
+      ;;
   esac
 }
 
 # Prints the tool that builds $1, and how to get it.
 tool_of() {
   case $1 in
-    avro_tools | flink) printf 'mvn %s\n' 'install Maven' ;;
+    avro_tools | flink | spark) printf 'mvn %s\n' 'install Maven' ;;
     *) printf 'go %s\n' 'install Go 1.26 or newer' ;;
   esac
 }
@@ -100,7 +107,7 @@ build_at() {
   rm -rf "$scratch"
 }
 
-names='prism pubsub_emulator avro_tools flink'
+names='prism pubsub_emulator avro_tools flink spark'
 check=
 while [ $# -gt 0 ]; do
   case $1 in

@@ -1,4 +1,4 @@
-"""An output for all readers, and the component that Avro for Java needs."""
+"""An output for all readers, and the components that the readers in Java need."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ from tests.pipeline.command import job_status, run
 COMPONENTS["avro_tools"] = Component(
     lambda: component_path("avro_tools") is not None and shutil.which("java") is not None,
     f"install a Java runtime, then {HOW_TO_GET_THEM} --only avro_tools",
+)
+COMPONENTS["spark"] = Component(
+    lambda: component_path("spark") is not None and shutil.which("javac") is not None,
+    f"install a JDK, then {HOW_TO_GET_THEM} --only spark",
 )
 
 SAMPLES = Path(__file__).parents[2] / "samples"

@@ -1,9 +1,10 @@
-"""Five independent readers read the same rows, nulls and timestamps from an output."""
+"""Independent readers read the same rows, nulls and timestamps from an output."""
 
 from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -209,6 +210,51 @@ def test_the_days_of_folders_are_those_of_the_events(compacted: Path) -> None:
     assert len(rows) > 5
     assert all(folder == day for folder, day, _ in rows)
     assert any(folder is None for folder, _, _ in rows)
+
+
+SPARK = Path(__file__).parent / "spark"
+SPARK_QUERIES = [
+    [statement.strip() for statement in block.split(";")]
+    for block in re.findall(r"^```spark-sql\n(.*?)^```$", DOCS.read_text(), re.M | re.S)
+]
+
+
+def _with_spark(statements: list[str], place: Path) -> Rows:
+    """Runs statements of Spark SQL and returns the rows of the last one."""
+    libraries = f"{component_path('spark')}/*"
+    command = ["java", f"@{SPARK}/java.args", "-cp", libraries, f"{SPARK}/SparkQueries.java"]
+    done = subprocess.run(
+        [*command, *statements], cwd=place, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.needs("spark")
+def test_spark_reads_the_day_as_a_column(compacted: Path) -> None:
+    expected = Counter(
+        (row["event_time"] and str(row["event_time"].date()), row["job_status"]["value"])
+        for row in _with_fastavro(compacted / "output" / "job_status")
+    )
+    rows = _with_spark(SPARK_QUERIES[0], compacted)
+    assert {(row["event_day"], row["value"]): row["events"] for row in rows} == expected
+    assert any(row["event_day"] is None for row in rows)
+
+
+@pytest.mark.needs("spark")
+def test_spark_reads_files_beside_the_folders_of_days(
+    compacted: Path, workplace: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(compacted / "output", tmp_path / "output")
+    for path in (workplace / "output" / "job_status").glob("*.avro"):
+        shutil.copy(path, tmp_path / "output" / "job_status")
+    names = ("event_id", "value", "event_time")
+    expected = Counter(
+        (row["event_id"], row["job_status"]["value"], _plain(row["event_time"]))
+        for row in _with_fastavro(tmp_path / "output" / "job_status")
+    )
+    rows = _with_spark(SPARK_QUERIES[1], tmp_path)
+    assert Counter(tuple(row[name] for name in names) for row in rows) == expected
 
 
 def _event(job_id: str, hour: int | None, **fields: Any) -> dict[str, Any]:
