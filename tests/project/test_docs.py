@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import sys
+from datetime import datetime
 from pathlib import Path
+from types import ModuleType
+from typing import Any, ClassVar
 
 import pytest
 
@@ -38,6 +42,51 @@ def test_the_commands_on_dead_letters_work(tmp_path: Path) -> None:
         done = job_status(*words)
         # The dead letters cannot be repaired, so a replay writes nothing.
         assert done.code == (4 if words[0] == "replay" else 0), (line, done.err)
+
+
+class _Dag:
+    """Stands for Airflow's class: only the arguments count."""
+
+    schedules: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, dag_id: str, *, schedule: str, start_date: datetime, **_: Any) -> None:
+        self.schedules[dag_id] = schedule
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+@pytest.mark.usefixtures("no_sync")
+def test_the_commands_of_the_airflow_example_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (DOCS / "operations.md").read_text("utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    tasks: dict[str, str] = {}
+
+    def operator(*, task_id: str, bash_command: str) -> None:
+        tasks[task_id] = bash_command
+
+    modules: dict[str, dict[str, Any]] = {
+        "airflow.sdk": {"DAG": _Dag},
+        "airflow.providers.standard.operators.bash": {"BashOperator": operator},
+    }
+    for name, members in modules.items():
+        module = ModuleType(name)
+        vars(module).update(members)
+        monkeypatch.setitem(sys.modules, name, module)
+    exec(compile(code, "operations.md", "exec"), {})
+    assert [*_Dag.schedules.values()] == ["@hourly", "15 3 * * *"]
+    assert list(tasks) == ["read", "compact"]
+    write_events(tmp_path / "inbox" / "events.jsonl", 0, 3)
+    for task in ("read", "compact", "read"):
+        command = tasks[task].replace("{{ ts_nodash }}", "20260101T000000")
+        program, *words = shlex.split(command.replace("/data/", f"{tmp_path}/"))
+        assert program == "job-status"
+        done = job_status(*words)
+        assert done.code == 0, done.err
+    assert len([*(tmp_path / "out" / "_manifest").iterdir()]) == 1
 
 
 def test_the_commands_on_pubsub_are_those_of_the_readme() -> None:
