@@ -22,6 +22,7 @@ from transforms.pubsub import (
     runner_reads_pubsub,
 )
 from transforms.read import DeadLetterFile, InputFormat, ReadDeadLetters, ReadFiles, ReadLimits
+from transforms.storage import plan_path
 from transforms.write import CommitSettings, PaneSettings, WriteAvro, WriteAvroPanes
 
 
@@ -111,7 +112,7 @@ def _read(
     root: beam.Pipeline, settings: GraphSettings, local_run: LocalRun
 ) -> tuple[beam.PCollection, beam.PCollection | None]:
     """Returns the blocks of payloads and, for files, the notes about the inputs."""
-    messages, limits = settings.messages, settings.limits
+    commit, messages, limits = settings.commit, settings.messages, settings.limits
     if messages is not None:
         return root | "ReadPubSub" >> ReadPubSub(
             messages.subscription,
@@ -130,7 +131,7 @@ def _read(
             settings.patterns,
             input_format=settings.input_format,
             limits=limits,
-            skip_read_in=settings.commit.output if settings.commit.skip_read else None,
+            plan_path=plan_path(commit.output, commit.run_id) if commit.skip_read else None,
             local_run=local_run,
         )
     return read["blocks"], read["inputs"]

@@ -33,11 +33,14 @@ from schemas.errors import InputError, JobStatusError, StoppedBySignal, TooManyD
 from schemas.manifest import Manifest
 from transforms.pubsub import acknowledge_completed
 from transforms.storage import (
+    InputPlan,
     committed_run,
     filesystem,
     manifest_directory,
     newest_manifest,
     pending_path,
+    plan_path,
+    write_plan,
 )
 from transforms.write import CommitSettings, clear_staging, interrupted_same, recover
 
@@ -96,7 +99,7 @@ def _run_files(preflight: Preflight, console: Console) -> None:
     else:
         settings = replace(preflight.settings, dead_letters=inputs.dead_letters)
         progress = ProgressBar(console, inputs.bytes)
-        _launch_or_clear(settings, preflight.beam, progress, options)
+        _launch_or_clear(settings, preflight.beam, progress, options, inputs.plan)
         if is_detached(preflight.beam):
             _print_detached(preflight, console)
             return
@@ -143,7 +146,11 @@ def _complete_interrupted(
 
 
 def _launch_or_clear(
-    settings: GraphSettings, beam: PipelineOptions, progress: ProgressBar, options: RunOptions
+    settings: GraphSettings,
+    beam: PipelineOptions,
+    progress: ProgressBar,
+    options: RunOptions,
+    plan: InputPlan | None,
 ) -> None:
     """Runs the graph to its commit. Removes the staged files after an error.
 
@@ -151,6 +158,8 @@ def _launch_or_clear(
     """
     with owned_output(settings.commit, is_bound=is_bound_to_command(beam)):
         try:
+            if plan is not None:
+                write_plan(plan_path(settings.commit.output, settings.commit.run_id), plan)
             run_supervised(
                 lambda run: run(settings),
                 beam,

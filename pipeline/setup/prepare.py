@@ -26,8 +26,9 @@ from transforms.pubsub import (
     check_installed,
     checked_name,
 )
-from transforms.read import DeadLetterFile, ReadLimits, find_dead_letters, match_files, replayed
+from transforms.read import DeadLetterFile, ReadLimits, find_dead_letters, merged, replayed
 from transforms.storage import (
+    InputPlan,
     ReadBefore,
     committed_run,
     file_paths,
@@ -54,12 +55,14 @@ class Inputs:
     Attributes:
         skipped: Number of files that --skip_read leaves out.
         notes: Lines for the user about what is skipped.
+        plan: The same for the workers, with --skip_read.
     """
 
     files: list[filesystem.InputFile]
     notes: list[str] = field(default_factory=list)
     dead_letters: list[DeadLetterFile] | None = None
     skipped: int = 0
+    plan: InputPlan | None = None
 
     @property
     def bytes(self) -> int:
@@ -193,9 +196,11 @@ def find_inputs(options: RunOptions) -> Inputs:
         OutputError: With --skip_read, a manifest of the output cannot be read.
         UsageError: No filesystem is installed for a path's scheme.
     """
+    matches = []
     for pattern in options.input:
         file_paths.check_scheme(pattern)
-        matched = match_files([file_paths.normal(pattern)])
+        matched = filesystem.match(pattern)
+        matches.append(matched)
         if matched.files or options.allow_no_input:
             continue
         if matched.directories:
@@ -207,21 +212,22 @@ def find_inputs(options: RunOptions) -> Inputs:
             f"no file matches --input {pattern}",
             "check the path, or allow it with --allow_no_input",
         )
-    matched = match_files([file_paths.normal(pattern) for pattern in options.input])
+    matched = merged(matches)
     notes = [f"skipped {path}: a directory" for path in matched.directories]
-    files, skipped = matched.files, 0
+    files, skipped, plan = matched.files, 0, None
     if options.skip_read:
         before = read_before(file_paths.normal(options.output), files)
         files = [file for file in files if file.path not in before.unchanged]
         skipped = len(before.unchanged)
         notes += _notes_on(before)
+        plan = InputPlan(files, skipped, len(before.changed), before.manifests)
     # Opening an object takes a request, so opening a million takes hours. An unreadable file that
     # is found later still prevents the commit.
     local = [file for file in files if file_paths.is_local(file.path)]
     remote = [file for file in files if not file_paths.is_local(file.path)]
     for file in local + remote[:1]:
         filesystem.open_for_reading(file.path).close()
-    return Inputs(files, notes, skipped=skipped)
+    return Inputs(files, notes, skipped=skipped, plan=plan)
 
 
 def _notes_on(before: ReadBefore) -> Iterator[str]:

@@ -12,5 +12,6 @@ from .limits import PEEK_BYTES as PEEK_BYTES
 from .limits import ReadLimits as ReadLimits
 from .line_numbers import line_numbers as line_numbers
 from .ranges import match_files as match_files
+from .ranges import merged as merged
 from .read_dead_letters import ReadDeadLetters as ReadDeadLetters
 from .read_files import ReadFiles as ReadFiles

@@ -46,15 +46,20 @@ class FileRange(NamedTuple):
 def match_files(patterns: list[str]) -> filesystem.Matched:
     """Finds the files of all patterns, each file once, by the first name that matched.
 
-    Symbolic links to a file or to a directory above it do not make it another file.
-
     Raises:
         InputError: See `filesystem.match`.
     """
+    return merged([filesystem.match(pattern) for pattern in patterns])
+
+
+def merged(matches: list[filesystem.Matched]) -> filesystem.Matched:
+    """Returns the files of several patterns, each file once.
+
+    Symbolic links to a file or to a directory above it do not make it another file.
+    """
     files: dict[str, filesystem.InputFile] = {}
     directories: set[str] = set()
-    for pattern in patterns:
-        matched = filesystem.match(pattern)
+    for matched in matches:
         for file in matched.files:
             files.setdefault(file_paths.real(file.path), file)
         directories.update(matched.directories)

@@ -16,14 +16,14 @@ import numpy as np
 
 from transforms.blocks import InputLedger, InputNote, Ledger, RawBlock, Span
 from transforms.kernel import Payloads, padded
-from transforms.local import REMOTE_RUN, LocalRun, Progress
+from transforms.local import REMOTE_RUN, LocalRun, Progress, preserve_error_type
 from transforms.read.compression import content_chunks, first_bytes, plain_chunks
 from transforms.read.damage import READ_ERRORS, DamagedInputError, UntilDamage, reason_of
 from transforms.read.file_format import MARK_BYTES, InputFormat, text_bounds, without_mark
 from transforms.read.limits import RANGE_BYTES, ReadLimits
 from transforms.read.lines import blocks_of_lines
 from transforms.read.ranges import FileRange, match_files, split_file
-from transforms.storage import ReadBefore, filesystem, read_before
+from transforms.storage import filesystem, read_plan
 
 
 def read_range(
@@ -131,16 +131,16 @@ def _document(path: str, chunks: UntilDamage[bytes], limit: int) -> RawBlock:
     return RawBlock(path, Payloads(text, starts, ends, are_lines=False), starts, Span(0, size))
 
 
-def _match(patterns: list[str], skip_read_in: str | None) -> Iterator[Any]:
-    files = match_files(patterns).files
-    before = ReadBefore(set(), set())
-    if skip_read_in is not None:
-        before = read_before(skip_read_in, files)
-        skipped = Ledger(skipped_inputs=len(before.unchanged), changed_inputs=len(before.changed))
+def _match(patterns: list[str], plan_path: str | None) -> Iterator[Any]:
+    if plan_path is None:
+        files = match_files(patterns).files
+    else:
+        with preserve_error_type():
+            plan = read_plan(plan_path)
+        files = plan.files
+        skipped = Ledger(skipped_inputs=plan.skipped, changed_inputs=plan.changed)
         yield beam.pvalue.TaggedOutput("inputs", skipped.to_bytes())
     for path, size, modified_ns in files:
-        if path in before.unchanged:
-            continue
         # The commit checks the reports of the later steps against this ledger.
         ledger = Ledger(inputs={path: InputLedger(bytes=size, modified_ns=modified_ns)})
         yield beam.pvalue.TaggedOutput("inputs", ledger.to_bytes())
@@ -170,8 +170,7 @@ class ReadFiles(beam.PTransform):
         patterns: Paths and globs, on any filesystem that Beam supports.
         input_format: How to read the files; `auto` detects the format of each file.
         limits: Limits of reading.
-        skip_read_in: An output. Files that its committed runs have read are skipped, unless they
-            have changed since. None reads all files.
+        plan_path: A staged InputPlan. Its files are read, and the patterns not searched.
         range_bytes: Largest range of a plain file, in bytes.
         local_run: Connects the workers to the launcher of a local run.
 
@@ -186,13 +185,13 @@ class ReadFiles(beam.PTransform):
         *,
         input_format: InputFormat = "auto",
         limits: ReadLimits | None = None,
-        skip_read_in: str | None = None,
+        plan_path: str | None = None,
         range_bytes: int = RANGE_BYTES,
         local_run: LocalRun = REMOTE_RUN,
     ) -> None:
         super().__init__()
         self._patterns = patterns
-        self._match = beam.FlatMap(_match, skip_read_in).with_output_types(tuple[str, int])
+        self._match = beam.FlatMap(_match, plan_path).with_output_types(tuple[str, int])
         self._split = beam.FlatMap(_split, input_format, range_bytes)
         self._read = beam.FlatMap(_read, limits or ReadLimits(), local_run)
 

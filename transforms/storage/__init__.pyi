@@ -3,8 +3,12 @@ from .containment import is_below as is_below
 from .containment import refuse_foreign as refuse_foreign
 from .containment import refuse_links as refuse_links
 from .containment import refuse_links_in as refuse_links_in
+from .known_inputs import InputPlan as InputPlan
 from .known_inputs import ReadBefore as ReadBefore
+from .known_inputs import plan_path as plan_path
 from .known_inputs import read_before as read_before
+from .known_inputs import read_plan as read_plan
+from .known_inputs import write_plan as write_plan
 from .lock import locked as locked
 from .manifests import COMPACTION as COMPACTION
 from .manifests import PENDING as PENDING

@@ -34,10 +34,12 @@ from transforms.storage import (
     manifests_to_replace,
     own_files,
     pending_path,
+    plan_path,
     read_before,
     read_intent,
     read_manifest,
     read_manifests,
+    read_plan,
     refuse_foreign,
     refuse_links,
     relative_path,
@@ -175,7 +177,9 @@ def _check_other_runs(settings: CommitSettings, ledger: Ledger) -> None:
             filesystem.InputFile(path, each.bytes, each.modified_ns)
             for path, each in ledger.inputs.items()
         ]
-        if read := read_before(settings.output, files).unchanged:
+        plan = plan_path(settings.output, settings.run_id)
+        known = read_plan(plan).manifests if filesystem.exists(plan) else []
+        if read := read_before(settings.output, files, known).unchanged:
             raise OutputError(
                 f"another run has read {min(read)} meanwhile; nothing was committed",
                 "run again: it skips the files that were read already",

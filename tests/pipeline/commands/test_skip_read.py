@@ -7,7 +7,7 @@ import os
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 import pytest
 
@@ -18,6 +18,7 @@ from tests.transforms.runs import settings
 from transforms.blocks.ledger import InputLedger, Ledger
 from transforms.read.ranges import match_files
 from transforms.storage import filesystem
+from transforms.storage.manifests import read_text
 from transforms.write.commit import commit
 
 pytestmark = pytest.mark.usefixtures("no_sync")
@@ -123,6 +124,66 @@ def test_a_run_id_that_found_nothing_new_can_be_used_again(tmp_path: Path, ids: 
     write_events(tmp_path / "in" / "b.jsonl", 3, 2)
     assert _run(tmp_path, "--run_id", "tuesday").code == 0
     assert ids() == _numbers(5)
+
+
+def test_files_that_were_read_before_a_compaction_are_skipped(tmp_path: Path, ids: Any) -> None:
+    for number, name in enumerate(("a", "b")):
+        write_events(tmp_path / "in" / f"{name}.jsonl", number * 5, 5)
+        assert _run(tmp_path).code == 0
+    assert job_status("compact", tmp_path / "out", "--older_than", "0s").code == 0
+    assert "nothing was changed" in _run(tmp_path).err
+    write_events(tmp_path / "in" / "c.jsonl", 10, 5)
+    said = _run(tmp_path)
+    assert said.code == 0, said.err
+    assert "skipped 2 files" in said.err
+    assert ids() == _numbers(15)
+
+
+def test_a_run_searches_its_inputs_once_and_reads_each_manifest_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_events(tmp_path / "in" / "a.jsonl", 0, 5)
+    assert _run(tmp_path).code == 0
+    (manifest,) = (tmp_path / "out" / "_manifest").iterdir()
+    write_events(tmp_path / "in" / "b.jsonl", 5, 5)
+    steps: list[str] = []
+    real_match, real_read = filesystem.match, read_text
+
+    def match(pattern: str) -> filesystem.Matched:
+        steps.append(pattern)
+        return real_match(pattern)
+
+    def read(path: str) -> bytes:
+        steps.append(path)
+        return real_read(path)
+
+    monkeypatch.setattr(filesystem, "match", match)
+    monkeypatch.setattr("transforms.storage.known_inputs.read_text", read)
+    assert _run(tmp_path).code == 0
+    assert steps.count(f"{tmp_path}/in/*") == 1
+    assert steps.count(str(manifest)) == 1
+
+
+@pytest.mark.parametrize("is_read_by_another", [True, False])
+def test_a_file_that_another_run_has_read_meanwhile_is_not_committed_twice(
+    tmp_path: Path, ids: Any, monkeypatch: pytest.MonkeyPatch, is_read_by_another: bool
+) -> None:
+    write_events(tmp_path / "in" / "a.jsonl", 0, 5)
+    assert _run(tmp_path).code == 0
+    write_events(tmp_path / "in" / "b.jsonl", 5, 5)
+    real_read = filesystem.open_for_reading
+    others = iter([f"{tmp_path}/in/*" if is_read_by_another else f"{tmp_path}/in/a.jsonl"])
+
+    def run_another_first(path: str) -> BinaryIO:
+        if path.endswith("b.jsonl") and (other := next(others, None)):
+            where = ("--input", other, "--output", f"{tmp_path}/out")
+            assert run(*where, "--write_mode", "append", "--skip_read").code == 0
+        return real_read(path)
+
+    monkeypatch.setattr(filesystem, "open_for_reading", run_another_first)
+    said = _run(tmp_path)
+    assert said.code == (5 if is_read_by_another else 0), said.err
+    assert ids() == _numbers(10)
 
 
 def test_validate_counts_the_skipped_files(tmp_path: Path) -> None:

@@ -50,21 +50,21 @@ def test_a_file_is_read_if_its_path_size_and_time_are_listed_without_damage(
 def test_a_file_without_a_time_does_not_count_as_read(tmp_path: Path) -> None:
     _manifest(tmp_path, "run", Input("/in/a", 10))
     found = read_before(str(tmp_path), [InputFile("/in/a", 10, None)])
-    assert found == ReadBefore(set(), set())
+    assert (found.unchanged, found.changed) == (set(), set())
 
 
 def test_a_file_counts_as_changed_only_if_no_run_has_read_its_state(tmp_path: Path) -> None:
     _manifest(tmp_path, "first", Input("/in/a", 9, False, 4), Input("/in/b", 9, False, 4))
     _manifest(tmp_path, "second", Input("/in/a", 10, False, 5))
     found = read_before(str(tmp_path), [FILE, InputFile("/in/b", 10, 5), InputFile("/in/c", 1, 1)])
-    assert found == ReadBefore({"/in/a"}, {"/in/b"})
+    assert (found.unchanged, found.changed) == ({"/in/a"}, {"/in/b"})
 
 
 def test_a_run_that_is_being_replaced_does_not_count(tmp_path: Path) -> None:
     _manifest(tmp_path, "first", Input("/in/a", 10, False, 5))
     second = _manifest(tmp_path, "second", replaces=["_manifest/first.json"])
     filesystem.write(intent_of(second), b"{}")
-    assert read_before(str(tmp_path), [FILE]) == ReadBefore(set(), set())
+    assert read_before(str(tmp_path), [FILE]).unchanged == set()
 
 
 def test_a_run_with_the_id_of_a_replaced_run_counts(tmp_path: Path) -> None:
@@ -97,4 +97,23 @@ def test_a_file_that_is_not_a_manifest_is_named(tmp_path: Path) -> None:
 
 
 def test_an_output_without_manifests_has_read_nothing(tmp_path: Path) -> None:
-    assert read_before(str(tmp_path), [FILE]) == ReadBefore(set(), set())
+    assert read_before(str(tmp_path), [FILE]) == ReadBefore(set(), set(), [])
+
+
+def test_a_known_manifest_is_not_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _manifest(tmp_path, "first", Input("/in/a", 10, False, 5))
+    known = read_before(str(tmp_path), [FILE]).manifests
+    second = _manifest(tmp_path, "second", Input("/in/b", 10, False, 5))
+    opened: list[str] = []
+    real_read = filesystem.read
+
+    def read(path: str) -> bytes:
+        opened.append(path)
+        return real_read(path)
+
+    monkeypatch.setattr(filesystem, "read", read)
+    found = read_before(str(tmp_path), [FILE, InputFile("/in/b", 10, 5)], known)
+    assert found == ReadBefore({"/in/b"}, set(), [second])
+    assert opened == [second]
