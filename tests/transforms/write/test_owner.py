@@ -161,6 +161,21 @@ def test_an_incomplete_intent_is_removed_if_its_run_is_dead(
     assert part.exists() == is_kept
 
 
+@pytest.mark.parametrize(("pid", "is_kept"), [(os.getpid, True), (ended_process, False)])
+def test_an_incomplete_intent_of_a_pane_that_staged_nothing_belongs_to_the_stream(
+    run: CommitSettings, pid: Callable[[], int], is_kept: bool
+) -> None:
+    stream = replace(run, run_id="20261129T000000Z-0123abcd")
+    write_owner(stream, pid=pid(), mark="0123abcd")
+    pane = "20261129T000000Z-0-0-0123abcd-0123456789ab"
+    part = Path(f"{pending_path(run.output, pane)}.0123.part")
+    part.parent.mkdir()
+    part.touch()
+    os.utime(part, (0, 0))
+    _after_another_start(run)
+    assert part.exists() == is_kept
+
+
 def test_a_run_that_is_active_is_not_started_again(run: CommitSettings) -> None:
     with OwnedStaging(run):
         (path, _) = write_owner(run, machine=ELSEWHERE)
