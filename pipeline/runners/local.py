@@ -58,10 +58,14 @@ def runner_with_processes(
     )
 
 
+# The worker finds packages where the launcher does, not first in the current directory.
+_WORK = "import sys; sys.path[:] = {}; from pipeline.runners.worker import work; work({})"
+
+
 def _spawn(debug: bool, environment: Mapping[str, str]) -> Callable[[], Any]:
     output = None if debug else subprocess.DEVNULL
     return subprocess.Popen(
-        [sys.executable, "-m", "pipeline.runners.worker", str(os.getpid())],
+        [sys.executable, "-c", _WORK.format(sys.path, os.getpid())],
         env={**os.environ, **environment},
         stdout=output,
         stderr=output,

@@ -6,7 +6,6 @@ launcher ends while the worker starts would wait for it for a minute.
 
 from __future__ import annotations
 
-import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,7 +27,3 @@ def work(launcher: int) -> None:
 
     freeze_loaded_objects()
     sdk_worker_main.main([])
-
-
-if __name__ == "__main__":
-    work(int(sys.argv[1]))

@@ -132,14 +132,19 @@ def test_a_process_with_threads_makes_no_template() -> None:
 @pytest.mark.parametrize("threads", [0, 1])
 def test_a_run_succeeds_with_and_without_a_template(threads: int, tmp_path: Path) -> None:
     write_events(tmp_path / "events.jsonl", 1, 500)
+    # Like a console script, the launcher does not search the current directory.
+    (tmp_path / "pipeline").mkdir()
+    (tmp_path / "pipeline" / "__init__.py").write_text("raise ImportError")
     body = """
         from pipeline.cli import main
+        sys.path[0] = os.getcwd()
+        os.chdir(sys.argv[2])
         for _ in range(int(sys.argv[1])):
             threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
-        print(main(sys.argv[2:]))
+        print(main(sys.argv[3:]))
     """
-    arguments = ("run", "--input", tmp_path / "events.jsonl", "--output", tmp_path / "out")
-    out, err = _output(body, str(threads), *arguments, *TWO_PROCESSES)
+    arguments = ("run", "--input", "events.jsonl", "--output", "out")
+    out, err = _output(body, str(threads), tmp_path, *arguments, *TWO_PROCESSES)
     assert out == "0\n", err
     assert "500" in err
 
