@@ -2,7 +2,7 @@
 
 import sys
 
-from pipeline.entry import main
+from job_status import main
 
 if __name__ == "__main__":
     sys.exit(main(["run", *sys.argv[1:]]))

@@ -1,0 +1,1 @@
+"""The contracts of job-status: Avro schemas, mapping tables, manifests, errors."""

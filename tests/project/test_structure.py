@@ -44,7 +44,7 @@ PIPELINE = {
         "stop_signals",
     },
     "entry": {"cli"},
-    "__main__": {"entry"},
+    "__main__": set(),
 }
 
 
