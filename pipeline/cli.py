@@ -50,9 +50,19 @@ _COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command with the arguments of the process, or others.
 
+    Errors become messages on stderr. A signal that stops a run ends the process.
+
+    Args:
+        arguments: A command and its options, or None for those of the process.
+
     Returns:
         The exit code: 0 done, 1 unexpected or a check failed, 2 usage, 3 input, 4 too many dead
         letters, 5 output.
+
+    Examples:
+        >>> from pipeline import main
+        >>> main(["mapping", "lint", "my_mapping.yaml"])
+        2
     """
     collect_less_often()
     argv = _with_underscores(sys.argv[1:] if arguments is None else arguments)

@@ -27,6 +27,11 @@ class RecordSchema:
         text: The schema as JSON on one line.
         parsed: The schema as parsed JSON. Read-only.
         fingerprint: 16 hex digits over `text`.
+
+    Examples:
+        >>> from schemas import RecordSchema, record_schema
+        >>> isinstance(record_schema("dead_letter"), RecordSchema)
+        True
     """
 
     name: RecordName
@@ -38,7 +43,27 @@ class RecordSchema:
 
 @cache
 def record_schema(name: RecordName, version: int = VERSION) -> RecordSchema:
-    """Loads a released schema from the package."""
+    """Loads a released schema from the package.
+
+    Args:
+        name: job_status_event or dead_letter.
+        version: Version of the schema.
+
+    Returns:
+        The schema; the same object at each call.
+
+    Raises:
+        FileNotFoundError: No such version was released.
+
+    Examples:
+        >>> import fastavro
+        >>> from schemas import record_schema
+        >>> schema = record_schema("job_status_event")
+        >>> [field["name"] for field in schema.parsed["fields"][:3]]
+        ['event_id', 'record_type', 'event_type']
+        >>> fastavro.parse_schema(schema.parsed)["name"]
+        'job_status.JobStatusEvent'
+    """
     file = resources.files(__package__).joinpath(f"{name}.v{version}.avsc")
     parsed = json.loads(file.read_text("utf-8"))
     text = json.dumps(parsed, separators=(",", ":"), ensure_ascii=False)

@@ -12,6 +12,15 @@ class JobStatusError(Exception):
         message: The problem and its place, in one or two lines. Never holds a value of the data.
         hint: The next step for the user, or None.
         exit_code: The exit code of the command.
+
+    Examples:
+        >>> from schemas import JobStatusError, load_mapping
+        >>> try:
+        ...     load_mapping("labels: {opne: [active]}", "my_mapping.yaml")
+        ... except JobStatusError as error:
+        ...     print(error.message, error.exit_code, sep="\\n")
+        my_mapping.yaml:1: labels: unknown value `opne`
+        2
     """
 
     exit_code: ClassVar[int] = 1
@@ -27,25 +36,52 @@ class JobStatusError(Exception):
 
 
 class UsageError(JobStatusError):
-    """The command line, or a file that it names (such as a mapping), is not valid."""
+    """The command line, or a file that it names (such as a mapping), is not valid.
+
+    Examples:
+        >>> from schemas import UsageError, load_mapping
+        >>> try:
+        ...     load_mapping("labels: [", "my_mapping.yaml")
+        ... except UsageError as error:
+        ...     print(error.message.partition(":")[0])
+        my_mapping.yaml
+    """
 
     exit_code = 2
 
 
 class InputError(JobStatusError):
-    """An input is missing, unreadable or damaged."""
+    """An input is missing, unreadable or damaged.
+
+    Examples:
+        >>> from schemas import InputError
+        >>> InputError("no file matches events/*.jsonl").exit_code
+        3
+    """
 
     exit_code = 3
 
 
 class TooManyDeadLettersError(JobStatusError):
-    """A run had more dead letters than its limit. Everything was committed nevertheless."""
+    """A run had more dead letters than its limit. Everything was committed nevertheless.
+
+    Examples:
+        >>> from schemas import TooManyDeadLettersError
+        >>> TooManyDeadLettersError("30 % of the events are dead letters").exit_code
+        4
+    """
 
     exit_code = 4
 
 
 class OutputError(JobStatusError):
-    """The output cannot be written, or must not be written."""
+    """The output cannot be written, or must not be written.
+
+    Examples:
+        >>> from schemas import OutputError
+        >>> str(OutputError("out holds a run already", "choose --write_mode"))
+        'out holds a run already\\nchoose --write_mode'
+    """
 
     exit_code = 5
 

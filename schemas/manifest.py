@@ -133,11 +133,21 @@ class Manifest(Tallies, kw_only=True):
     `deleted` are further outcomes.
 
     Attributes:
+        run_id: Identifies the run in its output.
         conserved: True if the counts balance and every byte of every input was read once.
         unmapped: The most frequent source values that no rule maps.
+        inputs: The files that were read.
         skipped_inputs: Inputs that earlier runs had read, and that this one skipped.
         changed_inputs: Inputs that have changed since earlier runs read them; read again.
         providers_without_table: Written events of providers that the mapping does not know.
+        files: The committed files.
+        duration_seconds: From the start of the run to its commit.
+        events_per_second: Read events by second.
+        pipeline_version: Version of job-status.
+        schema_version: Version of the records.
+        schema_fingerprint: 16 hex digits over the schema of the records.
+        mapping_fingerprint: 16 hex digits over the rules in force.
+        accounts_fingerprint: Digest of the file of accounts; "" without one.
         mapping_files: The user's mapping files as given, in the order in which later ones win.
         patterns: The patterns of the files that were to be read, or the subscription or topic.
         committed_at: RFC 3339, UTC.
@@ -151,6 +161,13 @@ class Manifest(Tallies, kw_only=True):
             checkpoint holds blocks that are committed; it does not commit them again.
         compaction: None for other runs.
         run_before: In reports only, except those of replays.
+
+    Examples:
+        >>> from schemas import Manifest
+        >>> text = b'{"run_id": "nightly", "read": 3, "written": 2, "ignored": 1}'
+        >>> manifest = Manifest.from_json(text)
+        >>> manifest.read == manifest.written + manifest.dead_lettered + manifest.ignored
+        True
     """
 
     run_id: str

@@ -86,6 +86,12 @@ class Mapping:
 
     Attributes:
         files: The sources of the rules; the first with a rule for a status decides.
+
+    Examples:
+        >>> from schemas import Mapping, load_mapping
+        >>> mapping: Mapping = load_mapping()
+        >>> mapping.provider("Bamboo HR"), mapping.provider("unheard of")
+        ('bamboohr', None)
     """
 
     files: tuple[MappingFile, ...]
@@ -214,8 +220,23 @@ class Mapping:
 def load_mapping(user_text: str | None = None, user_name: str = "") -> Mapping:
     """Loads the built-in mapping and, before it, the YAML of a user's file, if there is one.
 
+    Args:
+        user_text: YAML text of the user's rules, or None.
+        user_name: Name of the file in messages.
+
+    Returns:
+        The mapping; the user's rules precede the built-in ones.
+
     Raises:
-        MappingError: The user's file is not a mapping, or gives a provider's name to another one.
+        UsageError: The user's file is not a mapping, or gives a provider's name to another one.
+
+    Examples:
+        >>> from schemas import load_mapping
+        >>> mapping = load_mapping("providers: {our own system: {labels: {open: [Go]}}}")
+        >>> mapping.provider("Our own system")
+        'our own system'
+        >>> len(mapping.providers) - len(load_mapping().providers)
+        1
     """
     return merge_files(
         () if user_text is None else [parse_mapping(user_text, user_name or "mapping")]

@@ -1,0 +1,10 @@
+from .avro import RecordSchema as RecordSchema
+from .avro import record_schema as record_schema
+from .errors import InputError as InputError
+from .errors import JobStatusError as JobStatusError
+from .errors import OutputError as OutputError
+from .errors import TooManyDeadLettersError as TooManyDeadLettersError
+from .errors import UsageError as UsageError
+from .manifest import Manifest as Manifest
+from .mapping import Mapping as Mapping
+from .mapping import load_mapping as load_mapping
