@@ -23,6 +23,8 @@ class JobStatusError(Exception):
         2
     """
 
+    message: str
+    hint: str | None
     exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str, hint: str | None = None) -> None:
