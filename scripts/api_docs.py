@@ -37,7 +37,7 @@ _KINDS = {
 def markdown() -> str:
     """Returns the page: a section for each package, and in it one for each name."""
     # A result is described in one text, which may take several lines.
-    options: Any = {"returns_multiple_items": False}
+    options: Any = {"returns_multiple_items": False, "warn_missing_types": False}
     loader = griffe.GriffeLoader(
         search_paths=[_ROOT], docstring_parser=griffe.Parser.google, docstring_options=options
     )
@@ -69,7 +69,8 @@ def _section(package: str, thing: Any, public: list[str]) -> Iterator[str]:
     yield from (sections[_Kind.text], "")
     yield from _list("Arguments", _rows(sections.get(_Kind.parameters, [])))
     for each in sections.get(_Kind.returns, []):
-        yield from (f"Returns: {_joined(each.description)}", "")
+        start = f"`{each.name}`: " if each.name else ""
+        yield from (f"Returns: {start}{_joined(each.description)}", "")
     for each in sections.get(_Kind.raises, []):
         yield from (f"Raises `{each.annotation}`: {_joined(each.description)}", "")
     for _, text in sections.get(_Kind.examples, []):
@@ -84,7 +85,8 @@ def _section(package: str, thing: Any, public: list[str]) -> Iterator[str]:
 
 def _sections(thing: Any) -> dict[Any, Any]:
     """Returns the sections of a docstring by their kind."""
-    return {section.kind: section.value for section in thing.docstring.parsed}
+    parsed = thing.docstring.parsed if thing.docstring else []
+    return {section.kind: section.value for section in parsed}
 
 
 def _declaration(thing: Any, is_called: bool) -> str:
@@ -113,15 +115,18 @@ def _parameters(parameters: Any) -> Iterator[str]:
 
 
 def _members(thing: Any, described: set[str]) -> Iterator[tuple[str, str]]:
-    """Yields the other public members of a class, with the first line about each."""
+    """Yields the other public members of a class, with the first line about each.
+
+    A method without a docstring implements one of a base. A field needs only a type.
+    """
     for name, member in thing.members.items() if thing.is_class else ():
-        if name.startswith("_") or name in described or member.docstring is None:
+        if name.startswith("_") or name in described:
             continue
-        if member.is_function:
+        if member.is_attribute and member.annotation:
+            yield f"{name}: {member.annotation}", _summary(member)
+        elif member.is_function and member.docstring:
             words = ", ".join(_parameters(member.parameters))
             yield f"{name}({words}) -> {member.returns}", _summary(member)
-        else:
-            yield f"{name}: {member.annotation}", _summary(member)
 
 
 def _rows(items: list[Any]) -> list[tuple[str, str]]:
@@ -134,11 +139,12 @@ def _rows(items: list[Any]) -> list[tuple[str, str]]:
 def _list(title: str, rows: list[tuple[str, str]]) -> Iterator[str]:
     # No table: a bar within code has no form that is shown alike by GitHub and by the site.
     if rows:
-        yield from (f"{title}:", "", *(f"- `{name}`: {_joined(text)}" for name, text in rows), "")
+        lines = (f"- `{name}`: {_joined(text)}".removesuffix(": ") for name, text in rows)
+        yield from (f"{title}:", "", *lines, "")
 
 
 def _summary(thing: Any) -> str:
-    return _joined(thing.docstring.value.partition("\n\n")[0])
+    return _joined(thing.docstring.value.partition("\n\n")[0]) if thing.docstring else ""
 
 
 def _joined(text: str) -> str:
