@@ -31,12 +31,12 @@ sys.exit(code)
 
 
 def _python(
-    prefix: Path, home: Path, work: str, *arguments: str
+    prefix: Path, home: Path, work: str, *arguments: str, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     code = _IN_PREFIX.format(prefix=str(prefix), arguments=["x", *arguments], work=work)
     return subprocess.run(
         [sys.executable, "-c", code],
-        env={"HOME": str(home), "PYTHONPATH": str(ROOT)},
+        env={"HOME": str(home), "PYTHONPATH": str(ROOT), **environment},
         capture_output=True,
         text=True,
         check=False,
@@ -73,7 +73,19 @@ def test_a_wheel_compiles_once_into_the_users_cache_and_says_so(tmp_path: Path) 
     arguments = ("run", "--input", f"{ROOT}/samples/*", "--output")
     first = _python(tmp_path / "none", tmp_path, _RUN, *arguments, str(tmp_path / "1"))
     assert first.returncode == 0, first.stderr
+    assert re.search(rf"compiling the kernel into {tmp_path}/\S+, once: ", first.stderr)
     assert first.stderr.count("compiling the kernel into") == 1
     second = _python(tmp_path / "none", tmp_path, _RUN, *arguments, str(tmp_path / "2"))
     assert second.returncode == 0, second.stderr
     assert "compiled" not in second.stdout and "compiling" not in second.stderr
+
+
+def test_a_wheel_works_without_a_home_that_can_be_written(tmp_path: Path) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    arguments = ("run", "--input", f"{ROOT}/samples/*", "--output", str(tmp_path / "out"))
+    # Not even root can write below a device.
+    done = _python(tmp_path / "none", Path("/dev/null"), _RUN, *arguments, TMPDIR=str(temporary))
+    assert done.returncode == 0, done.stderr
+    assert "at each start, unless XDG_CACHE_HOME names a directory" in done.stderr
+    assert not list(temporary.glob("job-status-kernel-*"))

@@ -12,10 +12,12 @@ the file of a function, and would use old code after a change in another one.
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import logging
 import os
 import platform
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -40,6 +42,9 @@ _PORTABLE = "x86-64-v3"
 processor would be compiled again on each other model, and is not faster."""
 
 _PORTABLE_FEATURES = ("avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe")
+
+_ONCE = "once"
+_EACH_TIME = "at each start, unless XDG_CACHE_HOME names a directory that can be written"
 
 _OPTIONS: Any = {"nogil": True, "boundscheck": False, "error_model": "numpy"}
 config: Any = _config
@@ -103,22 +108,28 @@ _used: list[Path] = []
 def directory() -> Path:
     """Returns the directory of the machine code; logs if the code must be compiled first."""
     if not _used:
-        use(_find_directory())
-        if not is_complete(_used[0]):
-            _LOGGER.warning("compiling the kernel into %s, once: about half a minute", _used[0])
+        place, how_often = _find_directory()
+        use(place)
+        if not is_complete(place):
+            _LOGGER.warning(
+                "compiling the kernel into %s, %s: about half a minute", place, how_often
+            )
     return _used[0]
 
 
-def _find_directory() -> Path:
+def _find_directory() -> tuple[Path, str]:
+    """Returns a directory, and how often it has to be filled."""
     if is_complete(environment_directory()):
-        return environment_directory()
+        return environment_directory(), _ONCE
     with suppress(OSError, RuntimeError):
         place = _user_directory()
         place.mkdir(parents=True, exist_ok=True)
         # Fails if it cannot be written. Saving the code would end the run.
         tempfile.TemporaryFile(dir=place).close()
-        return place
-    return Path(tempfile.mkdtemp(prefix="job-status-kernel-"))
+        return place, _ONCE
+    place = Path(tempfile.mkdtemp(prefix="job-status-kernel-"))
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    return place, _EACH_TIME
 
 
 class _Locator(caching._CacheLocator):

@@ -61,12 +61,17 @@ def test_a_complete_cache_is_used_without_a_word(
 
 
 def test_a_home_that_cannot_be_written_gives_way_to_a_temporary_directory(
-    directories: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    directories: tuple[Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     (tmp_path / "cache").write_text("in the way")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     place = compiling.directory()
     assert place.parent == tmp_path and place.name.startswith("job-status-kernel-")
+    (record,) = caplog.records
+    assert "at each start, unless XDG_CACHE_HOME names" in record.message
 
 
 def test_a_change_of_any_module_changes_the_name_of_the_code(
