@@ -2,6 +2,9 @@
 
 Each version has a clone of the checkout in .nox, with the files of the working tree. The clones
 and their environments are kept for the next run. Arguments after `--` are passed to run_tests.sh.
+
+`.venv/bin/nox -s newest` tests with the newest release of every package, and of Beam also one that
+pyproject.toml does not allow yet. Arguments after `--` are passed to pytest.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from tests.clone import ROOT, clone_checkout
 from tests.interpreters import VERSIONS, find_interpreter
 
+BEAM_TESTS = ("tests/transforms", "tests/pipeline", "tests/streaming")
 FRESH_CLONE = "tests/project/test_fresh_clone.py::test_a_fresh_clone_sets_itself_up"
 
 
@@ -45,3 +49,12 @@ def add_session(version: str) -> None:
 
 for version in VERSIONS:
     add_session(version)
+
+
+@nox.session(default=False)
+def newest(session: nox.Session) -> None:
+    """Runs the tests that depend on Beam without the lock."""
+    session.install("--editable", ".[aws,gcp,dev]")
+    session.install("--upgrade", "--upgrade-strategy=eager", "apache-beam[aws,gcp]")
+    session.run("python", "-m", "pip", "list")
+    session.run("python", "-m", "pytest", "--numprocesses=auto", *(session.posargs or BEAM_TESTS))
