@@ -20,7 +20,7 @@ from pipeline.runners import (
     may_be_running,
     run_supervised,
 )
-from pipeline.setup import new_run_id, owned_output
+from pipeline.setup import owned_output
 from schemas.errors import InputError, OutputError, StoppedBySignal
 from schemas.manifest import Manifest
 from transforms.compact import Compact, CompactSettings, Sources, find_sources, replacement_of
@@ -37,7 +37,7 @@ from transforms.storage import (
     read_manifest,
     set_filesystem_options,
 )
-from transforms.write import CommitSettings, clear_staging, recover
+from transforms.write import CommitSettings, clear_staging, new_run_id, recover
 
 _PASSES = 2
 

@@ -12,10 +12,10 @@ from rich.console import Console
 
 from pipeline.options import CommandParser, add_command
 from pipeline.report import counted, print_result
-from pipeline.setup import read_text
 from schemas.avro import RECORD_NAMES, RecordName, listed_values, record_schema
 from schemas.compatibility import incompatibilities, record_name_of, released_versions
 from schemas.errors import JobStatusError, UsageError
+from transforms.storage import read_text
 
 
 def schema(arguments: Sequence[str], _: Console) -> None:

@@ -17,7 +17,7 @@ from pipeline.mapping.suggest import suggest_text
 from pipeline.mapping.tables import tables_text
 from pipeline.options import CommandParser, add_command
 from pipeline.report import counted, print_result
-from pipeline.setup import override_text, read_mapping, read_text
+from pipeline.setup import override_text, read_mapping
 from schemas.errors import JobStatusError, UsageError
 from schemas.mapping import (
     MappingError,
@@ -28,6 +28,7 @@ from schemas.mapping import (
     parse_mapping,
     problem_lines,
 )
+from transforms.storage import read_text
 
 
 def mapping(arguments: Sequence[str], messages: Console) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pipeline.setup.text_files import read_text
 from transforms.parse import Accounts, parse_accounts
+from transforms.storage import read_text
 
 
 def read_accounts(path: str | None) -> Accounts | None:

@@ -16,6 +16,7 @@ from pipeline.options import RunOptions
 from pipeline.report import SafeConsole, check_port, counted
 from pipeline.runners import beam_options, check_detached, check_runner, is_local
 from pipeline.setup.accounts_file import read_accounts
+from pipeline.setup.mapping_files import read_mapping
 from pipeline.setup.output_directories import owned_output
 from pipeline.setup.prepare import (
     Inputs,
@@ -25,7 +26,6 @@ from pipeline.setup.prepare import (
     is_committed,
     prepare,
 )
-from pipeline.setup.text_files import read_mapping
 from schemas.avro import RECORD_NAMES, record_schema
 from schemas.errors import JobStatusError, UsageError
 from schemas.mapping import Mapping

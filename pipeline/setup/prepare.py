@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import secrets
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -37,7 +36,7 @@ from transforms.storage import (
     read_before,
     read_manifests,
 )
-from transforms.write import CommitSettings, PaneSettings, check_links
+from transforms.write import CommitSettings, PaneSettings, check_links, new_run_id
 
 _DRAIN_SHARE_OF_LEASE = 1 / 3
 """The part of the lease in which one round of a drain pulls. The rest is for its commit."""
@@ -171,11 +170,6 @@ def _request_digest(options: RunOptions, mapping: Mapping, accounts: Accounts | 
     request["accounts_fingerprint"] = accounts and accounts.fingerprint
     text = json.dumps(request, sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-
-
-def new_run_id() -> str:
-    """Returns a unique run id. Run ids sort by time."""
-    return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(4)}"
 
 
 def checked_run_id(run_id: str) -> str:

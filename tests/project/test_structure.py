@@ -26,6 +26,8 @@ TRANSFORMS = {
     "pubsub": {"blocks", "json", "kernel", "storage", "local", "read"},
     # A compaction counts and commits as a run does.
     "compact": {"blocks", "storage", "local", "write"},
+    # The whole flow as one transform.
+    "normalize": {"blocks", "compact", "kernel", "storage", *STEPS} - {"pubsub"},
 }
 PIPELINE = {
     "stop_signals": set(),

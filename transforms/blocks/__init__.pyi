@@ -5,6 +5,7 @@ from .block import RawBlock as RawBlock
 from .block_size import BLOCK_BYTES as BLOCK_BYTES
 from .block_size import BLOCK_ROWS as BLOCK_ROWS
 from .bugs import log_bug as log_bug
+from .coder import with_block_coder as with_block_coder
 from .context import CONTEXT_KEYS as CONTEXT_KEYS
 from .context import NO_CONTEXT as NO_CONTEXT
 from .context import Context as Context

@@ -1,8 +1,10 @@
-"""The fields that decide on the status of an event, and the status that is derived from them."""
+"""The fields that decide on the status of an event, and the status that is derived from them.
 
-from __future__ import annotations
+Beam makes the schema of JobStatus from its annotations. They must not be strings, and Beam 2.77 has
+no schema for `str | None`.
+"""
 
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 
 class StatusText(NamedTuple):
@@ -35,10 +37,10 @@ class Combination(NamedTuple):
 class JobStatus(NamedTuple):
     """The record of a status, with the fields of the output's schema in their order."""
 
-    value: str | None
-    source_value: str | None
-    source_value_json: str | None
+    value: Optional[str]
+    source_value: Optional[str]
+    source_value_json: Optional[str]
     source_value_type: str
-    given_value: str | None
+    given_value: Optional[str]
     derived_from: str
     derivation: str

@@ -26,7 +26,10 @@ _context_fields = attrgetter(*CONTEXT_KEYS)
 
 
 def dead_letters(
-    source: str, rejections: Sequence[Rejection], policy: PayloadPolicy, max_payload_bytes: int
+    source: str | None,
+    rejections: Sequence[Rejection],
+    policy: PayloadPolicy,
+    max_payload_bytes: int,
 ) -> list[dict[str, Any]]:
     """Returns the records of dead letters. They keep only the head of a longer payload."""
     return [_record(source, each, policy, max_payload_bytes) for each in rejections]
@@ -46,7 +49,7 @@ def _fastavro_schema() -> Any:
 
 
 def _record(
-    source: str, rejection: Rejection, policy: PayloadPolicy, max_payload_bytes: int
+    source: str | None, rejection: Rejection, policy: PayloadPolicy, max_payload_bytes: int
 ) -> dict[str, Any]:
     payload = rejection.payload
     size = len(payload) if rejection.full_size is None else rejection.full_size

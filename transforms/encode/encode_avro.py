@@ -84,18 +84,20 @@ class BlockEncoder:
 
     def _encoded_records(self, block: EventBlock) -> AvroBlock:
         records = self._records.encode(block.events, block.source)
-        return AvroBlock(len(block.events), self._compressed(records))
+        return AvroBlock(len(block.events), compressed(records, self._codec))
 
     def _encoded_letters(self, block: EventBlock) -> AvroBlock:
         letters = dead_letters(
             block.source, block.rejections, self._payload_policy, self._max_payload_bytes
         )
-        return AvroBlock(len(letters), self._compressed(encoded_dead_letters(letters)))
+        return AvroBlock(len(letters), compressed(encoded_dead_letters(letters), self._codec))
 
-    def _compressed(self, body: bytes | memoryview) -> bytes:
-        if self._codec == "deflate":
-            return isal_zlib.compress(body, wbits=_RAW_DEFLATE)
-        return bytes(body)
+
+def compressed(body: bytes | memoryview, codec: Codec) -> bytes:
+    """Compresses the records of a block for an Avro file."""
+    if codec == "deflate":
+        return isal_zlib.compress(body, wbits=_RAW_DEFLATE)
+    return bytes(body)
 
 
 _STATUS_FIELDS = next(

@@ -17,9 +17,8 @@ from transforms.blocks import (
     Rejection,
     too_large,
 )
-from transforms.json import JSON_WHITE_SPACE
 from transforms.kernel import Payloads
-from transforms.read import PEEK_BYTES, detect_file_format, strip_text
+from transforms.read import split_payloads
 
 STEP = "ReadPubSub"
 
@@ -105,21 +104,3 @@ class BlockBuilder:
             contexts=contexts,
             pending_acks=PendingAcks(self._source, ack_ids, oldest),
         )
-
-
-def split_payloads(data: bytes) -> Iterator[tuple[bytes, int]]:
-    """Splits a message into payloads: usually one document, else one payload for each line.
-
-    Yields:
-        Each payload with its offset in the message, in bytes. White space alone is not a payload.
-    """
-    payload, offset = strip_text(data)
-    if not payload:
-        return
-    if b"\n" not in payload or detect_file_format(payload[:PEEK_BYTES]) == "document":
-        yield payload, offset
-        return
-    for line in payload.split(b"\n"):
-        if line.strip(JSON_WHITE_SPACE):
-            yield line.removesuffix(b"\r"), offset
-        offset += len(line) + 1

@@ -6,9 +6,7 @@ from .dead_letter_files import letters_of as letters_of
 from .dead_letter_files import outputs_of as outputs_of
 from .dead_letter_files import replayed as replayed
 from .file_format import InputFormat as InputFormat
-from .file_format import detect_file_format as detect_file_format
-from .file_format import strip_text as strip_text
-from .limits import PEEK_BYTES as PEEK_BYTES
+from .file_format import split_payloads as split_payloads
 from .limits import ReadLimits as ReadLimits
 from .line_numbers import line_numbers as line_numbers
 from .ranges import match_files as match_files

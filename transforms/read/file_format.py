@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from transforms.json import JSON_WHITE_SPACE
@@ -102,6 +103,24 @@ def detect_file_format(peeked: bytes) -> FileFormat:
     ):
         return "lines" if _begins_with_line(text.partition("\n")[2]) else "document"
     return "document"
+
+
+def split_payloads(data: bytes) -> Iterator[tuple[bytes, int]]:
+    """Splits a message or an element into payloads: one document, else one payload for each line.
+
+    Yields:
+        Each payload with its offset in the data, in bytes. White space alone is not a payload.
+    """
+    payload, offset = strip_text(data)
+    if not payload:
+        return
+    if b"\n" not in payload or detect_file_format(payload[:PEEK_BYTES]) == "document":
+        yield payload, offset
+        return
+    for line in payload.split(b"\n"):
+        if line.strip(JSON_WHITE_SPACE):
+            yield line.removesuffix(b"\r"), offset
+        offset += len(line) + 1
 
 
 def _text(head: bytes) -> str:

@@ -32,3 +32,4 @@ from .manifests import relative_path as relative_path
 from .staging import remove_staging as remove_staging
 from .staging import staging_directory as staging_directory
 from .staging import staging_root as staging_root
+from .text_file import read_text as read_text

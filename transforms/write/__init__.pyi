@@ -10,5 +10,6 @@ from .recovery import interrupted_same as interrupted_same
 from .recovery import recover as recover
 from .settings import CommitSettings as CommitSettings
 from .settings import PaneSettings as PaneSettings
+from .settings import new_run_id as new_run_id
 from .write_avro import WriteAvro as WriteAvro
 from .write_panes import WriteAvroPanes as WriteAvroPanes

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+import time
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -29,6 +31,11 @@ class Place(NamedTuple):
     def staging(self, run_id: str) -> str:
         """Returns the staging directory of a run."""
         return staging_directory(self.root, run_id)
+
+
+def new_run_id() -> str:
+    """Returns a unique run id. Run ids sort by time."""
+    return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(4)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from transforms.blocks.block import RawBlock
 from transforms.blocks.block_size import BLOCK_BYTES
 from transforms.blocks.context import MessageInfo
-from transforms.pubsub.messages import BlockBuilder, Message, split_payloads
+from transforms.pubsub.messages import BlockBuilder, Message
+from transforms.read.file_format import split_payloads
 
 SUBSCRIPTION = "projects/some-project/subscriptions/jobs"
 

@@ -1,4 +1,4 @@
-"""Reads the text files that a command line names, the mapping for example."""
+"""Reads the mapping files that a command line names."""
 
 from __future__ import annotations
 
@@ -9,11 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from pipeline.report import printable
-from schemas.errors import InputError, UsageError
 from schemas.mapping import Mapping, Override, find_overrides, merge_files, parse_mapping
-from transforms.storage import file_paths, filesystem
-
-_MAX_BYTES = 256_000_000
+from transforms.storage import read_text
 
 _MAX_WARNINGS: Final = 5
 
@@ -42,22 +39,3 @@ def override_text(override: Override) -> str:
         f'{file}:{entry.line}: {entry.kind} "{printable(entry.text)}"{of} means {entry.value}, '
         f"not {earlier.value} as at {earlier_file}:{earlier.line}"
     )
-
-
-def read_text(path: str, kind: str) -> str:
-    """Reads a file that messages call `kind`.
-
-    Raises:
-        UsageError: It cannot be read, is larger than 256 MB, or is not UTF-8.
-    """
-    file_paths.check_scheme(path)
-    try:
-        with filesystem.open_for_reading(file_paths.normal(path)) as file:
-            data = file.read(_MAX_BYTES + 1)
-        if len(data) > _MAX_BYTES:
-            raise UsageError(f"{kind} {path} has more than {_MAX_BYTES:,} bytes")
-        return data.decode()
-    except InputError as error:
-        raise UsageError(error.message.replace("the input", kind)) from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{kind} {path} is not UTF-8 (byte {error.start})") from error
