@@ -12,17 +12,22 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import apache_beam as beam
 import fastavro
 import grpc
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from apache_beam.io.avroio import WriteToAvro
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.prism_runner import PrismRunner
+from apache_beam.transforms.window import GlobalWindow
+from apache_beam.typehints.row_type import RowTypeConstraint
+from apache_beam.typehints.schemas import typing_to_runner_api
+from apache_beam.utils.windowed_value import WindowedValue
 
 from pipeline.runners.job_server import SupervisedPrismRunner
 from tests.components import component_path
@@ -159,6 +164,32 @@ def test_a_rename_overwrites_an_existing_file_without_an_error(tmp_path: Path) -
 def test_a_slice_of_a_batch_is_pickled_with_the_whole_batch() -> None:
     batch = pa.record_batch({"t": ["x" * 100] * 10_000})
     assert len(pickle.dumps(batch.slice(0, 10))) > 100_000
+
+
+class _Late(beam.DoFn):
+    """Outputs a row in process, and another one in finish_bundle."""
+
+    def process(self, number: int) -> Iterator[beam.Row]:
+        yield beam.Row(number=number)
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        window = GlobalWindow()
+        yield WindowedValue(beam.Row(number=2), window.start, (window,))
+
+
+def test_a_row_of_finish_bundle_is_lost_before_a_step_that_gets_batches(tmp_path: Path) -> None:
+    kind: Any = RowTypeConstraint.from_fields([("number", int)])
+    with beam.Pipeline("FnApiRunner") as pipeline:
+        rows = pipeline | beam.Create([1]) | beam.ParDo(_Late()).with_output_types(kind)
+        rows | beam.io.WriteToParquet(str(tmp_path / "out"))
+    (path,) = tmp_path.iterdir()
+    assert pq.read_table(path).to_pylist() == [{"number": 1}]
+
+
+def test_a_union_with_none_has_no_schema() -> None:
+    unions: list[Any] = [Optional[int], int | None]  # noqa: UP045
+    kinds = map(typing_to_runner_api, unions)
+    assert [kind.WhichOneof("type_info") for kind in kinds] == ["atomic_type", "logical_type"]
 
 
 class _StockRunner(SupervisedPrismRunner):
