@@ -164,8 +164,8 @@ class NormalizeJobStatus(beam.PTransform):
         NormalizedJobStatus: `events`, of JobStatusEvent, and `errors`, of DeadLetter.
 
     Raises:
-        UsageError: A mapping file cannot be read or is not valid, or the type of the elements is
-            known and no accepted one.
+        UsageError: A mapping file cannot be read or is not valid, or the elements are known to be
+            of another type.
 
     Example:
         result = lines | NormalizeJobStatus(provider="greenhouse")

@@ -26,6 +26,7 @@ from tests.transforms.normalize.cases import (
     outcome_of,
 )
 from transforms import NormalizeJobStatus
+from transforms.blocks import BLOCK_ROWS
 from transforms.normalize.normalize_job_status import check_type
 
 RUNNERS: dict[str, Any] = {
@@ -178,6 +179,23 @@ def test_an_event_keeps_its_timestamp_and_each_of_its_windows(runner: str) -> No
             *(("15", 15.0, 0.0, 20.0), ("15", 15.0, 10.0, 30.0)),
         ]
         assert_that(found, equal_to(expected))
+
+
+def test_each_event_of_several_batches_has_the_timestamp_of_its_element() -> None:
+    count = 2 * BLOCK_ROWS + 1
+    with Pipeline() as pipeline:
+        events = (
+            pipeline
+            | beam.Create([count])
+            | beam.FlatMap(lambda last: list(range(last)))
+            | beam.Map(lambda at: TimestampedValue(b'[{"id":"%d"},{"id":"%d"}]' % (at, at), at))
+            | beam.Map(bytes).with_output_types(bytes)
+            | NormalizeJobStatus()
+        ).events
+        placed = events | beam.ParDo(_Placed())
+        matches = placed | beam.Map(lambda found: int(found[0]) == found[1])
+        counts = matches | beam.combiners.Count.PerElement()
+        assert_that(counts, equal_to([(True, 2 * count)]))
 
 
 def test_an_error_keeps_the_timestamp_and_the_window_of_its_element() -> None:
