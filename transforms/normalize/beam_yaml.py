@@ -43,7 +43,7 @@ class NormalizeRows(beam.PTransform):
     ) -> None:
         super().__init__()
         self._field = field
-        self._errors = None if error_handling is None else error_handling["output"]
+        self._errors = _output_of(error_handling)
         self._normalize = NormalizeJobStatus(
             mapping=mapping or (),
             provider=provider,
@@ -60,6 +60,18 @@ class NormalizeRows(beam.PTransform):
             errors | "RaiseErrors" >> beam.Map(_raise)
             return {"good": events}
         return {"good": events, self._errors: errors}
+
+
+def _output_of(error_handling: Optional[Mapping[str, str]]) -> Optional[str]:
+    """Returns the name of the output with the errors, or None."""
+    if error_handling is None:
+        return None
+    if set(error_handling) != {"output"}:
+        raise UsageError(
+            "NormalizeJobStatus: error_handling needs the name of an output, and nothing else",
+            "config: {error_handling: {output: errors}}",
+        )
+    return error_handling["output"]
 
 
 def _field_of(element_type: Any, given: Optional[str]) -> tuple[str, Any]:

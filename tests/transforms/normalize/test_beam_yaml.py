@@ -63,6 +63,12 @@ def test_an_error_without_error_handling_fails_the_pipeline() -> None:
         pipeline | beam.Create([beam.Row(line="no json")]) | NormalizeRows()
 
 
+@pytest.mark.parametrize("error_handling", [{}, {"output": "errors", "threshold": "0.1"}], ids=str)
+def test_error_handling_has_only_the_name_of_an_output(error_handling: dict[str, str]) -> None:
+    with pytest.raises(UsageError, match="error_handling needs the name of an output"):
+        NormalizeRows(error_handling=error_handling)
+
+
 def test_the_provider_file_gives_beam_yaml_both_outputs() -> None:
     from apache_beam.yaml.yaml_provider import load_providers
 
