@@ -30,7 +30,10 @@ settings.load_profile("quick")
 TESTS = Path(__file__).parent
 
 SUITES = {
-    "system": ("faults/test_size.py", "flink", "kills", "readers", "storage_servers", "streaming"),
+    "system": (
+        *("faults/test_size.py", "flink", "kills", "readers", "runners", "storage_servers"),
+        "streaming",
+    ),
     "project": ("benchmarks", "project"),
 }
 """Folders and files by mark. `./run_tests.sh` runs their tests only with `--all`."""
