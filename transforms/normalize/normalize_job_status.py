@@ -189,9 +189,10 @@ class NormalizeJobStatus(beam.PTransform):
         if elements.element_type != RawBlock:
             check_type(elements.element_type)
             batches = elements | beam.ParDo(_Batch()).with_output_types(ElementBatch)
-        normalize = self._normalize.with_output_types(JobStatusEvent, errors=DeadLetter)
-        outputs = batches | normalize.with_outputs(_ERRORS, main="events")
-        return NormalizedJobStatus(outputs.events, outputs.errors)
+        events, errors = batches | self._normalize.with_outputs(_ERRORS, main="events")
+        # Beam checks all outputs against the type that `with_output_types` gives to the main one.
+        events.element_type, errors.element_type = JobStatusEvent, DeadLetter
+        return NormalizedJobStatus(events, errors)
 
 
 def load_mappings(paths: Sequence[str | os.PathLike[str]]) -> Mapping:

@@ -71,6 +71,15 @@ def test_a_type_that_may_be_accepted_is_not_refused(known: Any) -> None:
     check_type(convert_to_beam_type(known))
 
 
+@pytest.mark.parametrize("check", ["runtime_type_check", "performance_runtime_type_check"])
+def test_the_outputs_pass_the_type_checks_of_beam(check: str) -> None:
+    with Pipeline(options=PipelineOptions([f"--{check}"])) as pipeline:
+        result = pipeline | beam.Create([TEXT, "no json"]) | NormalizeJobStatus()
+        assert_that(result.events | beam.Map(outcome_of), equal_to([OUTCOME]), label="events")
+        codes = result.errors | beam.Map(lambda error: error.error_code)
+        assert_that(codes, equal_to(["INVALID_JSON"]), label="errors")
+
+
 def test_the_lines_of_read_from_text_are_events(tmp_path: Path) -> None:
     (tmp_path / "events.jsonl").write_text(f"{TEXT}\n\n")
     with Pipeline() as pipeline:
