@@ -1,4 +1,4 @@
-"""The transforms of a pipeline of your own: NormalizeJobStatus and its ends."""
+"""The transforms of job-status, for pipelines of your own: NormalizeJobStatus and its ends."""
 
 import lazy_loader
 

@@ -44,6 +44,16 @@ class NormalizedJobStatus(NamedTuple):
     Attributes:
         events: A collection of JobStatusEvent.
         errors: A collection of DeadLetter.
+
+    Examples:
+        >>> import apache_beam as beam
+        >>> from transforms import NormalizedJobStatus, NormalizeJobStatus
+        >>> with beam.Pipeline() as pipeline:
+        ...     jobs = pipeline | beam.Create([{"id": "7", "status": "Open"}, "no JSON"])
+        ...     result: NormalizedJobStatus = jobs | NormalizeJobStatus()
+        ...     codes = result.errors | beam.Map(lambda error: error.error_code)
+        ...     shown = codes | beam.Map(print)
+        INVALID_JSON
     """
 
     events: beam.PCollection[JobStatusEvent]
@@ -167,10 +177,15 @@ class NormalizeJobStatus(beam.PTransform):
         UsageError: A mapping file cannot be read or is not valid, or the elements are known to be
             of another type.
 
-    Example:
-        result = lines | NormalizeJobStatus(provider="greenhouse")
-        result.events | beam.Map(lambda event: event.job_status.value)
-        result.errors | beam.Map(lambda error: error.error_message)
+    Examples:
+        >>> import apache_beam as beam
+        >>> from transforms import NormalizeJobStatus
+        >>> with beam.Pipeline() as pipeline:
+        ...     lines = pipeline | beam.Create(['{"id": "7", "status": "Published"}'])
+        ...     result = lines | NormalizeJobStatus(provider="greenhouse")
+        ...     values = result.events | beam.Map(lambda event: event.job_status.value)
+        ...     shown = values | beam.Map(print)
+        published
     """
 
     def __init__(

@@ -26,8 +26,16 @@ class ReadJobEvents(beam.PTransform):
         InputError: A pattern matches no file when the pipeline is built, or a file is damaged or
             cannot be read when it runs.
 
-    Example:
-        pipeline | ReadJobEvents("events/*.jsonl.gz") | NormalizeJobStatus()
+    Examples:
+        >>> from pathlib import Path
+        >>> import apache_beam as beam
+        >>> from transforms import NormalizeJobStatus, ReadJobEvents
+        >>> size = Path("jobs.jsonl").write_text('{"id": "7", "status": "Open"}\\n')
+        >>> with beam.Pipeline() as pipeline:
+        ...     result = pipeline | ReadJobEvents("jobs.jsonl") | NormalizeJobStatus()
+        ...     sources = result.events | beam.Map(lambda event: event.source.rpartition("/")[2])
+        ...     shown = sources | beam.Map(print)
+        jobs.jsonl
     """
 
     def __init__(

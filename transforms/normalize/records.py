@@ -15,6 +15,13 @@ class JobStatusEvent(NamedTuple):
     """An event of a job or a posting with its status: the fields of the Avro output.
 
     The fields are described in docs/schema.md. All times are microseconds since 1970, UTC.
+
+    Examples:
+        >>> from datetime import datetime, timezone
+        >>> from transforms import JobStatusEvent
+        >>> def month_of(event: JobStatusEvent) -> str:
+        ...     seconds = (event.event_time or 0) / 1_000_000
+        ...     return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m")
     """
 
     event_id: str
@@ -43,6 +50,11 @@ class DeadLetter(NamedTuple):
     """An element, or a part of one, that is no valid event: the fields of the Avro output.
 
     The fields are described in docs/schema.md. `publish_time` is in microseconds since 1970, UTC.
+
+    Examples:
+        >>> from transforms import DeadLetter
+        >>> def reason_of(error: DeadLetter) -> str:
+        ...     return f"{error.error_code} at {error.error_path}: {error.error_message}"
     """
 
     dead_letter_id: str

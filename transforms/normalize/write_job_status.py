@@ -126,9 +126,15 @@ class WriteJobStatus(beam.PTransform):
     Raises:
         OutputError: The output cannot be written, or a row does not fit the schema.
 
-    Example:
-        result = lines | NormalizeJobStatus()
-        result | WriteJobStatus("gs://bucket/job_status")
+    Examples:
+        >>> from pathlib import Path
+        >>> import apache_beam as beam
+        >>> from transforms import NormalizeJobStatus, WriteJobStatus
+        >>> with beam.Pipeline() as pipeline:
+        ...     jobs = pipeline | beam.Create([{"id": "7", "status": "Open"}])
+        ...     manifest = jobs | NormalizeJobStatus() | WriteJobStatus("output")
+        >>> sorted(path.parent.name for path in Path("output").glob("*/*"))
+        ['_manifest', 'job_status']
     """
 
     def __init__(self, output: str, *, window_seconds: int = 60) -> None:
