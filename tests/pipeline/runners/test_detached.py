@@ -250,8 +250,10 @@ def test_a_signal_ends_the_command_and_not_the_job(
     read = ("--input", str(events), "--run_id", run_id) if source == "files" else STREAMING
     monkeypatch.setattr("pipeline.setup.prepare.new_run_id", lambda: f"20261122T000000Z-{run_id}")
     staged = output / "_staging" / run_id / "of-a-worker.avro"
+    owners: list[list[Path]] = []
 
     def wait() -> None:
+        owners.append([*output.rglob("owner-*")])
         staged.parent.mkdir(parents=True, exist_ok=True)
         staged.write_bytes(b"records")
         os.kill(os.getpid(), signal.SIGINT)
@@ -264,3 +266,5 @@ def test_a_signal_ends_the_command_and_not_the_job(
     over.set()
     assert "goes on" in caught.value.outcome
     assert staged.exists()
+    # The end of the command says nothing about the job.
+    assert owners == [[]]
