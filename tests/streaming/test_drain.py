@@ -220,3 +220,20 @@ def test_what_cannot_be_staged_is_given_back_at_once(place: Place) -> None:
     gate.open()
     assert job.wait(TIMEOUT_SECONDS) == 5, place.log()
     assert place.server.count_available(place.published.subscription) == len(sent)
+
+
+def test_a_drain_stays_the_owner_of_its_staging_after_a_fault(place: Place) -> None:
+    sent = place.server.publish(place.published.topic, envelopes(100, 1))
+    gate = Gate(str(place.directory), r"os.mkdir \S+/_staging/\S+-0000")
+    job = place.start(DRAIN, gate=gate)
+    job.wait_until_held()
+    (owner,) = place.output.glob("_staging/*/owner-*")
+    in_the_way = owner.parent.with_name(f"{owner.parent.name}-0000")
+    in_the_way.touch()
+    gate.open()
+    assert wait_for(lambda: "trying again" in place.log(), TIMEOUT_SECONDS)
+    assert owner.exists()
+    in_the_way.unlink()
+    assert job.wait(TIMEOUT_SECONDS) == 0, place.log()
+    assert sorted(message_ids(place.output)) == sorted(sent)
+    assert left_over(place.output) == []
