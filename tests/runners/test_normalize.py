@@ -6,6 +6,7 @@ tests/transforms/normalize has the same cases on Beam's runners in Python.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
@@ -18,7 +19,10 @@ from pipeline.runners.job_server import (
     SupervisedPrismRunner,
 )
 from tests.components import component_path
+from tests.conftest import ReadRecords
+from tests.pipeline.command import write_events
 from tests.transforms.normalize.cases import ELEMENTS, check
+from transforms import NormalizeJobStatus, ReadJobEvents, WriteJobStatus
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -60,3 +64,16 @@ def test_an_element_of_each_type_has_its_outcome(runner: Any, form: str) -> None
     pipeline = beam.Pipeline(its_runner, options=options)
     check(pipeline, form)
     pipeline.run().wait_until_finish()
+
+
+def test_the_ends_write_what_they_read(
+    runner: Any, tmp_path: Path, read_records: ReadRecords
+) -> None:
+    its_runner, options = runner
+    events = write_events(tmp_path / "events.jsonl", 0, 20, bad=2)
+    pipeline = beam.Pipeline(its_runner, options=options)
+    result = pipeline | ReadJobEvents(str(events)) | NormalizeJobStatus()
+    result | WriteJobStatus(str(tmp_path / "out"))
+    pipeline.run().wait_until_finish()
+    assert len(read_records(tmp_path / "out")) == 20
+    assert len(read_records(tmp_path / "out", "dead_letter")) == 2
