@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 Int64s = NDArray[np.int64]
 Int32s = NDArray[np.int32]
+Octets = NDArray[np.uint8]
 
 PADDING = b"\n" + bytes(63)
 """Follows the text in every buffer that kernels read. The LF ends the last line, and the first NUL

@@ -10,7 +10,7 @@ import numpy as np
 from numba.core import types
 
 from schemas.avro import avro_text
-from transforms.kernel.buffers import PADDING, address_of, padded
+from transforms.kernel.buffers import PADDING, Int64s, address_of, padded
 from transforms.kernel.compiling import entry, inlined, int32s, int64, int64s
 from transforms.kernel.finishing import resolve, use_default_provider
 from transforms.kernel.octets import copied, set_byte, set_word
@@ -211,7 +211,7 @@ class RecordEncoder:
         """Removes all fragments."""
         self._fragments = bytearray(PADDING)
         self._places: list[tuple[int, int]] = []
-        self._place_array = np.empty((0, 2), np.int64)
+        self._place_array: Int64s = np.empty((0, 2), np.int64)
 
     def add_fragment(self, fragment: bytes) -> None:
         """Adds the fragment of the next combination."""

@@ -8,7 +8,7 @@ import numpy as np
 from numba.core import types
 
 from transforms.kernel.blake2b import BLOCK_BYTES, HASH_SCRATCH_BYTES, LANES, digests
-from transforms.kernel.buffers import PADDING, address_of
+from transforms.kernel.buffers import PADDING, Int64s, Octets, address_of
 from transforms.kernel.combinations import COMBINED, number_of
 from transforms.kernel.compiling import entry, inlined, int32s, int64, int64s, uint8s
 from transforms.kernel.octets import copied, set_byte
@@ -252,8 +252,8 @@ class Combinations:
     def __init__(self) -> None:
         self._seed = np.uint64(secrets.randbits(64))
         self._table = np.full(_TABLE_PLACES, MISSING, np.int32)
-        self._places = np.empty((1024, len(COMBINED), 2), np.int64)
-        self._arena = np.empty((1 << 16) + len(PADDING), np.uint8)
+        self._places: Int64s = np.empty((1024, len(COMBINED), 2), np.int64)
+        self._arena: Octets = np.empty((1 << 16) + len(PADDING), np.uint8)
         self._used = np.zeros(2, np.int64)
         self._set_room(_ROOM)
         self._texts = np.empty((FIELDS, 2), np.int64)
