@@ -46,7 +46,7 @@ class RecordMaker:
 
     def __init__(self) -> None:
         mapping = load_mapping()
-        self._derive = Deriver(mapping)
+        self._derive = lru_cache(maxsize=65_536)(Deriver(mapping))
         self._mapping_fingerprint = mapping.fingerprint
 
     def __call__(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Any, Literal
 
@@ -98,12 +99,48 @@ def zigzag_varint(number: int) -> bytes:
     return bytes(encoded)
 
 
+_length = lru_cache(8192)(zigzag_varint)
+
+
+def avro_bytes(octets: bytes) -> bytes:
+    """Encodes bytes in Avro's binary encoding."""
+    return _length(len(octets)) + octets
+
+
 def avro_string(text: str) -> bytes:
     """Encodes a string in Avro's binary encoding."""
-    encoded = text.encode()
-    return zigzag_varint(len(encoded)) + encoded
+    return avro_bytes(text.encode())
 
 
 def avro_text(text: str | None) -> bytes:
     """Encodes a union of null and string."""
     return b"\x00" if text is None else b"\x02" + avro_string(text)
+
+
+def avro_encoder(field: dict[str, Any]) -> Callable[[Any], bytes]:
+    """Returns the function that encodes the values of a field of a schema.
+
+    The type of the field is one of those below, or a union of null and one of them. The function
+    raises an exception for null if the type is no union, and for a value outside the closed list.
+    """
+    may_be_null = isinstance(field["type"], list)
+    kind = field["type"][1] if may_be_null else field["type"]
+    encode = _ENCODERS[kind["type"] if isinstance(kind, dict) else kind]
+
+    def encode_union(value: Any) -> bytes:
+        return b"\x00" if value is None else b"\x02" + encode(value)
+
+    encode_any = encode_union if may_be_null else encode
+    values = listed_values(field)
+    if values is None:
+        return encode_any
+    return {each: encode_any(each) for each in [*values, *[None] * may_be_null]}.__getitem__
+
+
+_ENCODERS: dict[str, Callable[[Any], bytes]] = {
+    "boolean": {False: b"\x00", True: b"\x01"}.__getitem__,
+    "bytes": avro_bytes,
+    "int": zigzag_varint,
+    "long": zigzag_varint,
+    "string": avro_string,
+}

@@ -107,13 +107,7 @@ class Mapping:
     @cached_property
     def keys(self) -> frozenset[str]:
         """The keys of all tables: labels with and without accents, codes, booleans as JSON."""
-        return self.provider_keys | _keys(self.global_tables)
-
-    @cached_property
-    def provider_keys(self) -> frozenset[str]:
-        """The keys of the providers' tables. Any other key means the same at every provider."""
-        of_providers = (tables for provider, tables in self._tables.items() if provider)
-        return _keys(chain.from_iterable(of_providers))
+        return _keys(chain.from_iterable(self._tables.values()))
 
     @cached_property
     def codes_before_text(self) -> frozenset[str]:

@@ -71,10 +71,6 @@ class RuleLookup:
     """Searches the tables for the name of a provider, or None, and adds the steps to a trace.
 
     The words of a kind of records are searched after the provider's tables.
-
-    Attributes:
-        depends_on_provider: True if a key occurs in the table of some provider. If it does not,
-            the result is the same for all providers.
     """
 
     __slots__ = (
@@ -83,7 +79,6 @@ class RuleLookup:
         "_mapping",
         "_provider_tables",
         "_trace",
-        "depends_on_provider",
     )
 
     def __init__(
@@ -98,31 +93,30 @@ class RuleLookup:
         self._provider_tables = mapping.provider_tables(provider)
         self._global_tables = (*kind.words, *mapping.global_tables)
         self._trace = trace
-        self.depends_on_provider = False
 
     def source(self, json: bytes, path: str, depth: int = 1, scope: Scope = "both") -> Hit | None:
         """Finds the status for a JSON text of any kind; the outermost one has the depth 1."""
-        kind = kind_of(json)
-        if kind == "string":
+        first = json[0]
+        if first == ord('"'):
             return self.text(decode_string(json), path, scope)
-        if kind == "null":
-            return None
-        if kind in ("array", "object"):
+        if first in b"{[":
             if not is_searched(json, depth):
                 levels = f"too deep: only {MAX_CONTAINER_DEPTH} levels are searched"
                 commas = f"too large to be searched: over {MAX_COMMAS:,} commas"
                 self.note(path, levels if depth > MAX_CONTAINER_DEPTH else commas)
                 return None
-            search = self._array if kind == "array" else self._object
+            search = self._object if first == ord("{") else self._array
             return search(json, path, depth, scope)
-        if scope == "global":
+        if first == ord("n") or scope == "global":
             return None
         # In Python True == 1, so booleans and numbers have different tables.
         text = json.decode()
-        return self._boolean(text, path) if kind == "boolean" else self._number(text, path)
+        return self._boolean(text, path) if first in b"tf" else self._number(text, path)
 
     def text(self, text: str, path: str, scope: Scope) -> Hit | None:
         """Finds the status for a text: as a label, and in a provider's tables also as a code."""
+        if scope == "provider" and not self._provider_tables:
+            return None
         forms = spellings(text)
         if not forms.plain:
             return None
@@ -131,16 +125,15 @@ class RuleLookup:
         is_before_text = start in self._mapping.codes_before_text
         keys = (*forms, code, start) if is_before_text else (*forms, code)
         # Skip the search for keys that no table contains.
-        is_known = not self._mapping.keys.isdisjoint(keys) or any(
-            not table.labels.keys().isdisjoint(keys) for table in self._kind.words
-        )
+        is_known = not self._mapping.keys.isdisjoint(keys)
+        for table in self._kind.words:
+            is_known = is_known or not table.labels.keys().isdisjoint(keys)
         rule: Rule | None = None
         tables: tuple[Table, ...] = ()
         if scope != "global":
             tables = self._provider_tables
             if is_known:
                 rule = next((r for t in tables if (r := t.label(forms) or t.code(code))), None)
-                self.depends_on_provider |= not self._mapping.provider_keys.isdisjoint(keys)
         if rule is None and scope != "provider":
             tables += self._global_tables
             if is_known:
@@ -158,7 +151,6 @@ class RuleLookup:
             self._add(self._trace, Step(path, "", (), outcome))
 
     def _boolean(self, text: str, path: str) -> Hit | None:
-        self.depends_on_provider |= text in self._mapping.provider_keys
         flag = text == "true"
         rule = next((r for t in self._provider_tables if (r := t.boolean(flag))), None)
         self._add_step(path, f"boolean {text}", self._provider_tables, rule)
@@ -173,9 +165,6 @@ class RuleLookup:
         return None if rule is None else _hit(rule, text)
 
     def _code(self, code: str, path: str) -> Rule | None:
-        start = code.partition(" ")[0]
-        is_known = code in self._mapping.provider_keys or start in self._mapping.codes_before_text
-        self.depends_on_provider |= is_known
         rule = next((r for t in self._provider_tables if (r := t.code(code))), None)
         if self._trace is not None:
             self._add_step(path, f'code "{code}"', self._provider_tables, rule)
@@ -210,7 +199,7 @@ class RuleLookup:
         members = parts(json)
         if members.source:
             return self._status_object(members, path, depth, scope)
-        if not any(members):
+        if self._trace is not None and not any(members):
             self.note(path, "no member that can have a status")
         hit = None
         if scope != "global":
@@ -227,7 +216,8 @@ class RuleLookup:
 
     def _first(self, labels: list[Part], path: str, depth: int, scope: Scope) -> Hit | None:
         for key, json in labels:
-            hit = self.source(json, self._join(path, f".{key}"), depth + 1, scope)
+            inner = path if self._trace is None else f"{path}.{key}"
+            hit = self.source(json, inner, depth + 1, scope)
             if hit is not None:
                 return hit
         return None

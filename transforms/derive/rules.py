@@ -10,7 +10,6 @@ from typing import NamedTuple
 from schemas.mapping import NORMALISED_UNMAPPED, UNMAPPED, Mapping, normalise_label, spellings
 from schemas.record_kinds import JOB, KINDS, RecordKind
 from transforms.derive.lookup import Hit, RuleLookup, Step
-from transforms.derive.memory import BoundedMemory
 from transforms.derive.source_value import (
     MAX_TEXT,
     compact,
@@ -138,21 +137,11 @@ def _from_hit(hit: Hit | None, text: str | None, derived_from: str) -> Derived:
 
 
 class Deriver:
-    """Runs `derive` with a memory, because real data has few distinct statuses.
-
-    A source value has its own entry: many events have the same one, and if no provider has a rule
-    for it, its entry serves all providers. A pickle contains only the mapping and the kinds.
-    """
+    """Derives the statuses of events, whose records may be of several kinds."""
 
     def __init__(self, mapping: Mapping, kinds: tuple[RecordKind, ...] = KINDS) -> None:
         self.mapping = mapping
-        self._kinds = kinds
-        self._kind_of = {kind.name: kind for kind in kinds}
-        self._results: BoundedMemory[Derived] = BoundedMemory()
-        self._sources: BoundedMemory[_Source] = BoundedMemory()
-
-    def __reduce__(self) -> tuple[type[Deriver], tuple[Mapping, tuple[RecordKind, ...]]]:
-        return Deriver, (self.mapping, self._kinds)
+        self._kinds = {kind.name: kind for kind in kinds}
 
     def __call__(
         self,
@@ -165,31 +154,13 @@ class Deriver:
         record_type: str = JOB.name,
     ) -> Derived:
         """Derives a status; the arguments are those of `derive`, with the name of the kind."""
-        # Measured: a tuple of names is built faster than one with an unpacked tuple in it.
-        key = (
-            provider,
-            event_type,
-            given_value,
-            source_value_type,
-            source_value_json,
-            legacy_status,
-            record_type,
+        return derive(
+            self.mapping,
+            provider=provider,
+            event_type=event_type,
+            given_value=given_value,
+            source_value_type=source_value_type,
+            source_value_json=source_value_json,
+            legacy_status=legacy_status,
+            kind=self._kinds[record_type],
         )
-        known = self._results.get(key)
-        if known is not None:
-            return known
-        source_key = (record_type, source_value_type, source_value_json)
-        kind = self._kind_of[record_type]
-        lookup = RuleLookup(self.mapping, provider, kind)
-        source = self._sources.get(source_key) or self._sources.get((provider, *source_key))
-        is_new = source is None
-        if source is None:
-            source = _look_up_source(lookup, source_value_type, source_value_json)
-            # Most source values without a rule are the same for all providers: one entry is enough.
-            shared_key = (provider, *source_key) if lookup.depends_on_provider else source_key
-            self._sources.put(shared_key, source, source.text)
-        derived = _derive_from(lookup, kind, source, event_type, given_value, legacy_status)
-        if not is_new:
-            # The result of a source value that occurs only once would waste memory.
-            self._results.put(key, derived, derived.source_value)
-        return derived

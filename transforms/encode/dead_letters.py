@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Sequence
-from functools import cache
 from operator import attrgetter
 from typing import Any, Literal
 
-import fastavro
-
-from schemas.avro import record_schema
+from schemas.avro import avro_encoder, record_schema
 from schemas.version import PIPELINE_VERSION
 from transforms.blocks import CONTEXT_KEYS, PAYLOAD_HEAD_BYTES, Rejection, context_beside
 from transforms.encode.dead_letter_id import dead_letter_id
@@ -35,17 +31,14 @@ def dead_letters(
     return [_record(source, each, policy, max_payload_bytes) for each in rejections]
 
 
+_ENCODERS = [
+    (field["name"], avro_encoder(field)) for field in record_schema("dead_letter").parsed["fields"]
+]
+
+
 def encoded_dead_letters(records: Sequence[dict[str, Any]]) -> bytes:
     """Encodes dead letters."""
-    body = io.BytesIO()
-    for record in records:
-        fastavro.schemaless_writer(body, _fastavro_schema(), record)
-    return body.getvalue()
-
-
-@cache
-def _fastavro_schema() -> Any:
-    return fastavro.parse_schema(record_schema("dead_letter").parsed)
+    return b"".join(encode(record[name]) for record in records for name, encode in _ENCODERS)
 
 
 def _record(

@@ -11,7 +11,14 @@ from typing import NamedTuple
 import apache_beam as beam
 from isal import isal_zlib
 
-from schemas.avro import Codec, avro_string, avro_text, listed_values, record_schema
+from schemas.avro import (
+    Codec,
+    avro_encoder,
+    avro_string,
+    avro_text,
+    listed_values,
+    record_schema,
+)
 from transforms.blocks import AvroBlock, Combination, EncodedBlock, EventBlock, JobStatus, log_bug
 from transforms.encode.block_ledger import BlockTallies
 from transforms.encode.dead_letters import PayloadPolicy, dead_letters, encoded_dead_letters
@@ -71,14 +78,13 @@ class BlockEncoder:
         self._count += 1
         self._tallies.add(combination, status)
         fragment = b""
-        violation = find_violation(status)
-        if violation is None:
-            try:
-                fragment = _fragment(combination.legacy_status, status, fingerprint)
-            except Exception as error:
+        try:
+            fragment = _fragment(combination.legacy_status, status, fingerprint)
+        except Exception as error:
+            violation = find_violation(status)
+            if violation is None:
                 log_bug(STEP, error)
                 violation = Violation("INTERNAL", type(error).__name__)
-        if violation is not None:
             self._violations[number] = violation
         self._records.add_fragment(fragment)
 
@@ -111,6 +117,9 @@ _CHECKS = [
 ]
 """The name of each field of a status, whether it may be null, and its closed list of values."""
 
+_ENCODERS = [avro_encoder(field) for field in _STATUS_FIELDS]
+"""These raise an exception on a violation."""
+
 
 def find_violation(status: JobStatus) -> Violation | None:
     """Finds the first field of a status that violates the schema.
@@ -131,11 +140,8 @@ def find_violation(status: JobStatus) -> Violation | None:
 
 def _fragment(legacy_status: str | None, status: JobStatus, fingerprint: str) -> bytes:
     """Encodes the fields of a record from `legacy_status` to `mapping_fingerprint`."""
-    fields = [avro_text(legacy_status)]
-    for value, (_, may_be_null, _) in zip(status, _CHECKS, strict=True):
-        fields.append(avro_text(value) if may_be_null else avro_string(value or ""))
-    fields.append(avro_string(fingerprint))
-    return b"".join(fields)
+    fields = (encode(value) for encode, value in zip(_ENCODERS, status, strict=True))
+    return b"".join((avro_text(legacy_status), *fields, avro_string(fingerprint)))
 
 
 class _EncodeAvro(beam.DoFn):

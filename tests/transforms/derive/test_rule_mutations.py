@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,6 @@ from schemas.mapping import tables
 from schemas.mapping.file import Entry
 from schemas.mapping.normalise import Spellings, normalise_label
 from schemas.mapping.tables import Mapping, Rule, Table, built_in_file
-from schemas.record_kinds import RecordKind
 from tests.transforms.derive_cases import CASES, difference, differences
 from transforms.derive import lookup, source_value
 from transforms.derive.lookup import Hit, RuleLookup, Scope
@@ -58,8 +58,8 @@ def test_dropping_any_rule_is_detected() -> None:
 def _global_tables_first(patch: pytest.MonkeyPatch) -> None:
     original = RuleLookup.__init__
 
-    def swapped(self: RuleLookup, mapping: Mapping, provider: str | None, kind: RecordKind) -> None:
-        original(self, mapping, provider, kind)
+    def swapped(self: RuleLookup, mapping: Mapping, provider: str | None, *others: Any) -> None:
+        original(self, mapping, provider, *others)
         self._provider_tables, self._global_tables = self._global_tables, self._provider_tables
 
     patch.setattr(RuleLookup, "__init__", swapped)

@@ -18,7 +18,6 @@ from tests.transforms.derive_cases import (
     inputs,
 )
 from transforms.blocks.unmapped import unmapped_key
-from transforms.derive.lookup import RuleLookup
 from transforms.derive.rules import Derived, Deriver, derive
 
 MAPPING = load_mapping()
@@ -261,40 +260,7 @@ def test_an_unmapped_status_has_the_key_of_the_rule_it_needs(
     assert needed == key
 
 
-def test_one_source_value_with_many_events_is_looked_up_once(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    looked_up: list[str] = []
-    original = RuleLookup.text
-    monkeypatch.setattr(
-        RuleLookup,
-        "text",
-        lambda self, text, path, scope: (
-            looked_up.append(text) or original(self, text, path, scope)  # type: ignore[func-returns-value]
-        ),
-    )
-    deriver = Deriver(MAPPING)
-    for event in ("ats_jobs.created", "ats_jobs.updated"):
-        for status in ("open", "closed"):
-            deriver(**inputs('"Zonk"', event=event, status=status))
-    # No provider has a rule for `Zonk`, but some have one for `closed`.
-    deriver(**inputs('"Zonk"', provider="lever"))
-    assert looked_up == ["Zonk"]
-    deriver(**inputs('"closed"', provider="lever"))
-    deriver(**inputs('"closed"', provider="workable"))
-    assert looked_up == ["Zonk", "closed", "closed"]
-
-
-def test_the_memory_of_one_provider_does_not_change_the_result_of_another() -> None:
-    deriver = Deriver(MAPPING)
-    providers = [None, "nobody", *MAPPING.providers]
-    for case in CASES:
-        for provider in providers:
-            given = inputs(case.json, provider=provider)
-            assert deriver(**given) == derive(MAPPING, **given)
-
-
-def test_a_pickled_deriver_has_its_mapping_but_not_its_memory() -> None:
+def test_a_pickled_deriver_has_its_mapping_but_not_what_was_derived() -> None:
     deriver = Deriver(load_mapping("labels: {open: [zonk]}"))
     empty = len(pickle.dumps(deriver))
     for number in range(1000):
