@@ -60,8 +60,9 @@ class BlockEncoder:
         statuses = block.statuses or []
         if statuses is not self._statuses:
             self._start(statuses)
+        fingerprint = avro_string(block.mapping_fingerprint)
         for number in range(self._count, len(statuses)):
-            self._add(number, block.combinations[number], block.mapping_fingerprint)
+            self._add(number, block.combinations[number], fingerprint)
         for number, (code, message) in self._violations.items():
             which = block.events.combinations == number
             if which.any():
@@ -72,7 +73,7 @@ class BlockEncoder:
             self._tallies.ledger_of(block),
         )
 
-    def _add(self, number: int, combination: Combination, fingerprint: str) -> None:
+    def _add(self, number: int, combination: Combination, fingerprint: bytes) -> None:
         """Encodes what the records of a combination have in common."""
         status = self._statuses[number]
         self._count += 1
@@ -138,10 +139,10 @@ def find_violation(status: JobStatus) -> Violation | None:
     return None
 
 
-def _fragment(legacy_status: str | None, status: JobStatus, fingerprint: str) -> bytes:
+def _fragment(legacy_status: str | None, status: JobStatus, fingerprint: bytes) -> bytes:
     """Encodes the fields of a record from `legacy_status` to `mapping_fingerprint`."""
     fields = (encode(value) for encode, value in zip(_ENCODERS, status, strict=True))
-    return b"".join((avro_text(legacy_status), *fields, avro_string(fingerprint)))
+    return b"".join((avro_text(legacy_status), *fields, fingerprint))
 
 
 class _EncodeAvro(beam.DoFn):

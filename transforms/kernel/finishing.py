@@ -245,8 +245,8 @@ _MOST_ROOM = 1 << 16
 class Combinations:
     """The table of the combinations so far, and the memory for finishing rows.
 
-    `texts_from` returns the combinations by number. `is_full` says that the table should be
-    replaced by a new one before the next block.
+    `new_texts` returns the combinations by number. `is_full` says that the table should be replaced
+    by a new one before the next block.
     """
 
     def __init__(self) -> None:
@@ -255,6 +255,7 @@ class Combinations:
         self._places: Int64s = np.empty((1024, len(COMBINED), 2), np.int64)
         self._arena: Octets = np.empty((1 << 16) + len(PADDING), np.uint8)
         self._used = np.zeros(2, np.int64)
+        self._returned = [0, 0]
         self._set_room(_ROOM)
         self._texts = np.empty((FIELDS, 2), np.int64)
         self._lengths = np.empty(LANES, np.int64)
@@ -325,10 +326,13 @@ class Combinations:
         self._room = room
         self._messages = np.empty(LANES * room, np.uint8)
 
-    def texts_from(self, first: int) -> list[list[bytes | None]]:
-        """Returns the texts of each combination from a number on, in the order of COMBINED."""
-        arena = self._arena.data
+    def new_texts(self) -> list[list[bytes | None]]:
+        """Returns the texts, in the order of COMBINED, of the combinations since the last call."""
+        first, first_byte = self._returned
+        count, size = self._returned = self._used.tolist()
+        places = self._places[first:count]
+        arena = self._arena[first_byte:size].tobytes()
         return [
-            [None if start == MISSING else bytes(arena[start:end]) for start, end in combination]
-            for combination in self._places[first : len(self)].tolist()
+            [None if start < 0 else arena[start:end] for start, end in combination]
+            for combination in np.where(places == MISSING, MISSING, places - first_byte).tolist()
         ]

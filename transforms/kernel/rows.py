@@ -48,14 +48,17 @@ class TextBuffer:
         self._ends: list[int] = []
         self._size = 0
 
-    def add(self, text: bytes | None) -> None:
-        """Adds a text, or None for a missing one."""
-        if text is None:
-            self._ends += (MISSING, MISSING)
-            return
-        self._parts.append(text)
-        end = self._size + len(text)
-        self._ends += (self._size, end)
+    def add(self, *texts: str | bytes | None) -> None:
+        """Adds texts; None stands for a missing one."""
+        end = self._size
+        for text in texts:
+            if text is None:
+                self._ends += (MISSING, MISSING)
+            else:
+                encoded = text.encode() if isinstance(text, str) else text
+                self._parts.append(encoded)
+                start, end = end, end + len(encoded)
+                self._ends += (start, end)
         self._size = end
 
     def text(self) -> bytes:
@@ -86,9 +89,7 @@ class Contexts:
         """Makes the texts of contexts from the fields and the tail of each."""
         buffer = TextBuffer()
         for fields, tail in contexts:
-            for field in fields:
-                buffer.add(None if field is None else field.encode())
-            buffer.add(tail)
+            buffer.add(*fields, tail)
         places = buffer.places().reshape(-1, CONTEXT_FIELDS + 1, 2)
         return Contexts(
             buffer.text(),

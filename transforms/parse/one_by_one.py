@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Raw
 
 from schemas.counts import MAX_IGNORED_TYPES, OTHER
+from schemas.record_kinds import RecordKind
 from transforms.blocks import Context, Rejection, context_beside, too_large
 from transforms.json import (
     container_spans,
@@ -25,7 +27,7 @@ from transforms.json import (
     spans_of,
 )
 from transforms.parse.event_types import EventTypes
-from transforms.parse.fields import KNOWN_FIELDS, job_context, read_envelope, read_record
+from transforms.parse.fields import KNOWN_FIELDS, Envelope, job_context, read_envelope, read_record
 from transforms.parse.masking import LONE_SURROGATE, Fault, Mask, find_fault
 from transforms.parse.raw_status import WrongTypeError, string_field
 from transforms.parse.row_builder import Found, RowBuilder
@@ -119,6 +121,15 @@ class Outcomes:
         self.ignored[event_type] = self.ignored.get(event_type, 0) + count
 
 
+class _Event(NamedTuple):
+    """The arguments of `read_record`."""
+
+    kind: RecordKind
+    fields: dict[str, Raw]
+    path: str
+    envelope: Envelope
+
+
 @dataclass(frozen=True, slots=True)
 class EventFinder:
     """Finds the events in payloads.
@@ -167,7 +178,9 @@ class EventFinder:
     def find_by_fields(self, found: Found, outcomes: Outcomes) -> None:
         """Reads a payload field by field. It must be UTF-8 and not nested too deep."""
         try:
-            self._read(found, outcomes)
+            event = self._open(found, outcomes)
+            if event is not None:
+                outcomes.rows.add(event.envelope, read_record(*event), found)
         except WrongTypeError as error:
             outcomes.reject("WRONG_TYPE", str(error), found, error.path)
         except msgspec.DecodeError as error:
@@ -192,7 +205,7 @@ class EventFinder:
         scratch = Outcomes()
         if masked != payload:
             try:
-                self._read(found._replace(payload=masked), scratch)
+                self._open(found._replace(payload=masked), scratch)
             except msgspec.DecodeError:
                 outcomes.reject(fault.code, fault.message, found)
                 return
@@ -210,28 +223,30 @@ class EventFinder:
                 return
         outcomes.reject(fault.code, fault.message, found)
 
-    def _read(self, found: Found, outcomes: Outcomes) -> None:
+    def _open(self, found: Found, outcomes: Outcomes) -> _Event | None:
+        """Returns the event that a payload is, or adds another outcome."""
         kind = kind_of(found.payload)
         if kind == "object":
-            self._read_object(found, outcomes)
-        elif kind == "array":
+            return self._open_object(found, outcomes)
+        if kind == "array":
             _add_elements(decode_array(found.payload), found, found.context, False, outcomes)
         else:
             decode_raw(found.payload)
             outcomes.reject("NOT_AN_EVENT", "neither an object nor an array", found)
+        return None
 
-    def _read_object(self, found: Found, outcomes: Outcomes) -> None:
+    def _open_object(self, found: Found, outcomes: Outcomes) -> _Event | None:
         fields = decode_object(found.payload)
         event = string_field(fields, "event", "$")
         event_type = found.context.event_type if event is None else event
         kind = None if event_type is None else self.event_types(event_type)
         if event_type is not None and kind is None:
             outcomes.ignore(event_type)
-            return
+            return None
         if KNOWN_FIELDS.isdisjoint(fields) and (kind is None or kind.keys.isdisjoint(fields)):
             message = "an object without any field of an envelope, a page or a job"
             outcomes.reject("NOT_AN_EVENT", message, found)
-            return
+            return None
         envelope = read_envelope(fields, event)
         record_fields, path = fields, "$"
         for name in ("event_data", "data"):
@@ -243,15 +258,15 @@ class EventFinder:
             elif json_kind == "array":
                 if jobs := decode_array(fields[name]):
                     _add_elements(jobs, found, job_context(envelope, found.context), True, outcomes)
-                    return
+                    return None
             elif json_kind != "null":
                 raise WrongTypeError(f"$.{name}", "an object or an array", json_kind)
         else:
             if event_type is None and "data" in fields and json_kind != "object":
-                return  # a page without jobs
+                return None  # a page without jobs
         if kind is None:
             kind = self.event_types.kind_by_fields(record_fields)
-        outcomes.rows.add(envelope, read_record(kind, record_fields, path, envelope), found)
+        return _Event(kind, record_fields, path, envelope)
 
 
 def _add_elements(

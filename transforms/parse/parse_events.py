@@ -72,7 +72,7 @@ class RowFinisher:
         if self._table.is_full:
             self._start_table()
         finished = self._table.finish(rows, context_texts(contexts))
-        for texts in self._table.texts_from(len(self.combinations)):
+        for texts in self._table.new_texts():
             combination, decision = self._decide(*texts)
             self.combinations.append(combination)
             self._decisions.append(decision)

@@ -47,7 +47,7 @@ class RowBuilder:
     def add(self, envelope: Envelope, record: Record, found: Found) -> None:
         """Adds an event."""
         status = None if record.status in (b"", b"null") else record.status
-        for text in (
+        self._buffer.add(
             *envelope[: PROVIDER + 1],
             None if record.record_type == JOB.name else record.record_type,
             None,
@@ -60,8 +60,7 @@ class RowBuilder:
             record.posting_id,
             record.remote_posting_id,
             found.payload,
-        ):
-            self._buffer.add(text.encode() if isinstance(text, str) else text)
+        )
         self._offsets.append(found.offset)
         if not self.contexts or self.contexts[-1] is not found.context:
             self.contexts.append(found.context)

@@ -36,7 +36,7 @@ def test_equal_combinations_have_one_number_and_others_have_another(
             assert known.setdefault(tuple(event[field] for field in COMBINED), number) == number
     assert sorted(known.values()) == list(range(len(table)))
     texts = {number: key for key, number in known.items()}
-    for number, found in enumerate(table.texts_from(0)):
+    for number, found in enumerate(table.new_texts()):
         assert found == [None if each is None else each.encode() for each in texts[number]]
 
 
@@ -87,4 +87,4 @@ def test_a_combination_without_a_place_is_numbered_each_time(
     assert _numbers(table, [{JOB_STATUS: "b"}, {JOB_STATUS: "a"}]) == [1, first]
     assert np.count_nonzero(table._table) == 0
     assert _numbers(table, [{JOB_STATUS: "b"}]) == [2]
-    assert table.texts_from(1) == [[b"b", None, None, None, None]] * 2
+    assert table.new_texts()[1:] == [[b"b", None, None, None, None]] * 2
