@@ -5,12 +5,13 @@ A single message keeps a processor waiting for its own results. Four at a time t
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
 from numba.core import types
 
+from transforms.kernel.buffers import Int64s
 from transforms.kernel.compiling import compiled
 from transforms.kernel.octets import instruction, set_word, word_at
 
@@ -99,32 +100,47 @@ _START = _start()
 _ALL_ONES = np.uint64(2**64 - 1)
 
 
-@compiled
-def digests(
-    messages: int, room: int, lengths: np.ndarray, scratch: int, ids: np.ndarray, first: int
-) -> None:
-    """Computes the digests of four messages.
+class Messages(NamedTuple):
+    """The memory for LANES messages, as kernels get it.
 
-    Args:
-        messages: Address of the first message. Each may be overwritten up to a whole block.
+    Attributes:
+        start: Address of the first message. Each may be overwritten up to a whole block.
         room: Bytes from the start of one message to that of the next: whole blocks.
         lengths: Length of each message in bytes.
         scratch: Address of HASH_SCRATCH_BYTES bytes.
+    """
+
+    start: int
+    room: int
+    lengths: Int64s
+    scratch: int
+
+
+MESSAGES = types.NamedTuple((types.int64, types.int64, types.int64[::1], types.int64), Messages)
+
+
+@compiled
+def digests(messages: Messages, ids: np.ndarray, first: int) -> None:
+    """Computes the digests of four messages.
+
+    Args:
+        messages: The messages.
         ids: Takes two words for each message, the first byte of the digest as the lowest.
         first: The row of the first message. Rows after the last one are left out.
     """
+    room, lengths, scratch = messages.room, messages.lengths, messages.scratch
     blocks = 1
     for lane in range(LANES):
         for number in range(_STATE_WORDS):
             set_word(scratch + _VECTOR_BYTES * number + 8 * lane, _START[number])
-        end = messages + lane * room + lengths[lane]
+        end = messages.start + lane * room + lengths[lane]
         for number in range(_BLOCK_WORDS):
             set_word(end + 8 * number, np.uint64(0))
         blocks = max(blocks, (lengths[lane] + BLOCK_BYTES - 1) // BLOCK_BYTES)
     for block in range(blocks):
         stop = BLOCK_BYTES * (block + 1)
         for lane in range(LANES):
-            start = messages + lane * room + BLOCK_BYTES * block
+            start = messages.start + lane * room + BLOCK_BYTES * block
             for number in range(_BLOCK_WORDS):
                 vector = scratch + _BLOCK + _VECTOR_BYTES * number
                 set_word(vector + 8 * lane, word_at(start + 8 * number))

@@ -8,22 +8,17 @@ a new number each time, which costs time but gives the same results.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
+from numba.core import types
 
-from transforms.kernel.compiling import compiled, inlined
+from transforms.kernel import rows
+from transforms.kernel.buffers import Int32s, Int64s
+from transforms.kernel.compiling import compiled, inlined, int32s, int64, int64s
 from transforms.kernel.octets import LOWEST_BYTES, copied, high_product, is_equal, word_at
-from transforms.kernel.rows import (
-    END,
-    EVENT_TYPE,
-    JOB_STATUS,
-    LEGACY_STATUS,
-    MISSING,
-    PROVIDER,
-    RECORD_TYPE,
-    START,
-)
 
-COMBINED = (JOB_STATUS, PROVIDER, EVENT_TYPE, LEGACY_STATUS, RECORD_TYPE)
+COMBINED = (rows.JOB_STATUS, rows.PROVIDER, rows.EVENT_TYPE, rows.LEGACY_STATUS, rows.RECORD_TYPE)
 """The fields of a combination."""
 
 MOST_PROBES = 32
@@ -57,71 +52,84 @@ def hashed(state: np.uint64, start: int, end: int) -> np.uint64:
     return state
 
 
-@compiled
-def number_of(
-    texts: np.ndarray,
-    seed: np.uint64,
-    table: np.ndarray,
-    places: np.ndarray,
-    arena: int,
-    arena_bytes: int,
-    used: np.ndarray,
-) -> int:
-    """Returns the number of a combination; adds it if it is new.
+class Table(NamedTuple):
+    """The combinations so far, as kernels get them.
 
-    Args:
-        texts: Start and end of each field of a row, as addresses; 0 as the start if it is missing.
+    Attributes:
         seed: A random number.
-        table: The number of the combination at each place, or MISSING. Its length is a power of 2.
+        numbers: The number of the combination at each place, or MISSING; a power of 2 of places.
         places: Start and end in the arena of each text of each combination.
         arena: Address of the texts.
         arena_bytes: Its size, without padding.
         used: Number of combinations, and bytes of the arena that are used.
+    """
+
+    seed: np.uint64
+    numbers: Int32s
+    places: Int64s
+    arena: int
+    arena_bytes: int
+    used: Int64s
+
+
+TABLE = types.NamedTuple(
+    (types.uint64, int32s, types.int64[:, :, ::1], int64, int64, int64s), Table
+)
+
+
+@compiled
+def number_of(texts: np.ndarray, table: Table) -> int:
+    """Returns the number of a combination; adds it if it is new.
+
+    Args:
+        texts: Start and end of each field of a row, as addresses; 0 as the start if it is missing.
+        table: The combinations.
 
     Returns:
         The number, or NO_ROOM if there is none in `places` or in the arena.
     """
-    state = seed
+    numbers, places, used = table.numbers, table.places, table.used
+    state = table.seed
     for index in range(len(COMBINED)):
         field = COMBINED[index]
-        state = hashed(state, texts[field, START], texts[field, END])
-    place = int(np.int64(state >> np.uint64(32))) & (len(table) - 1)
-    free = MISSING
+        state = hashed(state, texts[field, rows.START], texts[field, rows.END])
+    place = int(np.int64(state >> np.uint64(32))) & (len(numbers) - 1)
+    free = rows.MISSING
     for _ in range(MOST_PROBES):
-        number = int(table[place])
-        if number == MISSING:
+        number = int(numbers[place])
+        if number == rows.MISSING:
             free = place
             break
         is_same = True
         for index in range(len(COMBINED)):
             field = COMBINED[index]
-            start, end = texts[field, START], texts[field, END]
-            known, known_end = places[number, index, START], places[number, index, END]
-            if start == 0 or known == MISSING:
-                is_same = is_same and start == 0 and known == MISSING
+            start, end = texts[field, rows.START], texts[field, rows.END]
+            known, known_end = places[number, index, rows.START], places[number, index, rows.END]
+            if start == 0 or known == rows.MISSING:
+                is_same = is_same and start == 0 and known == rows.MISSING
             else:
                 is_same = is_same and end - start == known_end - known
-                is_same = is_same and is_equal(start, arena + known, end - start)
+                is_same = is_same and is_equal(start, table.arena + known, end - start)
         if is_same:
             return number
-        place = (place + 1) & (len(table) - 1)
+        place = (place + 1) & (len(numbers) - 1)
     size = 0
     for index in range(len(COMBINED)):
-        size += texts[COMBINED[index], END] - texts[COMBINED[index], START]
-    if used[0] == len(places) or used[1] + size > arena_bytes:
+        size += texts[COMBINED[index], rows.END] - texts[COMBINED[index], rows.START]
+    if used[0] == len(places) or used[1] + size > table.arena_bytes:
         return NO_ROOM
     number = int(used[0])
     for index in range(len(COMBINED)):
-        start, end = texts[COMBINED[index], START], texts[COMBINED[index], END]
+        start, end = texts[COMBINED[index], rows.START], texts[COMBINED[index], rows.END]
         if start == 0:
-            places[number, index, START] = MISSING
-            places[number, index, END] = MISSING
+            places[number, index, rows.START] = rows.MISSING
+            places[number, index, rows.END] = rows.MISSING
         else:
-            copied(arena + used[1], start, end)
-            places[number, index, START] = used[1]
+            copied(table.arena + used[1], start, end)
+            places[number, index, rows.START] = used[1]
             used[1] += end - start
-            places[number, index, END] = used[1]
+            places[number, index, rows.END] = used[1]
     used[0] += 1
-    if free != MISSING:
-        table[free] = number
+    if free != rows.MISSING:
+        numbers[free] = number
     return number

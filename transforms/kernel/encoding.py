@@ -10,30 +10,11 @@ import numpy as np
 from numba.core import types
 
 from schemas.avro import avro_text
+from transforms.kernel import rows
 from transforms.kernel.buffers import PADDING, Int64s, address_of, padded
 from transforms.kernel.compiling import entry, inlined, int32s, int64, int64s
-from transforms.kernel.finishing import resolve, use_default_provider
+from transforms.kernel.finishing import PLACES, resolve, use_default_provider
 from transforms.kernel.octets import copied, set_byte, set_word
-from transforms.kernel.rows import (
-    ACCOUNT_ID,
-    END,
-    EVENT_TIME,
-    EVENT_TYPE,
-    FIELDS,
-    JOB_CREATED_AT,
-    JOB_ID,
-    JOB_UPDATED_AT,
-    PAYLOAD,
-    POSTING_ID,
-    PROJECT_ID,
-    PROVIDER,
-    RECORD_TYPE,
-    REMOTE_JOB_ID,
-    REMOTE_POSTING_ID,
-    START,
-    UNREADABLE,
-    FinishedRows,
-)
 
 _NULL, _GIVEN = 0, 2
 """The branches of a union of null and one type, as Avro encodes their numbers 0 and 1."""
@@ -67,7 +48,7 @@ def put_long(at: int, number: int) -> int:
 @inlined
 def put_time(at: int, micros: int) -> int:
     """Writes a time or null; returns the address after it."""
-    if micros == UNREADABLE:
+    if micros == rows.UNREADABLE:
         set_byte(at, _NULL)
         return at + 1
     set_byte(at, _GIVEN)
@@ -77,7 +58,7 @@ def put_time(at: int, micros: int) -> int:
 @inlined
 def put_text(at: int, texts: np.ndarray, field: int) -> int:
     """Writes the text of a field or null; returns the address after it."""
-    start, end = texts[field, START], texts[field, END]
+    start, end = texts[field, rows.START], texts[field, rows.END]
     if start == 0:
         set_byte(at, _NULL)
         return at + 1
@@ -113,19 +94,13 @@ def put_id(at: int, low: np.uint64, high: np.uint64) -> int:
 
 @entry(
     int64(
-        *(int64, types.int64[:, :, ::1], int64s, int32s),
-        *(int64, types.int64[:, :, ::1], types.int64[:, ::1]),
-        *(types.int64[:, ::1], types.uint64[:, ::1], int32s),
+        *(PLACES, int64s, types.int64[:, ::1], types.int64[:, ::1], types.uint64[:, ::1], int32s),
         *(int64, types.int64[:, ::1], int64, int64, types.int64[:, ::1], int64, int64),
     )
 )
 def encode(
-    text: int,
-    places: np.ndarray,
+    places: rows.Places,
     offsets: np.ndarray,
-    context_of: np.ndarray,
-    beside: int,
-    context_places: np.ndarray,
     tails: np.ndarray,
     times: np.ndarray,
     ids: np.ndarray,
@@ -141,13 +116,9 @@ def encode(
     """Encodes rows.
 
     Args:
-        text: Address of the buffer of the rows.
-        places: This and the next two, see `Rows`.
-        offsets: See there.
-        context_of: See there.
-        beside: Address of the buffer of the contexts.
-        context_places: This and the next, see `Contexts`.
-        tails: See there.
+        places: The rows.
+        offsets: See `Rows`.
+        tails: See `Contexts`; `places.beside` is their buffer, too.
         times: This and the next two, see `FinishedRows`.
         ids: See there.
         combinations: See there.
@@ -163,39 +134,38 @@ def encode(
         The bytes that were written, or -1 if there is too little memory.
     """
     at = out
-    for row in range(len(places)):
-        context = context_of[row]
-        resolve(texts, text, places, row, beside, context_places, context)
+    for row in range(len(offsets)):
+        resolve(texts, places, row)
         use_default_provider(texts)
         start, end = fragment_places[combinations[row]]
-        tail, tail_end = tails[context]
+        tail, tail_end = tails[places.context_of[row]]
         size = _ROW_BYTES + end - start + tail_end - tail + source_end - source
-        for field in range(PAYLOAD):
-            size += texts[field, END] - texts[field, START]
+        for field in range(rows.PAYLOAD):
+            size += texts[field, rows.END] - texts[field, rows.START]
         if at + size > out + out_bytes:
             return -1
         at = put_id(at, ids[row, 0], ids[row, 1])
         at = copied(
-            put_long(at, texts[RECORD_TYPE, END] - texts[RECORD_TYPE, START]),
-            texts[RECORD_TYPE, START],
-            texts[RECORD_TYPE, END],
+            put_long(at, texts[rows.RECORD_TYPE, rows.END] - texts[rows.RECORD_TYPE, rows.START]),
+            texts[rows.RECORD_TYPE, rows.START],
+            texts[rows.RECORD_TYPE, rows.END],
         )
-        at = put_text(at, texts, EVENT_TYPE)
-        at = put_time(at, times[row, EVENT_TIME])
-        at = put_text(at, texts, PROJECT_ID)
-        at = put_text(at, texts, ACCOUNT_ID)
-        at = put_text(at, texts, PROVIDER)
-        at = put_text(at, texts, JOB_ID)
-        at = put_text(at, texts, REMOTE_JOB_ID)
-        at = put_text(at, texts, POSTING_ID)
-        at = put_text(at, texts, REMOTE_POSTING_ID)
-        at = put_time(at, times[row, JOB_CREATED_AT])
-        at = put_time(at, times[row, JOB_UPDATED_AT])
+        at = put_text(at, texts, rows.EVENT_TYPE)
+        at = put_time(at, times[row, rows.EVENT_TIME])
+        at = put_text(at, texts, rows.PROJECT_ID)
+        at = put_text(at, texts, rows.ACCOUNT_ID)
+        at = put_text(at, texts, rows.PROVIDER)
+        at = put_text(at, texts, rows.JOB_ID)
+        at = put_text(at, texts, rows.REMOTE_JOB_ID)
+        at = put_text(at, texts, rows.POSTING_ID)
+        at = put_text(at, texts, rows.REMOTE_POSTING_ID)
+        at = put_time(at, times[row, rows.JOB_CREATED_AT])
+        at = put_time(at, times[row, rows.JOB_UPDATED_AT])
         at = copied(at, fragments + start, fragments + end)
         at = copied(at, source, source_end)
         set_byte(at, _GIVEN)
         at = put_long(at + 1, offsets[row])
-        at = copied(at, beside + tail, beside + tail_end)
+        at = copied(at, places.beside + tail, places.beside + tail_end)
     return at - out
 
 
@@ -204,7 +174,7 @@ class RecordEncoder:
 
     def __init__(self) -> None:
         self._out = np.empty(_OUT_BYTES, np.uint8)
-        self._texts = np.empty((FIELDS, 2), np.int64)
+        self._texts = np.empty((rows.FIELDS, 2), np.int64)
         self.forget()
 
     def forget(self) -> None:
@@ -219,34 +189,29 @@ class RecordEncoder:
         self._fragments[start:] = fragment + PADDING
         self._places.append((start, start + len(fragment)))
 
-    def encode(self, events: FinishedRows, source: str) -> memoryview:
+    def encode(self, events: rows.FinishedRows, source: str) -> memoryview:
         """Returns the records of events of a source, valid until the next call."""
-        rows, contexts = events.rows, events.contexts
         known = len(self._place_array)
         if known < len(self._places):
             new = np.array(self._places[known:], np.int64)
             self._place_array = np.concatenate([self._place_array, new])
         encoded_source = avro_text(source)
         source_text = padded(encoded_source)
+        source_start = address_of(source_text)
         if len(self._out) > _MOST_OUT_BYTES:
             self._out = np.empty(_OUT_BYTES, np.uint8)
-        source_address = address_of(source_text)
         while True:
             size = encode(
-                address_of(rows.text),
-                rows.places,
-                rows.offsets,
-                rows.context_of,
-                address_of(contexts.text),
-                contexts.places,
-                contexts.tails,
+                rows.Places.of(events.rows, events.contexts),
+                events.rows.offsets,
+                events.contexts.tails,
                 events.times,
                 events.ids,
                 events.combinations,
                 address_of(self._fragments),
                 self._place_array,
-                source_address,
-                source_address + len(encoded_source),
+                source_start,
+                source_start + len(encoded_source),
                 self._texts,
                 address_of(self._out),
                 len(self._out),

@@ -6,49 +6,27 @@ ordinary payload (see `scanning`). Its elements may be anything; each is scanned
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 from numba.core import types
 
+from transforms.kernel import json_text, rows, scanning
 from transforms.kernel.buffers import Int64s, address_of
-from transforms.kernel.compiling import compiled, entry, int64, int64s
-from transforms.kernel.json_text import (
-    CLOSE_ARRAY,
-    CLOSE_OBJECT,
-    COMMA,
-    OPEN_ARRAY,
-    OPEN_OBJECT,
-    QUOTE,
-    colon_end,
-    is_null,
-    string_end,
-    value_end,
-    white_end,
-)
+from transforms.kernel.compiling import compiled, entry, int32s, int64, int64s
 from transforms.kernel.octets import byte_at, set_word
-from transforms.kernel.rows import PROVIDER
-from transforms.kernel.scanning import (
-    DATA,
-    EVENT_DATA,
-    RECORD_ID,
-    RECORD_REMOTE_ID,
-    SCRATCH_BYTES,
-    SLOT_BYTES,
-    SLOTS,
-    field_of,
-    text_end,
-)
 
 NO_PAGE, PAGE, ARRAY = 0, 1, 2
+
+_PART = 1000
+"""Most elements that are scanned at a time."""
 
 
 @compiled
 def array_start(at: int, line_feed: int) -> int:
     """Returns the address of the first element of an array, or 0 if it has none."""
-    first = white_end(at + 1, line_feed)
-    return 0 if byte_at(first) == CLOSE_ARRAY else first
+    first = json_text.white_end(at + 1, line_feed)
+    return 0 if byte_at(first) == json_text.CLOSE_ARRAY else first
 
 
 @entry(types.UniTuple(int64, 2)(int64, int64, int64, int64, int64))
@@ -60,117 +38,139 @@ def find(text: int, start: int, end: int, line_feed: int, scratch: int) -> tuple
         start: Where it starts, in bytes.
         end: Where it ends.
         line_feed: See `json_text`.
-        scratch: Address of SCRATCH_BYTES bytes. Takes the slots of the page's fields.
+        scratch: Address of scanning.SCRATCH_BYTES bytes. Takes the slots of the page's fields.
 
     Returns:
         NO_PAGE, PAGE or ARRAY; and where the first element starts, in bytes.
     """
-    for slot in range(SLOTS):
-        set_word(scratch + SLOT_BYTES * slot, np.uint64(0))
-    nesting = scratch + SLOTS * SLOT_BYTES
+    for slot in range(scanning.SLOTS):
+        set_word(scratch + scanning.SLOT_BYTES * slot, np.uint64(0))
+    nesting = scratch + scanning.SLOTS * scanning.SLOT_BYTES
     nothing = NO_PAGE, 0
     stop = text + end
-    at = white_end(text + start, line_feed)
-    if byte_at(at) == OPEN_ARRAY:
+    at = json_text.white_end(text + start, line_feed)
+    if byte_at(at) == json_text.OPEN_ARRAY:
         elements = array_start(at, line_feed)
-        at = value_end(at, 0, nesting, line_feed)
-        if elements == 0 or at < 0 or white_end(at, line_feed) < stop:
+        at = json_text.value_end(at, 0, nesting, line_feed)
+        if elements == 0 or at < 0 or json_text.white_end(at, line_feed) < stop:
             return nothing
         return ARRAY, elements - text
-    if byte_at(at) != OPEN_OBJECT:
+    if byte_at(at) != json_text.OPEN_OBJECT:
         return nothing
-    at = white_end(at + 1, line_feed)
+    at = json_text.white_end(at + 1, line_feed)
     seen = 0
     in_event_data = 0
     in_data = 0
     while True:
-        if byte_at(at) != QUOTE:
+        if byte_at(at) != json_text.QUOTE:
             return nothing
         key = at + 1
-        at, is_escaped = string_end(key)
+        at, is_escaped = json_text.string_end(key)
         if at < 0 or is_escaped:
             return nothing
-        field = field_of(key, at - key)
-        at = colon_end(at + 1, line_feed)
+        field = scanning.field_of(key, at - key)
+        at = json_text.colon_end(at + 1, line_feed)
         if at < 0:
             return nothing
-        is_array_field = field == EVENT_DATA or field == DATA
-        is_record_id = field == RECORD_ID or field == RECORD_REMOTE_ID
-        is_text_field = 0 <= field <= PROVIDER or is_record_id
+        is_array_field = field == scanning.EVENT_DATA or field == scanning.DATA
+        is_record_id = field == scanning.RECORD_ID or field == scanning.RECORD_REMOTE_ID
+        is_text_field = 0 <= field <= rows.PROVIDER or is_record_id
         if is_array_field or is_text_field:
             if (seen >> field) & 1:
                 return nothing
             seen |= 1 << field
         if is_array_field:
-            if byte_at(at) == OPEN_ARRAY:
-                if field == DATA:
+            if byte_at(at) == json_text.OPEN_ARRAY:
+                if field == scanning.DATA:
                     in_data = array_start(at, line_feed)
                 else:
                     in_event_data = array_start(at, line_feed)
-            elif not is_null(at):
+            elif not json_text.is_null(at):
                 return nothing
-            at = value_end(at, 1, nesting, line_feed)
+            at = json_text.value_end(at, 1, nesting, line_feed)
         elif is_text_field:
-            at = text_end(at, field, scratch, field)
+            at = scanning.text_end(at, field, scratch, field)
         else:
-            at = value_end(at, 1, nesting, line_feed)
+            at = json_text.value_end(at, 1, nesting, line_feed)
         if at < 0:
             return nothing
-        at = white_end(at, line_feed)
-        if byte_at(at) == COMMA:
-            at = white_end(at + 1, line_feed)
+        at = json_text.white_end(at, line_feed)
+        if byte_at(at) == json_text.COMMA:
+            at = json_text.white_end(at + 1, line_feed)
             continue
-        if byte_at(at) != CLOSE_OBJECT or white_end(at + 1, line_feed) < stop:
+        if byte_at(at) != json_text.CLOSE_OBJECT or json_text.white_end(at + 1, line_feed) < stop:
             return nothing
         elements = in_event_data if in_event_data else in_data
         return (PAGE, elements - text) if elements else nothing
 
 
-@entry(types.UniTuple(int64, 2)(int64, int64, int64, int64, int64s, int64s, int64))
-def take(
+@entry(
+    types.UniTuple(int64, 3)(
+        *(int64, int64, int64, int64, int64),
+        *(int64s, int64s, types.int64[:, :, ::1], int32s, int32s, int64),
+    )
+)
+def scan_elements(
     text: int,
     at: int,
     line_feed: int,
+    limit: int,
     most_bytes: int,
     starts: np.ndarray,
     ends: np.ndarray,
+    places: np.ndarray,
+    payload_of: np.ndarray,
+    others: np.ndarray,
     scratch: int,
-) -> tuple[int, int]:
-    """Takes the next elements of an array that `find` has checked.
+) -> tuple[int, int, int]:
+    """Scans the next elements of an array that `find` has checked, as payloads.
 
     Args:
         text: Address of the buffer.
         at: Where the first of them starts, in bytes.
         line_feed: See `json_text`.
+        limit: The longest element that is ordinary, in bytes.
         most_bytes: Stops after the element with which they have as many bytes.
         starts: Takes where each element starts.
         ends: Takes where each element ends.
-        scratch: Address of SCRATCH_BYTES bytes.
+        places: This and the next three, see `scanning.scan`.
+        payload_of: See there.
+        others: See there.
+        scratch: See there.
 
     Returns:
-        The number of elements, and where the next one starts, or 0 after the last.
+        The number of elements; of rows; and where the next element starts, or 0 after the last.
     """
     at += text
-    nesting = scratch + SLOTS * SLOT_BYTES
+    nesting = scratch + scanning.SLOTS * scanning.SLOT_BYTES
     stop = at + most_bytes
-    count = 0
+    count = row = 0
     while count < len(starts) and at < stop:
-        starts[count] = at - text
-        at = value_end(at, 0, nesting, line_feed)
+        start = at
+        kind, at = scanning.scan_payload(start, 0, scratch, line_feed)
+        if kind == scanning.NOT_ORDINARY:
+            at = json_text.value_end(start, 0, nesting, line_feed)
+        starts[count] = start - text
         ends[count] = at - text
+        if kind == scanning.NOT_ORDINARY or at - start > limit:
+            others[count - row] = count
+        else:
+            scanning.set_row(places, row, text, scratch, kind, start - text, at - text)
+            payload_of[row] = count
+            row += 1
         count += 1
-        at = white_end(at, line_feed)
-        if byte_at(at) != COMMA:
-            return count, 0
-        at = white_end(at + 1, line_feed)
-    return count, at - text
+        at = json_text.white_end(at, line_feed)
+        if byte_at(at) != json_text.COMMA:
+            return count, row, 0
+        at = json_text.white_end(at + 1, line_feed)
+    return count, row, at - text
 
 
 class Page(NamedTuple):
     """A page or an array.
 
     Attributes:
-        fields: The texts of its fields, those of a row up to PROVIDER.
+        fields: The texts of its fields, those of a row up to rows.PROVIDER.
         are_jobs: True if each element must be a job because of its place.
         start: Where its first element starts in the buffer.
     """
@@ -180,15 +180,40 @@ class Page(NamedTuple):
     start: int
 
 
+class Elements(NamedTuple):
+    """Some elements of a page.
+
+    Attributes:
+        starts: Where each starts in the buffer.
+        ends: Where each ends.
+        scanned: The result of scanning them.
+        next: Where the next element starts, or 0 after the last.
+    """
+
+    starts: Int64s
+    ends: Int64s
+    scanned: scanning.Scanned
+    next: int
+
+
 class PageFinder:
-    """Finds pages and their elements; holds the memory for it."""
+    """Finds pages and scans their elements; holds the memory for it."""
 
     def __init__(self) -> None:
-        self._scratch = np.empty(SCRATCH_BYTES, np.uint8)
+        self._results = (
+            np.empty(_PART, np.int64),
+            np.empty(_PART, np.int64),
+            np.empty((_PART, rows.FIELDS, 2), np.int64),
+            np.empty(_PART, np.int32),
+            np.empty(_PART, np.int32),
+        )
+        self._scratch = np.empty(scanning.SCRATCH_BYTES, np.uint8)
         self._scratch_address = address_of(self._scratch)
         # Finding an address takes longer than most payloads.
         self._text, self._address = b"", 0
-        self._slots = self._scratch[: SLOT_BYTES * (PROVIDER + 1)].view(np.int64).reshape(-1, 2)
+        self._slots = (
+            self._scratch[: scanning.SLOT_BYTES * (rows.PROVIDER + 1)].view(np.int64).reshape(-1, 2)
+        )
 
     def find(self, text: bytes, start: int, end: int, line_feed: int) -> Page | None:
         """Returns the ordinary page that the bytes [start, end) are, or None."""
@@ -204,19 +229,25 @@ class PageFinder:
         ]
         return Page(fields, kind == PAGE, elements)
 
-    def elements(
-        self, text: bytes, start: int, line_feed: int, most: int, most_bytes: int
-    ) -> Iterator[tuple[Int64s, Int64s]]:
-        """Yields where the elements of a page start and end, in parts of limited size."""
-        while start:
-            starts, ends = np.empty(most, np.int64), np.empty(most, np.int64)
-            count, start = take(
-                address_of(text),
-                start,
-                line_feed,
-                most_bytes,
-                starts,
-                ends,
-                address_of(self._scratch),
-            )
-            yield starts[:count], ends[:count]
+    def scan(
+        self, text: bytes, start: int, line_feed: int, limit: int, most_bytes: int
+    ) -> Elements:
+        """Scans some elements of a page, of which the first starts at `start`.
+
+        The last one is that with which they have `most_bytes`, or an earlier one. Elements over
+        `limit` bytes are not ordinary.
+        """
+        count, found, after = scan_elements(
+            address_of(text),
+            start,
+            line_feed,
+            limit,
+            most_bytes,
+            *self._results,
+            self._scratch_address,
+        )
+        starts, ends, places, payload_of, others = self._results
+        scanned = scanning.Scanned(
+            places[:found].copy(), payload_of[:found].copy(), others[: count - found].copy()
+        )
+        return Elements(starts[:count].copy(), ends[:count].copy(), scanned, after)

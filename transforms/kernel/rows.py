@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from transforms.kernel.buffers import Int32s, Int64s, padded
+from transforms.kernel.buffers import Int32s, Int64s, address_of, padded
 
 EVENT_TYPE, EVENT_DATE, PROJECT_ID, ACCOUNT_ID, PROVIDER, RECORD_TYPE, DEFAULT_PROVIDER = range(7)
 CONTEXT_FIELDS = 7
@@ -137,6 +137,30 @@ class Rows:
     def taken(self, which: NDArray[Any]) -> Rows:
         """Returns some of the rows: a mask or their numbers."""
         return Rows(self.text, self.places[which], self.offsets[which], self.context_of[which])
+
+
+class Places(NamedTuple):
+    """The places of rows and of their contexts, as kernels get them.
+
+    Attributes:
+        text: Address of the buffer of the rows.
+        places: This and the next, see `Rows`.
+        context_of: See there.
+        beside: Address of the buffer of the contexts.
+        context_places: See `Contexts`.
+    """
+
+    text: int
+    places: Int64s
+    context_of: Int32s
+    beside: int
+    context_places: Int64s
+
+    @staticmethod
+    def of(rows: Rows, contexts: Contexts) -> Places:
+        """Returns the places of rows, which the caller must keep alive."""
+        beside = address_of(contexts.text)
+        return Places(address_of(rows.text), rows.places, rows.context_of, beside, contexts.places)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -19,81 +19,51 @@ from typing import NamedTuple
 import numpy as np
 from numba.core import types
 
+from transforms.kernel import json_text, rows
 from transforms.kernel.buffers import Int32s, Int64s, address_of
 from transforms.kernel.compiling import compiled, entry, inlined, int32s, int64, int64s
-from transforms.kernel.json_text import (
-    CLOSE_OBJECT,
-    COMMA,
-    DOT,
-    FAULTY,
-    IN_LOWER_CASE,
-    LOWER_E,
-    LOWER_N,
-    MAX_NESTING,
-    NINE,
-    ONE,
-    OPEN_OBJECT,
-    QUOTE,
-    colon_end,
-    digits_end,
-    is_null,
-    string_end,
-    value_end,
-    white_end,
-)
 from transforms.kernel.octets import LOWEST_BYTES, byte_at, set_word, word_at
-from transforms.kernel.rows import (
-    ACCOUNT_ID,
-    CREATED_AT,
-    END,
-    EVENT_DATE,
-    EVENT_TYPE,
-    FIELDS,
-    JOB_ID,
-    JOB_STATUS,
-    LEGACY_STATUS,
-    MISSING,
-    PAYLOAD,
-    PROJECT_ID,
-    PROVIDER,
-    REMOTE_JOB_ID,
-    START,
-    UPDATED_AT,
-)
 
-# The fields of a payload are the fields of a row up to JOB_STATUS, with these in addition.
-RECORD_ID, RECORD_REMOTE_ID, EVENT_DATA, DATA = range(JOB_STATUS + 1, JOB_STATUS + 5)
-IN_JOB = DATA + 1 - JOB_ID
+# The fields of a payload are the fields of a row up to rows.JOB_STATUS, with these in addition.
+RECORD_ID, RECORD_REMOTE_ID, EVENT_DATA, DATA = range(rows.JOB_STATUS + 1, rows.JOB_STATUS + 5)
+IN_JOB = DATA + 1 - rows.JOB_ID
 """Added to a field of a job inside an envelope: the envelope may have one of the same name."""
 
-SLOTS = JOB_STATUS + IN_JOB + 1
+SLOTS = rows.JOB_STATUS + IN_JOB + 1
 SLOT_BYTES = 16
 """A slot holds the start and the end of a field as addresses, or 0 as the start."""
 
-SCRATCH_BYTES = SLOTS * SLOT_BYTES + MAX_NESTING + 1
+SCRATCH_BYTES = SLOTS * SLOT_BYTES + json_text.MAX_NESTING + 1
 """Memory that `scan` needs: the slots, then one byte for each level of nesting."""
 
 KEYS = {
-    b"event": EVENT_TYPE,
-    b"event_date": EVENT_DATE,
-    b"project_id": PROJECT_ID,
-    b"account_id": ACCOUNT_ID,
-    b"provider": PROVIDER,
+    b"event": rows.EVENT_TYPE,
+    b"event_date": rows.EVENT_DATE,
+    b"project_id": rows.PROJECT_ID,
+    b"account_id": rows.ACCOUNT_ID,
+    b"provider": rows.PROVIDER,
     b"record_id": RECORD_ID,
     b"record_remote_id": RECORD_REMOTE_ID,
     b"event_data": EVENT_DATA,
     b"data": DATA,
-    b"id": JOB_ID,
-    b"remote_id": REMOTE_JOB_ID,
-    b"status": LEGACY_STATUS,
-    b"created_at": CREATED_AT,
-    b"updated_at": UPDATED_AT,
-    b"job_status": JOB_STATUS,
+    b"id": rows.JOB_ID,
+    b"remote_id": rows.REMOTE_JOB_ID,
+    b"status": rows.LEGACY_STATUS,
+    b"created_at": rows.CREATED_AT,
+    b"updated_at": rows.UPDATED_AT,
+    b"job_status": rows.JOB_STATUS,
 }
 
 _ID_FIELDS = sum(
     1 << field
-    for field in (PROJECT_ID, ACCOUNT_ID, RECORD_ID, RECORD_REMOTE_ID, JOB_ID, REMOTE_JOB_ID)
+    for field in (
+        rows.PROJECT_ID,
+        rows.ACCOUNT_ID,
+        RECORD_ID,
+        RECORD_REMOTE_ID,
+        rows.JOB_ID,
+        rows.REMOTE_JOB_ID,
+    )
 )
 _ID_DIGITS = 18
 """The slow path reads numbers up to 10**18 as their text. Longer ones are not ordinary."""
@@ -128,7 +98,7 @@ _FACTOR, _SECOND = np.uint64(_factor), np.uint64(_SECOND_FACTOR)
 _SHIFT = np.uint64(64 - _TABLE_BITS)
 _KEY_WORDS = np.zeros((1 << _TABLE_BITS, 2), np.uint64)
 _KEY_LENGTHS = np.zeros(1 << _TABLE_BITS, np.int64)
-_KEY_FIELDS = np.full(1 << _TABLE_BITS, FAULTY, np.int64)
+_KEY_FIELDS = np.full(1 << _TABLE_BITS, json_text.FAULTY, np.int64)
 for _key, _field in KEYS.items():
     _place = _table_place(_key, _factor)
     _KEY_WORDS[_place], _KEY_LENGTHS[_place], _KEY_FIELDS[_place] = _words(_key), len(_key), _field
@@ -136,28 +106,32 @@ for _key, _field in KEYS.items():
 
 @inlined
 def field_of(start: int, length: int) -> int:
-    """Returns the field that a key of a length names, or FAULTY."""
+    """Returns the field that a key of a length names, or json_text.FAULTY."""
     if length > _LONGEST_KEY or length < _SHORTEST_KEY:
-        return FAULTY
+        return json_text.FAULTY
     word = word_at(start) & LOWEST_BYTES[min(length, 8)]
     second = np.uint64(length + 32 * byte_at(start + length - 1))
     place = np.intp((word * _FACTOR + second * _SECOND) >> _SHIFT)
     if _KEY_LENGTHS[place] != length or _KEY_WORDS[place, 0] != word:
-        return FAULTY
+        return json_text.FAULTY
     if length > 8 and word_at(start + 8) & LOWEST_BYTES[length - 8] != _KEY_WORDS[place, 1]:
-        return FAULTY
+        return json_text.FAULTY
     return int(_KEY_FIELDS[place])
 
 
 @inlined
 def id_end(at: int) -> int:
     """Skips a positive whole number that is not too long for an id."""
-    if not ONE <= byte_at(at) <= NINE:
-        return FAULTY
+    if not json_text.ONE <= byte_at(at) <= json_text.NINE:
+        return json_text.FAULTY
     start = at
-    at = digits_end(at)
-    if at - start > _ID_DIGITS or byte_at(at) == DOT or byte_at(at) | IN_LOWER_CASE == LOWER_E:
-        return FAULTY
+    at = json_text.digits_end(at)
+    if (
+        at - start > _ID_DIGITS
+        or byte_at(at) == json_text.DOT
+        or byte_at(at) | json_text.IN_LOWER_CASE == json_text.LOWER_E
+    ):
+        return json_text.FAULTY
     return at
 
 
@@ -177,17 +151,17 @@ def slot_start(slots: int, slot: int) -> int:
 @inlined
 def text_end(at: int, field: int, slots: int, slot: int) -> int:
     """Skips the value of a used field that is a text, an id or null, and sets its slot."""
-    if byte_at(at) == QUOTE:
+    if byte_at(at) == json_text.QUOTE:
         start = at + 1
-        at, is_escaped = string_end(start)
+        at, is_escaped = json_text.string_end(start)
         if at < 0 or is_escaped:
-            return FAULTY
+            return json_text.FAULTY
         set_slot(slots, slot, start, at)
         return at + 1
-    if byte_at(at) == LOWER_N:
-        return at + 4 if is_null(at) else FAULTY
+    if byte_at(at) == json_text.LOWER_N:
+        return at + 4 if json_text.is_null(at) else json_text.FAULTY
     if not (_ID_FIELDS >> field) & 1:
-        return FAULTY
+        return json_text.FAULTY
     start = at
     at = id_end(start)
     if at >= 0:
@@ -199,90 +173,93 @@ NOT_ORDINARY, FLAT, WITH_JOB = 0, 1, 2
 
 
 @compiled
-def scan_payload(at: int, end: int, slots: int, nesting: int, line_feed: int) -> int:
+def scan_payload(at: int, end: int, scratch: int, line_feed: int) -> tuple[int, int]:
     """Scans one payload, the bytes [at, end).
 
     Args:
         at: Its address.
-        end: The address after it.
-        slots: Address of the slots, all of them missing.
-        nesting: See `container_end`.
+        end: The address after it; 0 if it ends wherever its object does.
+        scratch: Address of SCRATCH_BYTES bytes. Takes the slots of its fields.
         line_feed: See `json_text`.
 
     Returns:
-        NOT_ORDINARY; or where its job is: FLAT, or WITH_JOB for an object inside the envelope.
+        NOT_ORDINARY; or where its job is: FLAT, or WITH_JOB for an object inside the envelope. Then
+        the address after its object.
     """
-    at = white_end(at, line_feed)
-    if byte_at(at) != OPEN_OBJECT:
-        return NOT_ORDINARY
-    at = white_end(at + 1, line_feed)
+    for slot in range(SLOTS):
+        set_word(scratch + SLOT_BYTES * slot, np.uint64(0))
+    slots, nesting = scratch, scratch + SLOTS * SLOT_BYTES
+    nothing = NOT_ORDINARY, 0
+    at = json_text.white_end(at, line_feed)
+    if byte_at(at) != json_text.OPEN_OBJECT:
+        return nothing
+    at = json_text.white_end(at + 1, line_feed)
     kind = FLAT
     in_job = 0
     seen = 0
     has_data = False
     while True:
         # At a key.
-        if byte_at(at) != QUOTE:
-            return NOT_ORDINARY
+        if byte_at(at) != json_text.QUOTE:
+            return nothing
         start = at + 1
-        at, is_escaped = string_end(start)
+        at, is_escaped = json_text.string_end(start)
         if at < 0 or is_escaped:
-            return NOT_ORDINARY
+            return nothing
         field = field_of(start, at - start)
-        at = colon_end(at + 1, line_feed)
+        at = json_text.colon_end(at + 1, line_feed)
         if at < 0:
-            return NOT_ORDINARY
-        if field < 0 or (in_job != 0 and not JOB_ID <= field <= JOB_STATUS):
-            at = value_end(at, 2 if in_job else 1, nesting, line_feed)
+            return nothing
+        if field < 0 or (in_job != 0 and not rows.JOB_ID <= field <= rows.JOB_STATUS):
+            at = json_text.value_end(at, 2 if in_job else 1, nesting, line_feed)
         else:
             slot = field + in_job
             if (seen >> slot) & 1:
-                return NOT_ORDINARY
+                return nothing
             seen |= 1 << slot
-            if field < JOB_STATUS or field == RECORD_ID or field == RECORD_REMOTE_ID:
+            if field < rows.JOB_STATUS or field == RECORD_ID or field == RECORD_REMOTE_ID:
                 at = text_end(at, field, slots, slot)
-            elif field == JOB_STATUS:
+            elif field == rows.JOB_STATUS:
                 start = at
-                at = value_end(at, 2 if in_job else 1, nesting, line_feed)
-                if at >= 0 and byte_at(start) != LOWER_N:
+                at = json_text.value_end(at, 2 if in_job else 1, nesting, line_feed)
+                if at >= 0 and byte_at(start) != json_text.LOWER_N:
                     set_slot(slots, slot, start, at)
-            elif byte_at(at) == OPEN_OBJECT and kind == FLAT:
+            elif byte_at(at) == json_text.OPEN_OBJECT and kind == FLAT:
                 kind = WITH_JOB
                 in_job = IN_JOB
-                at = white_end(at + 1, line_feed)
+                at = json_text.white_end(at + 1, line_feed)
                 continue
             elif field == DATA:
                 # An array may hold many jobs. Beside a job in `event_data`, it is not used.
-                if byte_at(at) != LOWER_N and kind == FLAT:
-                    return NOT_ORDINARY
+                if byte_at(at) != json_text.LOWER_N and kind == FLAT:
+                    return nothing
                 has_data = True
-                at = value_end(at, 1, nesting, line_feed)
-            elif is_null(at):
+                at = json_text.value_end(at, 1, nesting, line_feed)
+            elif json_text.is_null(at):
                 at += 4
             else:
-                return NOT_ORDINARY
+                return nothing
         if at < 0:
-            return NOT_ORDINARY
+            return nothing
         while True:
             # After a value.
-            at = white_end(at, line_feed)
+            at = json_text.white_end(at, line_feed)
             character = byte_at(at)
             at += 1
-            if character == COMMA:
-                at = white_end(at, line_feed)
+            if character == json_text.COMMA:
+                at = json_text.white_end(at, line_feed)
                 break
-            if character != CLOSE_OBJECT:
-                return NOT_ORDINARY
+            if character != json_text.CLOSE_OBJECT:
+                return nothing
             if in_job:
                 in_job = 0
                 continue
-            is_event = (
-                kind == WITH_JOB or slot_start(slots, JOB_ID) or slot_start(slots, EVENT_TYPE)
-            )
-            if not is_event or (kind == FLAT and has_data):
-                return NOT_ORDINARY
+            has_key = slot_start(slots, rows.JOB_ID) or slot_start(slots, rows.EVENT_TYPE)
+            is_event = kind == WITH_JOB or (has_key and not has_data)
             # White space may end in the next payload only after the end of this one.
-            return kind if white_end(at, line_feed) >= end else NOT_ORDINARY
+            if is_event and json_text.white_end(at, line_feed) >= end:
+                return kind, at
+            return nothing
 
 
 @inlined
@@ -290,16 +267,36 @@ def set_place(places: np.ndarray, row: int, field: int, text: int, slots: int, s
     """Sets the place of a field of a row from a slot."""
     start = slot_start(slots, slot)
     if start != 0:
-        places[row, field, START] = start - text
-        places[row, field, END] = np.int64(word_at(slots + SLOT_BYTES * slot + 8)) - text
+        places[row, field, rows.START] = start - text
+        places[row, field, rows.END] = np.int64(word_at(slots + SLOT_BYTES * slot + 8)) - text
 
 
-@entry(int64(int64, int64s, int64s, int64, int64, types.int64[:, :, ::1], int32s, int32s, int64))
+@inlined
+def set_row(
+    places: np.ndarray, row: int, text: int, slots: int, kind: int, start: int, end: int
+) -> None:
+    """Sets the places of a row from the slots of an ordinary payload, the bytes [start, end)."""
+    job = IN_JOB if kind == WITH_JOB else 0
+    for field in range(rows.FIELDS):
+        places[row, field, rows.START] = rows.MISSING
+        places[row, field, rows.END] = rows.MISSING
+    for field in range(rows.JOB_ID):
+        set_place(places, row, field, text, slots, field)
+    for field in range(rows.JOB_ID, rows.JOB_STATUS + 1):
+        set_place(places, row, field, text, slots, field + job)
+    if places[row, rows.JOB_ID, rows.START] == rows.MISSING:
+        set_place(places, row, rows.JOB_ID, text, slots, RECORD_ID)
+    if places[row, rows.REMOTE_JOB_ID, rows.START] == rows.MISSING:
+        set_place(places, row, rows.REMOTE_JOB_ID, text, slots, RECORD_REMOTE_ID)
+    places[row, rows.PAYLOAD, rows.START] = start
+    places[row, rows.PAYLOAD, rows.END] = end
+
+
+@entry(int64(int64, int64s, int64s, int64, types.int64[:, :, ::1], int32s, int32s, int64))
 def scan(
     text: int,
     starts: np.ndarray,
     ends: np.ndarray,
-    limit: int,
     line_feed: int,
     places: np.ndarray,
     payload_of: np.ndarray,
@@ -312,7 +309,6 @@ def scan(
         text: Address of their buffer.
         starts: Where each payload starts in the buffer, in bytes.
         ends: Where each payload ends.
-        limit: The longest payload that is ordinary, in bytes.
         line_feed: See `json_text`.
         places: Takes the rows of ordinary payloads.
         payload_of: Takes the number of each row's payload.
@@ -322,36 +318,17 @@ def scan(
     Returns:
         The number of rows.
     """
-    nesting = scratch + SLOTS * SLOT_BYTES
-    rows = 0
+    row = 0
     for number in range(len(starts)):
-        for slot in range(SLOTS):
-            set_word(scratch + SLOT_BYTES * slot, np.uint64(0))
-        kind = NOT_ORDINARY
-        if ends[number] - starts[number] <= limit:
-            kind = scan_payload(
-                text + starts[number], text + ends[number], scratch, nesting, line_feed
-            )
+        start, end = starts[number], ends[number]
+        kind, _ = scan_payload(text + start, text + end, scratch, line_feed)
         if kind == NOT_ORDINARY:
-            others[number - rows] = number
-            continue
-        job = IN_JOB if kind == WITH_JOB else 0
-        for field in range(FIELDS):
-            places[rows, field, START] = MISSING
-            places[rows, field, END] = MISSING
-        for field in range(JOB_ID):
-            set_place(places, rows, field, text, scratch, field)
-        for field in range(JOB_ID, JOB_STATUS + 1):
-            set_place(places, rows, field, text, scratch, field + job)
-        if places[rows, JOB_ID, START] == MISSING:
-            set_place(places, rows, JOB_ID, text, scratch, RECORD_ID)
-        if places[rows, REMOTE_JOB_ID, START] == MISSING:
-            set_place(places, rows, REMOTE_JOB_ID, text, scratch, RECORD_REMOTE_ID)
-        places[rows, PAYLOAD, START] = starts[number]
-        places[rows, PAYLOAD, END] = ends[number]
-        payload_of[rows] = number
-        rows += 1
-    return rows
+            others[number - row] = number
+        else:
+            set_row(places, row, text, scratch, kind, start, end)
+            payload_of[row] = number
+            row += 1
+    return row
 
 
 class Scanned(NamedTuple):
@@ -374,22 +351,11 @@ class Scanner:
     def __init__(self) -> None:
         self._scratch = np.empty(SCRATCH_BYTES, np.uint8)
 
-    def scan(
-        self, text: bytes, starts: Int64s, ends: Int64s, limit: int, line_feed: int
-    ) -> Scanned:
-        """Scans payloads of a buffer; those over `limit` bytes are not ordinary."""
+    def scan(self, text: bytes, starts: Int64s, ends: Int64s, line_feed: int) -> Scanned:
+        """Scans payloads of a buffer."""
         count = len(starts)
-        places = np.empty((count, FIELDS, 2), np.int64)
+        places = np.empty((count, rows.FIELDS, 2), np.int64)
         payload_of, others = np.empty(count, np.int32), np.empty(count, np.int32)
-        rows = scan(
-            address_of(text),
-            starts,
-            ends,
-            limit,
-            line_feed,
-            places,
-            payload_of,
-            others,
-            address_of(self._scratch),
-        )
-        return Scanned(places[:rows], payload_of[:rows], others[: count - rows])
+        scratch = address_of(self._scratch)
+        found = scan(address_of(text), starts, ends, line_feed, places, payload_of, others, scratch)
+        return Scanned(places[:found], payload_of[:found], others[: count - found])

@@ -6,7 +6,6 @@ kernel finishes all rows: their times, identities and combinations.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -198,9 +197,7 @@ class EventParser:
         for start in range(0, len(payloads), BLOCK_ROWS):
             part = slice(start, start + BLOCK_ROWS)
             starts, ends, offsets = payloads.starts[part], payloads.ends[part], block.offsets[part]
-            scanned = self._scanner.scan(
-                payloads.text, starts, ends, sys.maxsize, payloads.line_feed
-            )
+            scanned = self._scanner.scan(payloads.text, starts, ends, payloads.line_feed)
             which = scanned.payload_of
             batch.add(scanned.places, offsets[which], context_of[part][which])
             for number in scanned.others.tolist():
@@ -233,10 +230,11 @@ class EventParser:
         """Finds the events of a page; `shift` is from places in the text to offsets."""
         text, line_feed = batch.payloads.text, batch.payloads.line_feed
         batch.contexts.append(context)
-        for starts, ends in self._pages.elements(
-            text, page.start, line_feed, BLOCK_ROWS, BLOCK_BYTES
-        ):
-            scanned = self._scanner.scan(text, starts, ends, self._max_event_bytes, line_feed)
+        after = page.start
+        while after:
+            starts, ends, scanned, after = self._pages.scan(
+                text, after, line_feed, self._max_event_bytes, BLOCK_BYTES - batch.bytes
+            )
             which = scanned.payload_of
             context_of = np.full(len(which), len(batch.contexts) - 1, np.int32)
             batch.add(scanned.places, starts[which] + shift, context_of)

@@ -60,13 +60,13 @@ class _Kernel:
         self.scanner, self.pages = Scanner(), PageFinder()
         self.table, self.encoder = Combinations(), RecordEncoder()
         self.scanner._scratch = guarded(len(self.scanner._scratch), at_end)
-        for name in ("_arena", "_messages", "_scratch"):
+        for name in ("_arena", "_memory", "_scratch"):
             setattr(self.table, name, guarded(len(getattr(self.table, name)), at_end))
         self.encoder._out = guarded(len(self.encoder._out), at_end)
 
     def run(self, text: Any, starts: np.ndarray, ends: np.ndarray, line_feed: int) -> int:
         """Scans, finishes and encodes the payloads of a text. Returns the number of events."""
-        scanned = self.scanner.scan(text, starts, ends, 1 << 62, line_feed)
+        scanned = self.scanner.scan(text, starts, ends, line_feed)
         of = scanned.payload_of
         count = len(of)
         rows = Rows(text, scanned.places, starts[of], np.zeros(count, np.int32))
@@ -77,7 +77,9 @@ class _Kernel:
         for number in scanned.others.tolist():
             page = self.pages.find(text, int(starts[number]), int(ends[number]), line_feed)
             if page is not None:
-                for _ in self.pages.elements(text, page.start, line_feed, 100, 1 << 20):
+                start = page.start
+                while start:
+                    start = self.pages.scan(text, start, line_feed, 1000, 1 << 10).next
                     count += 1
         return count
 

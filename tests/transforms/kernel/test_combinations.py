@@ -82,9 +82,9 @@ def test_a_combination_without_a_place_is_numbered_each_time(
     monkeypatch.setattr(finishing, "_TABLE_PLACES", 1 << 5)
     assert combinations_module.MOST_PROBES == 1 << 5
     table = Combinations()
-    table._table[:] = 0
+    table._numbers[:] = 0
     (first,) = _numbers(table, [{JOB_STATUS: "a"}])
     assert _numbers(table, [{JOB_STATUS: "b"}, {JOB_STATUS: "a"}]) == [1, first]
-    assert np.count_nonzero(table._table) == 0
+    assert np.count_nonzero(table._numbers) == 0
     assert _numbers(table, [{JOB_STATUS: "b"}]) == [2]
     assert table.new_texts()[1:] == [[b"b", None, None, None, None]] * 2
