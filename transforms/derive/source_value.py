@@ -72,6 +72,9 @@ _DESCRIPTORS: Final = ("descriptor", "wd:descriptor")
 _TYPES: Final = ("wd:type", "@wd:type", "type", "@type")
 _MAX_CACHED_BYTES: Final = 1024
 _SCALARS: Final = re.compile(rb'"[^"]*"(\s*:)?|[-0-9tfn]')
+_FILLED: Final = re.compile(rb':\s*"[A-Za-z0-9]')
+"""Occurs only where a string starts that is a member's value: text after the end of a string starts
+with another character."""
 _BLANK: Final = re.compile(rb'"[\s_\-./]*"')
 _PLAIN: Final = re.compile(rb'"[^\\]*[A-Za-z0-9][^\\]*"')
 _WID: Final = b'"WID"'
@@ -128,6 +131,8 @@ def has_content(json: bytes) -> bool:
     # An escaped quote or backslash is not blank, so letters can replace it; without them a string
     # ends at the next quote.
     flat = json.replace(rb"\\", b"xx").replace(rb"\"", b"xx") if b"\\" in json else json
+    if _FILLED.search(flat):
+        return True
     for match in _SCALARS.finditer(flat):
         token = match[0]
         if token[0] != ord('"'):

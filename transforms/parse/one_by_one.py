@@ -202,8 +202,8 @@ class EventFinder:
             elements = Elements(each_span, first, last, found.context, found.is_job, mask)
             outcomes.add_elements(elements, payload, offset)
             return
-        scratch = Outcomes()
         if masked != payload:
+            scratch = Outcomes()
             try:
                 self._open(found._replace(payload=masked), scratch)
             except msgspec.DecodeError:
@@ -214,13 +214,13 @@ class EventFinder:
             if fault.code == "INVALID_JSON":
                 # To a decoder, a lone surrogate is invalid JSON.
                 fault = LONE_SURROGATE
-        if scratch.pending:
-            elements = scratch.pending[0]
-            start, end = elements.start - offset, elements.end - offset
-            if payload[:start] == masked[:start] and payload[end:] == masked[end:]:
-                elements.mask = mask
-                outcomes.add_elements(elements, payload, offset)
-                return
+            if scratch.pending:
+                elements = scratch.pending[0]
+                start, end = elements.start - offset, elements.end - offset
+                if payload[:start] == masked[:start] and payload[end:] == masked[end:]:
+                    elements.mask = mask
+                    outcomes.add_elements(elements, payload, offset)
+                    return
         outcomes.reject(fault.code, fault.message, found)
 
     def _open(self, found: Found, outcomes: Outcomes) -> _Event | None:
