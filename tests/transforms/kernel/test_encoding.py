@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 from typing import Any
 
 import fastavro
@@ -117,3 +118,17 @@ def test_the_memory_for_records_grows_as_needed() -> None:
     assert [record["job_id"] for record in records] == [
         str(number) * 1000 for number in range(5000)
     ]
+
+
+def test_the_memory_for_a_large_block_is_given_back() -> None:
+    encoder = RecordEncoder()
+    encoder.add_fragment(_FRAGMENT)
+    tracemalloc.start()
+    try:
+        large = len(encoder.encode(finished([{JOB_ID: "x" * 20_000_000}], CONTEXTS), "s"))
+        encoder.encode(finished([{JOB_ID: "x"}], CONTEXTS), "s")
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert large > 20_000_000
+    assert held < 10_000_000

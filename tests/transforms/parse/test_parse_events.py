@@ -301,6 +301,24 @@ def test_nesting_costs_no_memory(opening: bytes, closing: bytes) -> None:
     assert peak < 20 * size
 
 
+def test_the_memory_for_long_texts_of_combinations_is_bounded() -> None:
+    parser = EventParser(EventTypes(), 10_000_000, NO_CONTEXT)
+    long = "x" * 1_000_000
+    payload = '{"id":"1","provider":"%s%d","job_status":"open"}'
+    held = []
+    tracemalloc.start()
+    try:
+        for number in range(60):
+            (block,) = parser.parse(raw_block((payload % (long, number)).encode()))
+            assert block.combinations[-1].provider == f"{long}{number}"
+            del block
+            held.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    # Without a bound, the texts of 60 combinations would be held twice.
+    assert max(held) < 40_000_000
+
+
 # Unexpected exceptions
 
 
