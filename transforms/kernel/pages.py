@@ -13,20 +13,11 @@ from numba.core import types
 
 from transforms.kernel import json_text, rows, scanning
 from transforms.kernel.buffers import Int64s, address_of
-from transforms.kernel.compiling import compiled, entry, int32s, int64, int64s
-from transforms.kernel.octets import byte_at, set_word
-
-NO_PAGE, PAGE, ARRAY = 0, 1, 2
+from transforms.kernel.compiling import entry, int32s, int64, int64s
+from transforms.kernel.octets import byte_at
 
 _PART = 1000
 """Most elements that are scanned at a time."""
-
-
-@compiled
-def array_start(at: int, line_feed: int) -> int:
-    """Returns the address of the first element of an array, or 0 if it has none."""
-    first = json_text.white_end(at + 1, line_feed)
-    return 0 if byte_at(first) == json_text.CLOSE_ARRAY else first
 
 
 @entry(types.UniTuple(int64, 2)(int64, int64, int64, int64, int64))
@@ -41,67 +32,13 @@ def find(text: int, start: int, end: int, line_feed: int, scratch: int) -> tuple
         scratch: Address of scanning.SCRATCH_BYTES bytes. Takes the slots of the page's fields.
 
     Returns:
-        NO_PAGE, PAGE or ARRAY; and where the first element starts, in bytes.
+        The kind, and where the first element starts, in bytes, if it is a page or an array.
     """
-    for slot in range(scanning.SLOTS):
-        set_word(scratch + scanning.SLOT_BYTES * slot, np.uint64(0))
-    nesting = scratch + scanning.SLOTS * scanning.SLOT_BYTES
-    nothing = NO_PAGE, 0
-    stop = text + end
-    at = json_text.white_end(text + start, line_feed)
-    if byte_at(at) == json_text.OPEN_ARRAY:
-        elements = array_start(at, line_feed)
-        at = json_text.value_end(at, 0, nesting, line_feed)
-        if elements == 0 or at < 0 or json_text.white_end(at, line_feed) < stop:
-            return nothing
-        return ARRAY, elements - text
-    if byte_at(at) != json_text.OPEN_OBJECT:
-        return nothing
-    at = json_text.white_end(at + 1, line_feed)
-    seen = 0
-    in_event_data = 0
-    in_data = 0
-    while True:
-        if byte_at(at) != json_text.QUOTE:
-            return nothing
-        key = at + 1
-        at, is_escaped = json_text.string_end(key)
-        if at < 0 or is_escaped:
-            return nothing
-        field = scanning.field_of(key, at - key)
-        at = json_text.colon_end(at + 1, line_feed)
-        if at < 0:
-            return nothing
-        is_array_field = field == scanning.EVENT_DATA or field == scanning.DATA
-        is_record_id = field == scanning.RECORD_ID or field == scanning.RECORD_REMOTE_ID
-        is_text_field = 0 <= field <= rows.PROVIDER or is_record_id
-        if is_array_field or is_text_field:
-            if (seen >> field) & 1:
-                return nothing
-            seen |= 1 << field
-        if is_array_field:
-            if byte_at(at) == json_text.OPEN_ARRAY:
-                if field == scanning.DATA:
-                    in_data = array_start(at, line_feed)
-                else:
-                    in_event_data = array_start(at, line_feed)
-            elif not json_text.is_null(at):
-                return nothing
-            at = json_text.value_end(at, 1, nesting, line_feed)
-        elif is_text_field:
-            at = scanning.text_end(at, field, scratch, field)
-        else:
-            at = json_text.value_end(at, 1, nesting, line_feed)
-        if at < 0:
-            return nothing
-        at = json_text.white_end(at, line_feed)
-        if byte_at(at) == json_text.COMMA:
-            at = json_text.white_end(at + 1, line_feed)
-            continue
-        if byte_at(at) != json_text.CLOSE_OBJECT or json_text.white_end(at + 1, line_feed) < stop:
-            return nothing
-        elements = in_event_data if in_event_data else in_data
-        return (PAGE, elements - text) if elements else nothing
+    kind, _ = scanning.scan_payload(text + start, text + end, scratch, line_feed, True)
+    first = scanning.slot_start(scratch, scanning.EVENT_DATA)
+    if first == 0:
+        first = scanning.slot_start(scratch, scanning.DATA)
+    return kind, first - text
 
 
 @entry(
@@ -147,7 +84,7 @@ def scan_elements(
     count = row = 0
     while count < len(starts) and at < stop:
         start = at
-        kind, at = scanning.scan_payload(start, 0, scratch, line_feed)
+        kind, at = scanning.scan_payload(start, 0, scratch, line_feed, False)
         if kind == scanning.NOT_ORDINARY:
             at = json_text.value_end(start, 0, nesting, line_feed)
         starts[count] = start - text
@@ -221,13 +158,13 @@ class PageFinder:
             self._text, self._address = text, address_of(text)
         address = self._address
         kind, elements = find(address, start, end, line_feed, self._scratch_address)
-        if kind == NO_PAGE:
+        if kind not in (scanning.PAGE, scanning.ARRAY):
             return None
         fields = [
             None if first == 0 else text[first - address : last - address]
             for first, last in self._slots.tolist()
         ]
-        return Page(fields, kind == PAGE, elements)
+        return Page(fields, kind == scanning.PAGE, elements)
 
     def scan(
         self, text: bytes, start: int, line_feed: int, limit: int, most_bytes: int

@@ -169,11 +169,23 @@ def text_end(at: int, field: int, slots: int, slot: int) -> int:
     return at
 
 
-NOT_ORDINARY, FLAT, WITH_JOB = 0, 1, 2
+@inlined
+def array_end(at: int, depth: int, slots: int, slot: int, nesting: int, line_feed: int) -> int:
+    """Skips an array and sets a slot to its elements, if it has any."""
+    start = json_text.white_end(at + 1, line_feed)
+    at = json_text.value_end(at, depth, nesting, line_feed)
+    if at >= 0 and byte_at(start) != json_text.CLOSE_ARRAY:
+        set_slot(slots, slot, start, at)
+    return at
+
+
+NOT_ORDINARY, FLAT, WITH_JOB, PAGE, ARRAY = range(5)
 
 
 @compiled
-def scan_payload(at: int, end: int, scratch: int, line_feed: int) -> tuple[int, int]:
+def scan_payload(
+    at: int, end: int, scratch: int, line_feed: int, with_pages: bool
+) -> tuple[int, int]:
     """Scans one payload, the bytes [at, end).
 
     Args:
@@ -181,16 +193,22 @@ def scan_payload(at: int, end: int, scratch: int, line_feed: int) -> tuple[int, 
         end: The address after it; 0 if it ends wherever its object does.
         scratch: Address of SCRATCH_BYTES bytes. Takes the slots of its fields.
         line_feed: See `json_text`.
+        with_pages: True to find only pages and arrays, which are not ordinary if it is False.
 
     Returns:
-        NOT_ORDINARY; or where its job is: FLAT, or WITH_JOB for an object inside the envelope. Then
-        the address after its object.
+        NOT_ORDINARY; or where its job is: FLAT, or WITH_JOB for an object inside the envelope; or
+        PAGE or ARRAY, with the first element in the slot of EVENT_DATA or of DATA. Then the address
+        after the payload.
     """
     for slot in range(SLOTS):
         set_word(scratch + SLOT_BYTES * slot, np.uint64(0))
     slots, nesting = scratch, scratch + SLOTS * SLOT_BYTES
     nothing = NOT_ORDINARY, 0
     at = json_text.white_end(at, line_feed)
+    if byte_at(at) == json_text.OPEN_ARRAY and with_pages:
+        at = array_end(at, 0, slots, DATA, nesting, line_feed)
+        has_elements = slot_start(slots, DATA) and json_text.white_end(at, line_feed) >= end
+        return (ARRAY, at) if has_elements else nothing
     if byte_at(at) != json_text.OPEN_OBJECT:
         return nothing
     at = json_text.white_end(at + 1, line_feed)
@@ -210,7 +228,9 @@ def scan_payload(at: int, end: int, scratch: int, line_feed: int) -> tuple[int, 
         at = json_text.colon_end(at + 1, line_feed)
         if at < 0:
             return nothing
-        if field < 0 or (in_job != 0 and not rows.JOB_ID <= field <= rows.JOB_STATUS):
+        # A page does not use the fields of a job, and a job only these.
+        is_of_job = rows.JOB_ID <= field <= rows.JOB_STATUS
+        if field < 0 or (is_of_job if with_pages else in_job != 0 and not is_of_job):
             at = json_text.value_end(at, 2 if in_job else 1, nesting, line_feed)
         else:
             slot = field + in_job
@@ -229,9 +249,12 @@ def scan_payload(at: int, end: int, scratch: int, line_feed: int) -> tuple[int, 
                 in_job = IN_JOB
                 at = json_text.white_end(at + 1, line_feed)
                 continue
+            elif byte_at(at) == json_text.OPEN_ARRAY and with_pages and kind != WITH_JOB:
+                kind = PAGE
+                at = array_end(at, 1, slots, field, nesting, line_feed)
             elif field == DATA:
                 # An array may hold many jobs. Beside a job in `event_data`, it is not used.
-                if byte_at(at) != json_text.LOWER_N and kind == FLAT:
+                if byte_at(at) != json_text.LOWER_N and kind != WITH_JOB:
                     return nothing
                 has_data = True
                 at = json_text.value_end(at, 1, nesting, line_feed)
@@ -254,10 +277,14 @@ def scan_payload(at: int, end: int, scratch: int, line_feed: int) -> tuple[int, 
             if in_job:
                 in_job = 0
                 continue
-            has_key = slot_start(slots, rows.JOB_ID) or slot_start(slots, rows.EVENT_TYPE)
-            is_event = kind == WITH_JOB or (has_key and not has_data)
+            if kind == FLAT:
+                has_key = slot_start(slots, rows.JOB_ID) or slot_start(slots, rows.EVENT_TYPE)
+                is_ordinary = has_key != 0 and not has_data
+            else:
+                elements = slot_start(slots, EVENT_DATA) or slot_start(slots, DATA)
+                is_ordinary = kind == WITH_JOB or elements != 0
             # White space may end in the next payload only after the end of this one.
-            if is_event and json_text.white_end(at, line_feed) >= end:
+            if is_ordinary and json_text.white_end(at, line_feed) >= end:
                 return kind, at
             return nothing
 
@@ -321,7 +348,7 @@ def scan(
     row = 0
     for number in range(len(starts)):
         start, end = starts[number], ends[number]
-        kind, _ = scan_payload(text + start, text + end, scratch, line_feed)
+        kind, _ = scan_payload(text + start, text + end, scratch, line_feed, False)
         if kind == NOT_ORDINARY:
             others[number - row] = number
         else:
