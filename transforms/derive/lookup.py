@@ -79,6 +79,7 @@ class RuleLookup:
         "_mapping",
         "_provider_tables",
         "_trace",
+        "_unknown",
     )
 
     def __init__(
@@ -93,6 +94,7 @@ class RuleLookup:
         self._provider_tables = mapping.provider_tables(provider)
         self._global_tables = (*kind.words, *mapping.global_tables)
         self._trace = trace
+        self._unknown: set[str] = set()
 
     def source(self, json: bytes, path: str, depth: int = 1, scope: Scope = "both") -> Hit | None:
         """Finds the status for a JSON text of any kind; the outermost one has the depth 1."""
@@ -115,7 +117,7 @@ class RuleLookup:
 
     def text(self, text: str, path: str, scope: Scope) -> Hit | None:
         """Finds the status for a text: as a label, and in a provider's tables also as a code."""
-        if scope == "provider" and not self._provider_tables:
+        if text in self._unknown or (scope == "provider" and not self._provider_tables):
             return None
         forms = spellings(text)
         if not forms.plain:
@@ -124,20 +126,21 @@ class RuleLookup:
         start = code.partition(" ")[0]
         is_before_text = start in self._mapping.codes_before_text
         keys = (*forms, code, start) if is_before_text else (*forms, code)
-        # Skip the search for keys that no table contains.
+        # A text that no table contains is not searched. An explanation shows the search.
         is_known = not self._mapping.keys.isdisjoint(keys)
         for table in self._kind.words:
             is_known = is_known or not table.labels.keys().isdisjoint(keys)
+        if not is_known and self._trace is None:
+            self._unknown.add(text)
+            return None
         rule: Rule | None = None
         tables: tuple[Table, ...] = ()
         if scope != "global":
             tables = self._provider_tables
-            if is_known:
-                rule = next((r for t in tables if (r := t.label(forms) or t.code(code))), None)
+            rule = next((r for t in tables if (r := t.label(forms) or t.code(code))), None)
         if rule is None and scope != "provider":
             tables += self._global_tables
-            if is_known:
-                rule = next((r for t in self._global_tables if (r := t.label(forms))), None)
+            rule = next((r for t in self._global_tables if (r := t.label(forms))), None)
         if self._trace is not None and tables:
             quoted = " or ".join(f'"{form}"' for form in dict.fromkeys(forms))
             too_long = forms.plain == OVERLONG

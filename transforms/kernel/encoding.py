@@ -175,10 +175,6 @@ class RecordEncoder:
     def __init__(self) -> None:
         self._out = np.empty(_OUT_BYTES, np.uint8)
         self._texts = np.empty((rows.FIELDS, 2), np.int64)
-        self.forget()
-
-    def forget(self) -> None:
-        """Removes all fragments."""
         self._fragments = bytearray(PADDING)
         self._places: list[tuple[int, int]] = []
         self._place_array: Int64s = np.empty((0, 2), np.int64)
