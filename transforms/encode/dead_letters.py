@@ -31,14 +31,16 @@ def dead_letters(
     return [_record(source, each, policy, max_payload_bytes) for each in rejections]
 
 
-_ENCODERS = [
-    (field["name"], avro_encoder(field)) for field in record_schema("dead_letter").parsed["fields"]
-]
+_ENCODERS = [avro_encoder(field) for field in record_schema("dead_letter").parsed["fields"]]
 
 
 def encoded_dead_letters(records: Sequence[dict[str, Any]]) -> bytes:
-    """Encodes dead letters."""
-    return b"".join(encode(record[name]) for record in records for name, encode in _ENCODERS)
+    """Encodes dead letters, whose fields are in the order of the schema."""
+    return b"".join(
+        encode(value)
+        for record in records
+        for encode, value in zip(_ENCODERS, record.values(), strict=True)
+    )
 
 
 def _record(

@@ -198,29 +198,28 @@ class EventParser:
             part = slice(start, start + BLOCK_ROWS)
             starts, ends, offsets = payloads.starts[part], payloads.ends[part], block.offsets[part]
             scanned = self._scanner.scan(payloads.text, starts, ends, payloads.line_feed)
-            which = scanned.payload_of
+            which, others = scanned.payload_of, scanned.others
             batch.add(scanned.places, offsets[which], context_of[part][which])
-            for number in scanned.others.tolist():
-                at = start + number
-                yield from self._find_in_other(batch, at, block.offsets[at], context_of[at])
+            columns = (starts, ends, offsets, context_of[part])
+            for other in zip(*(each[others].tolist() for each in columns), strict=True):
+                yield from self._find_in_other(batch, *other)
             if start + BLOCK_ROWS < len(payloads):
                 yield batch
                 batch.restart()
         yield batch
 
     def _find_in_other(
-        self, batch: _Batch, number: int, offset: int, context_number: int
+        self, batch: _Batch, start: int, end: int, offset: int, context_number: int
     ) -> Iterator[_Batch]:
         """Finds the events of a payload that is not ordinary; yields the batch when it is full."""
-        payloads, context = batch.payloads, batch.contexts[context_number]
-        start, end = int(payloads.starts[number]), int(payloads.ends[number])
-        page = self._pages.find(payloads.text, start, end, payloads.line_feed)
+        text, context = batch.payloads.text, batch.contexts[context_number]
+        page = self._pages.find(text, start, end, batch.payloads.line_feed)
         if page is not None:
-            context = _page_context(page, context)
-            if context.event_type is None or self._event_types(context.event_type):
-                yield from self._find_in_page(batch, page, int(offset) - start, context)
+            of_page = _page_context(page, context)
+            if of_page.event_type is None or self._event_types(of_page.event_type):
+                yield from self._find_in_page(batch, page, offset - start, of_page)
                 return
-        found = Found(payloads[number], int(offset), batch.contexts[context_number])
+        found = Found(text[start:end], offset, context)
         _isolate(self._finder.find, found, batch.outcomes)
         yield from self._find_in_element(batch, batch.outcomes.next_element())
 
@@ -239,8 +238,8 @@ class EventParser:
             context_of = np.full(len(which), len(batch.contexts) - 1, np.int32)
             batch.add(scanned.places, starts[which] + shift, context_of)
             batch.bytes += int(ends[-1] - starts[0])
-            for number in scanned.others.tolist():
-                start, end = int(starts[number]), int(ends[number])
+            others = scanned.others
+            for start, end in zip(starts[others].tolist(), ends[others].tolist(), strict=True):
                 found = Found(text[start:end], start + shift, context, page.are_jobs)
                 yield from self._find_in_element(batch, found)
             if batch.is_full:
