@@ -95,12 +95,13 @@ def test_every_command_for_files_works(workplace: Path) -> None:
 
 
 def test_the_summary_in_the_readme_is_that_of_the_samples(
-    workplace: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (tmp_path / "samples").symlink_to(ROOT / "samples")
     # The summary repeats the name by which run_local.sh calls the command.
-    monkeypatch.setattr(sys, "argv", [str(workplace / ".venv" / "bin" / "job-status")])
-    arguments = ["--input", "samples/*", "--output", "output", "--write_mode", "append"]
-    done = job_status(["run", *arguments, "--run_id", "20250501T100000Z-d3801d55"], workplace)
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / ".venv" / "bin" / "job-status")])
+    arguments = ["--input", "samples/*", "--output", "output"]
+    done = job_status(["run", *arguments, "--run_id", "20250501T100000Z-d3801d55"], tmp_path)
     shown = next(block for block in blocks("") if block.startswith("read"))
 
     def without_varying_parts(text: str) -> list[str]:
