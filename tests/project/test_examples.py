@@ -11,7 +11,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +18,19 @@ import pytest
 
 from schemas.manifest import Manifest
 from tests.conftest import ReadRecords
+from tests.examples import ROOT, user_environment
 from tests.pipeline.command import job_status as run_command
 from tests.pipeline.command import write_events
 from transforms import NormalizeJobStatus
 from transforms.storage import read_manifests
 
-ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
 
 
 @pytest.fixture
-def environment() -> dict[str, str]:
-    """The environment of a user: `job-status` and `python` on PATH, and these packages."""
-    path = f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ['PATH']}"
-    return {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a user."""
+    return user_environment(tmp_path_factory.mktemp("environment"))
 
 
 def run(words: list[Any], place: Path, environment: dict[str, str]) -> Any:

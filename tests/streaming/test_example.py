@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 import signal
 import subprocess
-import sysconfig
 from pathlib import Path
 
 import pytest
 
+from tests.examples import ROOT, user_environment
 from tests.pubsub import Server, wait_for
 from tests.streaming.command import TIMEOUT_SECONDS, Place, streaming
 from tests.streaming.traffic import envelopes
 
 pytestmark = [pytest.mark.needs("pubsub_emulator"), pytest.mark.needs("prism")]
 
-ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "streaming"
 MESSAGES = 50
 
@@ -35,12 +33,7 @@ def test_the_stream_commits_until_it_is_stopped(server: Server, tmp_path: Path) 
     place = Place(server, server.create(), tmp_path)
     path, _, _, *options = unit("ExecStart")
     assert options == ["--metrics_port", "9090"]
-    environment = {
-        **os.environ,
-        "PATH": f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT),
-        "PUBSUB_EMULATOR_HOST": server.address,
-    }
+    environment = {**user_environment(tmp_path), "PUBSUB_EMULATOR_HOST": server.address}
     command = [EXAMPLE / Path(path).name, place.published.subscription, place.output]
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(
