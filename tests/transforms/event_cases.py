@@ -300,8 +300,30 @@ def expected_outcomes(text: str) -> Counter[str]:
             parse_float=_Number,
         )
     except ValueError:
-        return Counter(["INVALID_JSON"])
+        parts = _containers(text)
+        if len(parts) < 2:
+            return Counter(["INVALID_JSON"])
+        return sum(map(expected_outcomes, parts), Counter())
     return Counter(_outcomes(value, is_job=False, event_type=None))
+
+
+def _containers(text: str) -> list[str]:
+    """Splits a text of arrays and objects, of which the last may have no end, or returns none."""
+    parts = [""]
+    level, is_quoted, is_escaped = 0, False, False
+    for character in text:
+        if not level and character not in "[{" and not character.isspace():
+            return []
+        parts[-1] += character
+        if is_quoted:
+            is_quoted = is_escaped or character != '"'
+            is_escaped = not is_escaped and character == "\\"
+            continue
+        is_quoted = character == '"'
+        level += (character in "[{") - (character in "]}")
+        if not level and character in "]}":
+            parts.append("")
+    return [part for part in parts if part.strip()]
 
 
 def _outcomes(value: Any, *, is_job: bool, event_type: str | None) -> list[str]:
