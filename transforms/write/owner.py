@@ -30,7 +30,7 @@ _RENEW_SECONDS = 20.0
 _SILENT_SECONDS = 300.0
 _UNOWNED_SECONDS = 24 * 3600.0
 _STOP_SECONDS = 5.0
-"""How long to wait for a renewal that hangs."""
+"""The longest wait for a renewal that hangs."""
 
 _NAME = re.compile(
     r"owner-(?P<machine>[0-9a-f]{16})-(?P<pid>[1-9]\d{0,8})-(?P<start>\d{1,18})"
@@ -63,7 +63,7 @@ class Owner(NamedTuple):
 
 
 class Staged:
-    """What is staged in one root of an output.
+    """The staged files and the owners of runs in one root of an output.
 
     Args:
         root: The root.

@@ -20,7 +20,7 @@ _UNMAPPED: Final = "unmapped_value"
 _LONGEST_NAME: Final = 80
 
 _SPIKE: Final = 5
-"""How many times higher than the usual columns a column must be to be cut."""
+"""A column is cut if it is this many times as high as the usual ones."""
 
 _FEWEST_COLUMNS: Final = 4
 """With fewer columns, none of them is unusual."""
