@@ -133,15 +133,14 @@ def _remove_leftovers(settings: CommitSettings, truncated: list[str], ended: set
     # A run id of its own, as an earlier attempt at this run may have left files.
     observer = replace(settings, run_id=f"recovery-{secrets.token_hex(4)}")
     with OwnedStaging(observer) as own:
-        in_output = own.staged(settings.output)
+        staged_in = {root: own.staged(root) for root in settings.roots}
         times = {f.path: f for f in filesystem.files_below(manifest_directory(settings.output))}
         for path in truncated:
             run_id = path.rpartition("/")[2].partition(".")[0]
             found = [times[path]] if path in times else []
-            if run_id in ended or not in_output.is_active(run_id, found):
+            if run_id in ended or not staged_in[settings.output].is_active(run_id, found):
                 filesystem.delete([path])
-        for root in settings.roots:
-            staged = own.staged(root)
+        for root, staged in staged_in.items():
             for run_id in names[root]:
                 # Another run may be about to stage its first file.
                 filesystem.remove_if_empty(staging_directory(root, run_id))
