@@ -18,7 +18,7 @@ from transforms.storage.manifests import (
     intent_of,
     is_manifest,
     manifest_files,
-    read_text,
+    read_bytes,
 )
 from transforms.storage.staging import staging_directory
 
@@ -117,7 +117,7 @@ def write_plan(path: str, plan: InputPlan) -> None:
 
 def read_plan(path: str) -> InputPlan:
     """Reads a plan; raises OutputError."""
-    return msgspec.json.decode(read_text(path), type=InputPlan)
+    return msgspec.json.decode(read_bytes(path), type=InputPlan)
 
 
 def _manifests(output: str) -> list[str]:
@@ -126,7 +126,7 @@ def _manifests(output: str) -> list[str]:
 
 def _find(path: str, current: dict[str, InputFile]) -> _Found:
     try:
-        manifest = msgspec.json.decode(read_text(path), type=_Inputs)
+        manifest = msgspec.json.decode(read_bytes(path), type=_Inputs)
     except msgspec.DecodeError as error:
         raise OutputError(f"{path} is not a manifest of job-status") from error
     except OutputError:

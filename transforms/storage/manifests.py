@@ -217,7 +217,7 @@ def is_manifest(path: str) -> bool:
 def read_manifest(path: str) -> Manifest:
     """Reads a manifest; raises ForeignPathError for a path not of its run, else OutputError."""
     try:
-        manifest = Manifest.from_json(read_text(path))
+        manifest = Manifest.from_json(read_bytes(path))
     except msgspec.DecodeError as error:
         raise OutputError(f"{path} is not a manifest of job-status") from error
     _check_manifest(path, manifest, _MANIFEST)
@@ -229,7 +229,7 @@ def read_intent(path: str) -> Intent | None:
     if not filesystem.exists(path):
         return None
     try:
-        intent = msgspec.json.decode(read_text(path), type=Intent)
+        intent = msgspec.json.decode(read_bytes(path), type=Intent)
     except msgspec.ValidationError as error:
         raise OutputError(
             f"{path} was written by another version of job-status",
@@ -242,7 +242,7 @@ def read_intent(path: str) -> Intent | None:
     return intent
 
 
-def read_text(path: str) -> bytes:
+def read_bytes(path: str) -> bytes:
     """Reads a manifest or an intent as bytes; raises OutputError."""
     try:
         return filesystem.read(path)

@@ -18,7 +18,7 @@ from tests.transforms.runs import settings
 from transforms.blocks.ledger import InputLedger, Ledger
 from transforms.read.ranges import match_files
 from transforms.storage import filesystem
-from transforms.storage.manifests import read_text
+from transforms.storage.manifests import read_bytes
 from transforms.write.commit import commit
 
 pytestmark = pytest.mark.usefixtures("no_sync")
@@ -147,7 +147,7 @@ def test_a_run_searches_its_inputs_once_and_reads_each_manifest_once(
     (manifest,) = (tmp_path / "out" / "_manifest").iterdir()
     write_events(tmp_path / "in" / "b.jsonl", 5, 5)
     steps: list[str] = []
-    real_match, real_read = filesystem.match, read_text
+    real_match, real_read = filesystem.match, read_bytes
 
     def match(pattern: str) -> filesystem.Matched:
         steps.append(pattern)
@@ -158,7 +158,7 @@ def test_a_run_searches_its_inputs_once_and_reads_each_manifest_once(
         return real_read(path)
 
     monkeypatch.setattr(filesystem, "match", match)
-    monkeypatch.setattr("transforms.storage.known_inputs.read_text", read)
+    monkeypatch.setattr("transforms.storage.known_inputs.read_bytes", read)
     assert _run(tmp_path).code == 0
     assert steps.count(f"{tmp_path}/in/*") == 1
     assert steps.count(str(manifest)) == 1
