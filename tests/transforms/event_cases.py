@@ -308,7 +308,7 @@ def expected_outcomes(text: str) -> Counter[str]:
 
 
 def _containers(text: str) -> list[str]:
-    """Splits a text of arrays and objects, of which the last may have no end, or returns none."""
+    """Splits a text of arrays and objects, or returns none. The last one may have no end."""
     parts = [""]
     level, is_quoted, is_escaped = 0, False, False
     for character in text:

@@ -169,7 +169,7 @@ class PageFinder:
     def scan(
         self, text: bytes, start: int, line_feed: int, limit: int, most_bytes: int
     ) -> Elements:
-        """Scans some elements of a page, of which the first starts at `start`.
+        """Scans some elements of a page. The first of them starts at `start`.
 
         The last one is that with which they have `most_bytes`, or an earlier one. Elements over
         `limit` bytes are not ordinary.

@@ -166,7 +166,7 @@ class NormalizeJobStatus(beam.PTransform):
     the Beam metric `events_ignored` counts them.
 
     Args:
-        mapping: The path of a mapping file, or several, of which later ones win.
+        mapping: The path of a mapping file, or several paths. The rules of later files win.
         provider: The provider of events that do not name theirs.
         event_types: Shell-style patterns of the wanted events.
 

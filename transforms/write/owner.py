@@ -92,7 +92,7 @@ class Staged:
                 self._now_ns = file.modified_ns
 
     def is_active(self, run_id: str, files: Iterable[filesystem.InputFile]) -> bool:
-        """Returns whether a run may be active, of which these files are."""
+        """Returns whether the run that staged these files may be active."""
         if owners := [owner for owner in self.owners if owner.owns(run_id)]:
             return any(map(self.is_alive, owners))
         return any(self._age_seconds(file) < _UNOWNED_SECONDS for file in files)
