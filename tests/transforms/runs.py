@@ -63,12 +63,13 @@ def lines(first: int, count: int, bad: int = 1) -> list[bytes]:
 @cache
 def encoded(payloads: tuple[bytes, ...], codec: Codec = "deflate") -> list[EncodedBlock]:
     """Runs the steps before the sink on the lines of a file, with one block per line."""
-    chunks = [payload + b"\n" for payload in payloads]
-    return [
-        block
-        for raw in blocks_of_lines(SOURCE, chunks, 0, 10_000_000)
-        for block in encoded_block(raw, codec)
-    ]
+    blocks, start = [], 0
+    for payload in payloads:
+        line = payload + b"\n"
+        for raw in blocks_of_lines(SOURCE, [line], start, 10_000_000):
+            blocks += encoded_block(raw, codec)
+        start += len(line)
+    return blocks
 
 
 def encoded_block(raw: RawBlock, codec: Codec = "deflate") -> list[EncodedBlock]:

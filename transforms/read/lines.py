@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 
-from transforms.blocks import BLOCK_ROWS, PAYLOAD_HEAD_BYTES, RawBlock, Span, too_large
+from transforms.blocks import BLOCK_BYTES, BLOCK_ROWS, PAYLOAD_HEAD_BYTES, RawBlock, Span, too_large
 from transforms.json import JSON_WHITE_SPACE
 from transforms.kernel import Payloads, padded, split_lines
 
@@ -15,7 +15,7 @@ _STEP = "ReadFiles"
 def blocks_of_lines(
     source: str, chunks: Iterable[bytes], start: int, max_event_bytes: int
 ) -> Iterator[RawBlock]:
-    """Splits chunks of a source into blocks of lines, usually one block for each chunk.
+    """Splits chunks of a source into blocks of lines: as many chunks as are at most BLOCK_BYTES.
 
     Lines end with LF, as in JSON Lines; a CR before it is white space. A line over the limit is not
     held in memory: its head, its size and its digest become a rejection. A line of white space is
@@ -30,41 +30,43 @@ def blocks_of_lines(
     Yields:
         Blocks with adjacent spans, from `start` to the end of the last chunk.
     """
-    held: list[bytes] = []
-    held_bytes = 0
+    # Of the bytes [start, end), those from `line_start` on are a line that has not ended yet.
+    lines: list[bytes] = []
+    line: list[bytes] = []
+    line_start = end = start
     long_line: _LongLine | None = None
     for chunk in chunks:
         if long_line is not None:
-            end = chunk.find(b"\n")
-            if end < 0:
+            size = chunk.find(b"\n") + 1
+            if not size:
                 long_line.add(chunk)
                 continue
-            long_line.add(chunk[:end])
-            span = Span(start, start + long_line.length + 1)
-            yield _block_of_long_line(source, long_line, span, max_event_bytes)
-            start, long_line = span.end, None
-            chunk = chunk[end + 1 :]
-        end = chunk.rfind(b"\n") + 1
-        if end:
-            text = padded(*held, memoryview(chunk)[:end])
-            span = Span(start, start + held_bytes + end)
-            held, held_bytes = [], 0
-            yield from _blocks(source, text, span, max_event_bytes)
-            start = span.end
-            chunk = chunk[end:]
-        if chunk:
-            held.append(chunk)
-            held_bytes += len(chunk)
+            long_line.add(chunk[: size - 1])
+            end = start + long_line.length + 1
+            yield _block_of_long_line(source, long_line, Span(start, end), max_event_bytes)
+            start = line_start = end
+            long_line = None
+            chunk = chunk[size:]
+        size = chunk.rfind(b"\n") + 1
+        if size:
+            if end + size - start > BLOCK_BYTES:
+                yield from _blocks(source, lines, Span(start, line_start), max_event_bytes)
+                start, lines = line_start, []
+            lines += (*line, chunk[:size])
+            line_start, line = end + size, []
+        end += len(chunk)
+        if size < len(chunk):
+            line.append(chunk[size:])
             # The byte after the limit may be a CR, which does not count as part of the line.
-            if held_bytes > max_event_bytes + 1:
-                long_line = _LongLine(held)
-                held, held_bytes = [], 0
+            if end - line_start > max_event_bytes + 1:
+                yield from _blocks(source, lines, Span(start, line_start), max_event_bytes)
+                start, lines = line_start, []
+                long_line, line = _LongLine(line), []
     if long_line is not None:
         span = Span(start, start + long_line.length)
         yield _block_of_long_line(source, long_line, span, max_event_bytes)
-    elif held:
-        span = Span(start, start + held_bytes)
-        yield from _blocks(source, padded(*held), span, max_event_bytes)
+    else:
+        yield from _blocks(source, [*lines, *line], Span(start, end), max_event_bytes)
 
 
 class _LongLine:
@@ -100,8 +102,9 @@ def _block_of_long_line(source: str, line: _LongLine, span: Span, limit: int) ->
     return RawBlock.without_payloads(source, span, rejections=rejections)
 
 
-def _blocks(source: str, text: bytes, span: Span, limit: int) -> Iterator[RawBlock]:
-    """Splits a padded text of lines into blocks of at most BLOCK_ROWS lines."""
+def _blocks(source: str, lines: list[bytes], span: Span, limit: int) -> Iterator[RawBlock]:
+    """Splits lines, which are given in parts, into blocks of at most BLOCK_ROWS lines."""
+    text = padded(*lines)
     done = 0
     for starts, ends, stop in split_lines(text, span.end - span.start, BLOCK_ROWS):
         rejections = []

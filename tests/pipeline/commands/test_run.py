@@ -20,6 +20,7 @@ from avro.io import DatumReader
 import pipeline.graph
 import transforms.parse.parse_events
 import transforms.read.compression
+import transforms.read.lines
 import transforms.read.read_files
 from pipeline.sample.write import SampleCounts, write_samples
 from schemas.avro import record_schema
@@ -272,7 +273,8 @@ def sizes(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], None]:
     def set_sizes(range_bytes: int, block_bytes: int) -> None:
         smaller = functools.partial(ReadFiles, range_bytes=range_bytes)
         monkeypatch.setattr(pipeline.graph, "ReadFiles", smaller)
-        for module in (transforms.read.compression, transforms.parse.parse_events):
+        monkeypatch.setattr(transforms.read.compression, "CHUNK_BYTES", block_bytes // 2)
+        for module in (transforms.read.lines, transforms.parse.parse_events):
             monkeypatch.setattr(module, "BLOCK_BYTES", block_bytes)
 
     return set_sizes

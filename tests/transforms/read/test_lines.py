@@ -100,13 +100,21 @@ _CONTENTS = st.lists(_WHITE | _TEXT, max_size=40).map(b"".join)
     start=st.integers(0, 1 << 40),
     cuts=st.lists(st.integers(0, 1 << 20), max_size=30).map(tuple),
     most_lines=st.integers(1, 9),
+    block_bytes=st.integers(1, 200),
     head_bytes=st.integers(1, 30),
 )
 def test_every_line_is_read_once_for_any_chunks(
-    data: bytes, limit: int, start: int, cuts: tuple[int, ...], most_lines: int, head_bytes: int
+    data: bytes,
+    limit: int,
+    start: int,
+    cuts: tuple[int, ...],
+    most_lines: int,
+    block_bytes: int,
+    head_bytes: int,
 ) -> None:
     with (
         patch.object(lines, "BLOCK_ROWS", most_lines),
+        patch.object(lines, "BLOCK_BYTES", block_bytes),
         patch.object(lines, "PAYLOAD_HEAD_BYTES", head_bytes),
         patch.object(rejection, "PAYLOAD_HEAD_BYTES", head_bytes),
     ):
@@ -142,6 +150,14 @@ def test_a_line_near_the_limit_has_one_outcome_for_any_chunks(length: int, end: 
     for first in range(len(data) + 1):
         for second in range(first, len(data) + 1):
             assert _outcome(_read(data, limit=10, cuts=(first, second))) == expected
+
+
+def test_small_chunks_share_a_block_up_to_its_size() -> None:
+    data = b"{}\n" * 100
+    with patch.object(lines, "BLOCK_BYTES", 120):
+        sizes = [len(block.payloads) for block in _read(data, cuts=tuple(range(0, 300, 7)))]
+    # 119 bytes in chunks of 7 hold 39 whole lines, and the rest of a line that started before.
+    assert sizes == [39, 40, 21]
 
 
 def test_a_line_at_the_limit_is_kept_without_counting_its_line_end() -> None:

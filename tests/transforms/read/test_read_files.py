@@ -27,7 +27,7 @@ from transforms.blocks.block_size import BLOCK_BYTES
 from transforms.blocks.ledger import Ledger
 from transforms.blocks.origin import InputNote
 from transforms.blocks.rejection import PAYLOAD_HEAD_BYTES, Rejection
-from transforms.read import compression
+from transforms.read import compression, lines
 from transforms.read.file_format import InputFormat
 from transforms.read.limits import ReadLimits
 from transforms.read.ranges import FileRange, split_file
@@ -109,13 +109,19 @@ _BEGIN = st.sampled_from([b"", b"", _MARK, b"\n", _MARK + b"\r\n"])
 _CONTENTS = st.tuples(_BEGIN, st.lists(_WHITE | _TEXT, max_size=30).map(b"".join)).map(b"".join)
 
 
-@given(data=_CONTENTS, range_bytes=st.integers(1, 90), block_bytes=st.integers(1, 50))
+@given(
+    data=_CONTENTS,
+    range_bytes=st.integers(1, 90),
+    chunk_bytes=st.integers(1, 50),
+    block_bytes=st.integers(1, 90),
+)
 def test_every_line_is_read_once_for_any_size_of_ranges_and_blocks(
-    data: bytes, range_bytes: int, block_bytes: int
+    data: bytes, range_bytes: int, chunk_bytes: int, block_bytes: int
 ) -> None:
     with (
         tempfile.TemporaryDirectory() as directory,
-        patch.object(compression, "BLOCK_BYTES", block_bytes),
+        patch.object(compression, "CHUNK_BYTES", chunk_bytes),
+        patch.object(lines, "BLOCK_BYTES", block_bytes),
     ):
         path = _file(directory, "f.jsonl", data)
         got = _read(path, input_format="lines", range_bytes=range_bytes)
@@ -138,18 +144,20 @@ def test_random_files_are_read_whole(seed: int, tmp_path: Path) -> None:
     limit = draw.choice([3, 79, 80, 5000])
     suffix = draw.choice(["", "", "", *COMPRESS])
     path = _file(tmp_path, "f" + suffix, COMPRESS_OR_PLAIN[suffix](data))
-    block_bytes = draw.choice([1, 13, 100, 4096])
-    with patch.object(compression, "BLOCK_BYTES", block_bytes):
+    with (
+        patch.object(compression, "CHUNK_BYTES", draw.choice([1, 13, 100, 4096])),
+        patch.object(lines, "BLOCK_BYTES", draw.choice([1, 50, 500, 4096])),
+    ):
         got = _read(
             path,
             input_format="lines",
             range_bytes=draw.choice([1, 2, 10, 79, 80, 81, 500, 1 << 20]),
             limits=ReadLimits(max_event_bytes=limit),
         )
-    lines = _expected(data)
-    assert sorted(got.payloads) == [each for each in lines if len(each[1]) <= limit]
+    expected = _expected(data)
+    assert sorted(got.payloads) == [each for each in expected if len(each[1]) <= limit]
     assert sorted((each.offset, each.payload) for each in got.rejections) == [
-        (offset, line) for offset, line in lines if len(line) > limit
+        (offset, line) for offset, line in expected if len(line) > limit
     ]
     assert got.tiled_to() == len(data)
     assert got.damage is None
@@ -179,24 +187,31 @@ def test_a_file_without_lines_has_no_payload_and_no_damage(
     assert got.tiled_to() == len(data)
 
 
+def test_many_small_streams_share_a_block(tmp_path: Path) -> None:
+    path = _file(tmp_path, "f.gz", gzip.compress(b"{}\n") * 5000)
+    (whole,) = split_file(path, os.path.getsize(path), "lines")
+    blocks = list(read_range(whole, ReadLimits()))
+    assert [len(block.payloads) for block in blocks] == [5000, 0]
+
+
 # Long lines
 
 
-def _long_line_outcomes(path: str, range_bytes: int, block_bytes: int) -> list[Rejection]:
-    with patch.object(compression, "BLOCK_BYTES", block_bytes):
+def _long_line_outcomes(path: str, range_bytes: int, chunk_bytes: int) -> list[Rejection]:
+    with patch.object(compression, "CHUNK_BYTES", chunk_bytes):
         return _read(
             path, range_bytes=range_bytes, limits=ReadLimits(max_event_bytes=50)
         ).rejections
 
 
-def test_a_long_line_is_one_rejection_for_any_borders_of_ranges_and_blocks(tmp_path: Path) -> None:
+def test_a_long_line_is_one_rejection_for_any_borders_of_ranges_and_chunks(tmp_path: Path) -> None:
     data = b"{}\n" + b'{"a":"' + b"x" * 100 + b'"}\r\n{}\n' + b"y" * 51
     path = _file(tmp_path, "f", data)
     expected = _long_line_outcomes(path, 1 << 20, 1 << 20)
     assert [(each.offset, each.full_size) for each in expected] == [(3, 108), (116, 51)]
     for range_bytes in (1, 2, 3, 4, 50, 51, 52, 110, 113, 114, 116):
-        for block_bytes in (1, 3, 50, 51, 52, 110, 112):
-            assert _long_line_outcomes(path, range_bytes, block_bytes) == expected
+        for chunk_bytes in (1, 3, 50, 51, 52, 110, 112):
+            assert _long_line_outcomes(path, range_bytes, chunk_bytes) == expected
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
@@ -259,9 +274,9 @@ def test_a_truncated_file_is_damaged_and_read_up_to_there(suffix: str, tmp_path:
         got = _read(_file(tmp_path, "f" + suffix, packed[:length]))
         assert got.damage is not None
         assert got.notes[-1].end == got.tiled_to()
-        lines = got.lines()
+        read = got.lines()
         # The truncated last line is read too: every byte is accounted for.
-        assert b"\n".join(lines) == _LINES[: got.tiled_to()].removesuffix(b"\n")
+        assert b"\n".join(read) == _LINES[: got.tiled_to()].removesuffix(b"\n")
 
 
 @every_suffix

@@ -38,7 +38,7 @@ def test_payloads_that_were_not_kept_are_read_again_by_reading_the_source_once(
         return real(name)
 
     monkeypatch.setattr(filesystem, "open_for_reading", open_and_record)
-    monkeypatch.setattr(compression, "BLOCK_BYTES", 1 << 18)
+    monkeypatch.setattr(compression, "CHUNK_BYTES", 1 << 18)
     file = write_letters(tmp_path / "letters.avro", letters)
     payloads, messages = outcomes_of(file)
     assert sorted(payloads) == sorted(lines[number] for number in numbers)
