@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Hashable
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -34,22 +34,46 @@ _MICROSECONDS_OF_DAY = 24 * 3600 * 1_000_000
 Name = TypeVar("Name", bound=Hashable)
 
 
+class _Counted(NamedTuple):
+    """The distinct combinations of events.
+
+    Attributes:
+        numbers: The number of each combination.
+        events: The number of its events.
+    """
+
+    numbers: Int64s
+    events: Int64s
+
+
+def _counted(combinations: Int32s) -> _Counted:
+    events = np.bincount(combinations)
+    numbers = np.flatnonzero(events)
+    return _Counted(numbers, events[numbers])
+
+
 class _Tally(Generic[Name]):
     """The name of each combination, and the counts of names in a block."""
 
     def __init__(self) -> None:
         self._numbers: dict[Name, int] = {}
+        self._names: list[Name] = []
         self._number_of = array("i")
 
     def add(self, name: Name) -> None:
         """Adds the name of the next combination."""
-        self._number_of.append(self._numbers.setdefault(name, len(self._numbers)))
+        number = self._numbers.setdefault(name, len(self._names))
+        if number == len(self._names):
+            self._names.append(name)
+        self._number_of.append(number)
 
-    def count(self, combinations: Int32s) -> list[tuple[Name, int]]:
-        """Returns the names of events, each with the number of its events."""
-        counts = np.bincount(np.frombuffer(self._number_of, np.int32)[combinations])
-        names = list(self._numbers)
-        return [(names[number], int(counts[number])) for number in np.flatnonzero(counts).tolist()]
+    def count(self, combinations: Int64s, events: Int64s) -> list[tuple[Name, int]]:
+        """Returns the names of distinct combinations, each with the number of its events."""
+        numbers = np.frombuffer(self._number_of, np.int32)[combinations]
+        counts = np.bincount(numbers, events)
+        return [
+            (self._names[number], int(counts[number])) for number in np.flatnonzero(counts).tolist()
+        ]
 
 
 class BlockTallies:
@@ -104,23 +128,26 @@ class BlockTallies:
             pending_acks=[] if block.pending_acks is None else [block.pending_acks],
         )
         ledger.account_for(block.input or block.source, block.span, block.note)
-        combinations = block.events.combinations
-        if not len(combinations):
+        if not len(block.events):
             return ledger
-        for (provider, value), count in self._values.count(combinations):
+        combinations = _counted(block.events.combinations)
+        for (provider, value), count in self._values.count(*combinations):
             ledger.by_provider.setdefault(provider, {})[value] = count
             ledger.by_value[value] = ledger.by_value.get(value, 0) + count
-        ledger.by_record_type = dict(self._record_types.count(combinations))
-        ledger.by_source_value_type = dict(self._types.count(combinations))
-        ledger.by_derivation = dict(self._derivations.count(combinations))
-        nameless = combinations[(block.events.notes & WITHOUT_JOB_ID) != 0]
-        ledger.without_job_id = dict(self._record_types.count(nameless)).get(JOB.name, 0)
-        without_provider = np.frombuffer(self._without_provider, np.uint8)[combinations]
-        if without_provider.any():
-            ledger.accounts_without_provider = _accounts(block.events, without_provider)
+        ledger.by_record_type = dict(self._record_types.count(*combinations))
+        ledger.by_source_value_type = dict(self._types.count(*combinations))
+        ledger.by_derivation = dict(self._derivations.count(*combinations))
+        nameless = block.events.combinations[(block.events.notes & WITHOUT_JOB_ID) != 0]
+        jobs = dict(self._record_types.count(*_counted(nameless)))
+        ledger.without_job_id = jobs.get(JOB.name, 0)
+        without_provider = np.frombuffer(self._without_provider, np.bool_)
+        if without_provider[combinations.numbers].any():
+            ledger.accounts_without_provider = _accounts(
+                block.events, without_provider[block.events.combinations]
+            )
         ledger.by_day = _by_day(block.events.times[:, EVENT_TIME])
         if "unmapped" in ledger.by_derivation:
-            for key, count in self._unmapped.count(combinations):
+            for key, count in self._unmapped.count(*combinations):
                 if key is not None:
                     ledger.unmapped.add(*key, count)
         return ledger
