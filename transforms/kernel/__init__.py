@@ -17,8 +17,8 @@ Python, those of all others. From there on, one way finishes and encodes every r
   hold offsets and can be pickled.
 - **Padding.** No function compares an address with the end of a text. Every buffer ends with
   PADDING, which stops all of them (`buffers`).
-- **Compiled once.** Numba compiles the entries of these modules when they are imported, and keeps
-  the machine code in a directory (`compiling`). No call compiles anything.
+- **Compiled once.** Numba compiles the entries of these modules to files (`compiling`). Importing
+  the modules loads the files, without Numba. No call compiles anything.
 - **Tested** on Linux with x86-64. Numba supports ARM and macOS, but nobody tried them.
 
 | module | contents |

@@ -9,11 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
-from numba.core import types
 
-from transforms.kernel.buffers import Int64s
+from transforms.kernel.buffers import Int64Vector, Uint64Matrix
 from transforms.kernel.compiling import compiled
-from transforms.kernel.octets import instruction, set_word, word_at
+from transforms.kernel.octets import INT64, VOID, instruction, set_word, word_at
 
 LANES = 4
 BLOCK_BYTES = 128
@@ -50,7 +49,7 @@ _WORD = ir.IntType(64)
 _VECTOR = ir.VectorType(_WORD, LANES)
 
 
-@instruction(types.void, types.int64)
+@instruction(VOID, INT64)
 def compress(builder: Any, scratch: Any) -> None:
     """Adds a block of each message to its state; everything is in the scratch memory."""
 
@@ -112,15 +111,12 @@ class Messages(NamedTuple):
 
     start: int
     room: int
-    lengths: Int64s
+    lengths: Int64Vector
     scratch: int
 
 
-MESSAGES = types.NamedTuple((types.int64, types.int64, types.int64[::1], types.int64), Messages)
-
-
 @compiled
-def digests(messages: Messages, ids: np.ndarray, first: int) -> None:
+def digests(messages: Messages, ids: Uint64Matrix, first: int) -> None:
     """Computes the digests of four messages.
 
     Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,14 @@ from numpy.typing import NDArray
 Int64s = NDArray[np.int64]
 Int32s = NDArray[np.int32]
 Octets = NDArray[np.uint8]
+
+# The types of arrays in functions of machine code: an element and the number of dimensions.
+ByteVector = Annotated[np.ndarray, np.uint8, 1]
+Int32Vector = Annotated[np.ndarray, np.int32, 1]
+Int64Vector = Annotated[np.ndarray, np.int64, 1]
+Int64Matrix = Annotated[np.ndarray, np.int64, 2]
+Int64Cube = Annotated[np.ndarray, np.int64, 3]
+Uint64Matrix = Annotated[np.ndarray, np.uint64, 2]
 
 PADDING = b"\n" + bytes(63)
 """Follows the text in every buffer that kernels read. The LF ends the last line, and the first NUL

@@ -11,11 +11,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba.core import types
 
 from transforms.kernel import rows
-from transforms.kernel.buffers import Int32s, Int64s
-from transforms.kernel.compiling import compiled, inlined, int32s, int64, int64s
+from transforms.kernel.buffers import Int32Vector, Int64Cube, Int64Matrix, Int64Vector
+from transforms.kernel.compiling import compiled, inlined
 from transforms.kernel.octets import LOWEST_BYTES, copied, high_product, is_equal, word_at
 
 COMBINED = (rows.JOB_STATUS, rows.PROVIDER, rows.EVENT_TYPE, rows.LEGACY_STATUS, rows.RECORD_TYPE)
@@ -65,20 +64,15 @@ class Table(NamedTuple):
     """
 
     seed: np.uint64
-    numbers: Int32s
-    places: Int64s
+    numbers: Int32Vector
+    places: Int64Cube
     arena: int
     arena_bytes: int
-    used: Int64s
-
-
-TABLE = types.NamedTuple(
-    (types.uint64, int32s, types.int64[:, :, ::1], int64, int64, int64s), Table
-)
+    used: Int64Vector
 
 
 @compiled
-def number_of(texts: np.ndarray, table: Table) -> int:
+def number_of(texts: Int64Matrix, table: Table) -> int:
     """Returns the number of a combination; adds it if it is new.
 
     Args:

@@ -7,13 +7,21 @@ Most of a record comes from the row. The part that the rules decide, from `legac
 from __future__ import annotations
 
 import numpy as np
-from numba.core import types
 
 from schemas.avro import avro_text
 from transforms.kernel import rows
-from transforms.kernel.buffers import PADDING, Int64s, address_of, padded
-from transforms.kernel.compiling import entry, inlined, int32s, int64, int64s
-from transforms.kernel.finishing import PLACES, resolve, use_default_provider
+from transforms.kernel.buffers import (
+    PADDING,
+    Int32Vector,
+    Int64Matrix,
+    Int64s,
+    Int64Vector,
+    Uint64Matrix,
+    address_of,
+    padded,
+)
+from transforms.kernel.compiling import entry, inlined
+from transforms.kernel.finishing import resolve, use_default_provider
 from transforms.kernel.octets import copied, set_byte, set_word
 
 _NULL, _GIVEN = 0, 2
@@ -92,24 +100,19 @@ def put_id(at: int, low: np.uint64, high: np.uint64) -> int:
     return at + _ID_BYTES
 
 
-@entry(
-    int64(
-        *(PLACES, int64s, types.int64[:, ::1], types.int64[:, ::1], types.uint64[:, ::1], int32s),
-        *(int64, types.int64[:, ::1], int64, int64, types.int64[:, ::1], int64, int64),
-    )
-)
+@entry
 def encode(
     places: rows.Places,
-    offsets: np.ndarray,
-    tails: np.ndarray,
-    times: np.ndarray,
-    ids: np.ndarray,
-    combinations: np.ndarray,
+    offsets: Int64Vector,
+    tails: Int64Matrix,
+    times: Int64Matrix,
+    ids: Uint64Matrix,
+    combinations: Int32Vector,
     fragments: int,
-    fragment_places: np.ndarray,
+    fragment_places: Int64Matrix,
     source: int,
     source_end: int,
-    texts: np.ndarray,
+    texts: Int64Matrix,
     out: int,
     out_bytes: int,
 ) -> int:

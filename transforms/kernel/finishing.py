@@ -5,20 +5,27 @@ from __future__ import annotations
 import secrets
 
 import numpy as np
-from numba.core import types
 
 from transforms.kernel import rows
 from transforms.kernel.blake2b import (
     BLOCK_BYTES,
     HASH_SCRATCH_BYTES,
     LANES,
-    MESSAGES,
     Messages,
     digests,
 )
-from transforms.kernel.buffers import PADDING, Int64s, Octets, address_of
-from transforms.kernel.combinations import COMBINED, TABLE, Table, number_of
-from transforms.kernel.compiling import entry, inlined, int32s, int64, uint8s
+from transforms.kernel.buffers import (
+    PADDING,
+    ByteVector,
+    Int32Vector,
+    Int64Matrix,
+    Int64s,
+    Octets,
+    Uint64Matrix,
+    address_of,
+)
+from transforms.kernel.combinations import COMBINED, Table, number_of
+from transforms.kernel.compiling import entry, inlined
 from transforms.kernel.octets import copied, set_byte
 from transforms.kernel.timestamps import NO_OFFSET, parse_timestamp
 
@@ -35,13 +42,8 @@ _FRAME_BYTES = 5
 """A field adds a byte 1, its length in four bytes, and its text; a missing one adds a byte 0."""
 
 
-PLACES = types.NamedTuple(
-    (int64, types.int64[:, :, ::1], int32s, int64, types.int64[:, :, ::1]), rows.Places
-)
-
-
 @inlined
-def resolve(texts: np.ndarray, places: rows.Places, row: int) -> None:
+def resolve(texts: Int64Matrix, places: rows.Places, row: int) -> None:
     """Sets the start and end of each field of a row as addresses; 0 if it is missing.
 
     The text of the payload wins over that of its context.
@@ -62,7 +64,7 @@ def resolve(texts: np.ndarray, places: rows.Places, row: int) -> None:
 
 
 @inlined
-def use_default_provider(texts: np.ndarray) -> None:
+def use_default_provider(texts: Int64Matrix) -> None:
     """Gives an event without a provider that of its context's defaults."""
     if texts[rows.PROVIDER, rows.START] == 0:
         texts[rows.PROVIDER, rows.START] = texts[rows.DEFAULT_PROVIDER, rows.START]
@@ -83,29 +85,24 @@ def framed(target: int, start: int, end: int) -> int:
 
 
 @inlined
-def time_of(texts: np.ndarray, field: int) -> int:
+def time_of(texts: Int64Matrix, field: int) -> int:
     """Returns the time of a field, or rows.UNREADABLE."""
     if texts[field, rows.START] == 0:
         return rows.UNREADABLE
     return parse_timestamp(texts[field, rows.START], texts[field, rows.END], NO_OFFSET)
 
 
-@entry(
-    int64(
-        *(PLACES, int64, TABLE, MESSAGES, types.int64[:, ::1]),
-        *(types.int64[:, ::1], types.uint64[:, ::1], int32s, uint8s),
-    )
-)
+@entry
 def finish(
     places: rows.Places,
     first: int,
     table: Table,
     messages: Messages,
-    texts: np.ndarray,
-    times: np.ndarray,
-    ids: np.ndarray,
-    combinations: np.ndarray,
-    notes: np.ndarray,
+    texts: Int64Matrix,
+    times: Int64Matrix,
+    ids: Uint64Matrix,
+    combinations: Int32Vector,
+    notes: ByteVector,
 ) -> int:
     """Finishes rows from `first` on.
 

@@ -6,17 +6,16 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from numba.core import types
 
-from transforms.kernel.buffers import Int64s, address_of
-from transforms.kernel.compiling import entry, int64, int64s
+from transforms.kernel.buffers import Int64s, Int64Vector, address_of
+from transforms.kernel.compiling import entry
 from transforms.kernel.json_text import CR, SPACE, white_end
 from transforms.kernel.octets import VECTOR_BYTES, byte_at, first_bit, line_feeds
 
 
-@entry(types.UniTuple(int64, 2)(int64, int64, int64, int64s, int64s))
+@entry
 def split(
-    text: int, start: int, stop: int, starts: np.ndarray, ends: np.ndarray
+    text: int, start: int, stop: int, starts: Int64Vector, ends: Int64Vector
 ) -> tuple[int, int]:
     """Splits the bytes [start, stop) of a text into lines that are not blank.
 

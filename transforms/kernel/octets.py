@@ -13,10 +13,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 from llvmlite import ir
-from numba.core import types
-from numba.extending import intrinsic
 
-from transforms.kernel.compiling import inlined
+from transforms.kernel.compiling import compiler, inlined
+
+VOID, INT64, UINT64 = "void", "int64", "uint64"
+"""Numba's types of arguments and results."""
 
 VECTOR_BYTES = 32
 
@@ -26,27 +27,34 @@ _VECTOR = ir.VectorType(_BYTE, VECTOR_BYTES)
 Emit = TypeVar("Emit", bound=Callable[..., Any])
 
 
-def instruction(result: Any, *parameters: Any) -> Callable[[Emit], Callable[..., Any]]:
+def instruction(result: str, *parameters: str) -> Callable[[Emit], Callable[..., Any]]:
     """Makes a function of kernels from one that emits its LLVM code.
 
     Args:
-        result: Numba's type of the result.
-        parameters: Numba's types of the arguments.
+        result: The type of the result.
+        parameters: The types of the arguments.
     """
 
     def declare(emit: Emit) -> Callable[..., Any]:
+        numba = compiler()
+        if numba is None:
+            return emit
+        types = numba.core.types
+        kind = getattr(types, result)(*(getattr(types, name) for name in parameters))
+
         def typed(_: Any, *arguments: Any) -> Any:
             def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
                 emitted = emit(builder, *values)
                 return context.get_dummy_value() if emitted is None else emitted
 
-            return result(*parameters), code
+            return kind, code
 
         typed.__name__ = typed.__qualname__ = emit.__name__
         typed.__doc__ = emit.__doc__
         # Numba needs the number of arguments: that of `emit`, whose builder stands for the context.
         typed.__signature__ = inspect.signature(emit)  # type: ignore[attr-defined]
-        return intrinsic(typed)
+        made: Callable[..., Any] = numba.extending.intrinsic(typed)
+        return made
 
     return declare
 
@@ -69,37 +77,37 @@ def _mask(builder: Any, flags: Any) -> Any:
     return builder.zext(builder.bitcast(flags, _INT32), _WORD)
 
 
-@instruction(types.int64, types.int64)
+@instruction(INT64, INT64)
 def byte_at(builder: Any, address: Any) -> Any:
     """Returns the byte at an address, 0 to 255."""
     return builder.zext(load(builder, address, _BYTE), _WORD)
 
 
-@instruction(types.uint64, types.int64)
+@instruction(UINT64, INT64)
 def word_at(builder: Any, address: Any) -> Any:
     """Returns the 8 bytes at an address, the first byte as the lowest."""
     return load(builder, address, _WORD)
 
 
-@instruction(types.void, types.int64, types.int64)
+@instruction(VOID, INT64, INT64)
 def set_byte(builder: Any, address: Any, value: Any) -> None:
     """Writes the lowest 8 bits of a value."""
     store(builder, address, builder.trunc(value, _BYTE))
 
 
-@instruction(types.void, types.int64, types.uint64)
+@instruction(VOID, INT64, UINT64)
 def set_word(builder: Any, address: Any, value: Any) -> None:
     """Writes 8 bytes, the lowest byte first."""
     store(builder, address, value)
 
 
-@instruction(types.void, types.int64, types.int64)
+@instruction(VOID, INT64, INT64)
 def copy_vector(builder: Any, target: Any, source: Any) -> None:
     """Copies 32 bytes."""
     store(builder, target, load(builder, source, _VECTOR))
 
 
-@instruction(types.int64, types.int64)
+@instruction(INT64, INT64)
 def string_stops(builder: Any, address: Any) -> Any:
     """Returns a bit for each of 32 bytes that is not an ordinary character of a JSON string.
 
@@ -113,20 +121,20 @@ def string_stops(builder: Any, address: Any) -> Any:
     return _mask(builder, flags)
 
 
-@instruction(types.int64, types.int64)
+@instruction(INT64, INT64)
 def line_feeds(builder: Any, address: Any) -> Any:
     """Returns a bit for each of 32 bytes that is LF."""
     characters = load(builder, address, _VECTOR)
     return _mask(builder, builder.icmp_unsigned("==", characters, _all(ord("\n"))))
 
 
-@instruction(types.int64, types.int64)
+@instruction(INT64, INT64)
 def first_bit(builder: Any, mask: Any) -> Any:
     """Returns the position of the lowest bit that is set. The mask must not be 0."""
     return builder.cttz(mask, ir.Constant(_BIT, 1))
 
 
-@instruction(types.uint64, types.uint64, types.uint64)
+@instruction(UINT64, UINT64, UINT64)
 def high_product(builder: Any, left: Any, right: Any) -> Any:
     """Returns the upper 64 bits of a product."""
     wide = ir.IntType(128)

@@ -9,18 +9,17 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba.core import types
 
 from transforms.kernel import json_text, rows, scanning
-from transforms.kernel.buffers import Int64s, address_of
-from transforms.kernel.compiling import entry, int32s, int64, int64s
+from transforms.kernel.buffers import Int32Vector, Int64Cube, Int64s, Int64Vector, address_of
+from transforms.kernel.compiling import entry
 from transforms.kernel.octets import byte_at
 
 _PART = 1000
 """Most elements that are scanned at a time."""
 
 
-@entry(types.UniTuple(int64, 2)(int64, int64, int64, int64, int64))
+@entry
 def find(text: int, start: int, end: int, line_feed: int, scratch: int) -> tuple[int, int]:
     """Finds the elements of a page or an array that is a whole payload.
 
@@ -41,23 +40,18 @@ def find(text: int, start: int, end: int, line_feed: int, scratch: int) -> tuple
     return kind, first - text
 
 
-@entry(
-    types.UniTuple(int64, 3)(
-        *(int64, int64, int64, int64, int64),
-        *(int64s, int64s, types.int64[:, :, ::1], int32s, int32s, int64),
-    )
-)
+@entry
 def scan_elements(
     text: int,
     at: int,
     line_feed: int,
     limit: int,
     most_bytes: int,
-    starts: np.ndarray,
-    ends: np.ndarray,
-    places: np.ndarray,
-    payload_of: np.ndarray,
-    others: np.ndarray,
+    starts: Int64Vector,
+    ends: Int64Vector,
+    places: Int64Cube,
+    payload_of: Int32Vector,
+    others: Int32Vector,
     scratch: int,
 ) -> tuple[int, int, int]:
     """Scans the next elements of an array that `find` has checked, as payloads.

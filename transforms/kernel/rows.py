@@ -14,7 +14,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from transforms.kernel.buffers import Int32s, Int64s, address_of, padded
+from transforms.kernel.buffers import (
+    Int32s,
+    Int32Vector,
+    Int64Cube,
+    Int64s,
+    address_of,
+    padded,
+)
 
 EVENT_TYPE, EVENT_DATE, PROJECT_ID, ACCOUNT_ID, PROVIDER, RECORD_TYPE, DEFAULT_PROVIDER = range(7)
 CONTEXT_FIELDS = 7
@@ -151,10 +158,10 @@ class Places(NamedTuple):
     """
 
     text: int
-    places: Int64s
-    context_of: Int32s
+    places: Int64Cube
+    context_of: Int32Vector
     beside: int
-    context_places: Int64s
+    context_places: Int64Cube
 
     @staticmethod
     def of(rows: Rows, contexts: Contexts) -> Places:

@@ -17,11 +17,17 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba.core import types
 
 from transforms.kernel import json_text, rows
-from transforms.kernel.buffers import Int32s, Int64s, address_of
-from transforms.kernel.compiling import compiled, entry, inlined, int32s, int64, int64s
+from transforms.kernel.buffers import (
+    Int32s,
+    Int32Vector,
+    Int64Cube,
+    Int64s,
+    Int64Vector,
+    address_of,
+)
+from transforms.kernel.compiling import compiled, entry, inlined
 from transforms.kernel.octets import LOWEST_BYTES, byte_at, set_word, word_at
 
 # The fields of a payload are the fields of a row up to rows.JOB_STATUS, with these in addition.
@@ -319,15 +325,15 @@ def set_row(
     places[row, rows.PAYLOAD, rows.END] = end
 
 
-@entry(int64(int64, int64s, int64s, int64, types.int64[:, :, ::1], int32s, int32s, int64))
+@entry
 def scan(
     text: int,
-    starts: np.ndarray,
-    ends: np.ndarray,
+    starts: Int64Vector,
+    ends: Int64Vector,
     line_feed: int,
-    places: np.ndarray,
-    payload_of: np.ndarray,
-    others: np.ndarray,
+    places: Int64Cube,
+    payload_of: Int32Vector,
+    others: Int32Vector,
     scratch: int,
 ) -> int:
     """Scans payloads.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from transforms.kernel.buffers import address_of, padded
-from transforms.kernel.compiling import compiled, entry, inlined, int64
+from transforms.kernel.compiling import compiled, entry, inlined
 from transforms.kernel.json_text import COLON, DOT, IN_LOWER_CASE, MINUS, SPACE, ZERO, is_digit
 from transforms.kernel.octets import byte_at
 from transforms.kernel.rows import UNREADABLE
@@ -153,7 +153,7 @@ def parse_timestamp(start: int, end: int, assumed: int) -> int:
     return result if _FIRST <= result <= _LAST else UNREADABLE
 
 
-@entry(int64(int64, int64, int64))
+@entry
 def read(start: int, end: int, assumed: int) -> int:
     """Reads one timestamp; see `parse_timestamp`."""
     return parse_timestamp(start, end, assumed)

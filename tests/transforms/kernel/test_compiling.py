@@ -7,13 +7,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from numba.core import event
 
-from tests.pipeline.command import run, write_events
 from transforms.kernel import compiling
-
-SUFFIX = compiling.index_suffix()
+from transforms.kernel.buffers import address_of, padded
+from transforms.kernel.lines import split
 
 
 @pytest.fixture
@@ -29,7 +28,8 @@ def directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, 
 def _complete(place: Path) -> None:
     place.mkdir(parents=True, exist_ok=True)
     for number in range(compiling.ENTRIES):
-        (place / f"module.function-{number}{SUFFIX}").touch()
+        code = compiling._packed("function", b"machine code")
+        (place / f"module.function-{number}{compiling.SUFFIX}").write_bytes(code)
 
 
 def test_the_code_in_the_environment_is_used_if_it_is_complete(
@@ -50,6 +50,13 @@ def test_without_it_the_code_is_compiled_into_the_users_cache_which_is_said_once
     assert compiling.directory() == compiling.directory() == user
     (record,) = caplog.records
     assert record.message == f"compiling the kernel into {user}, once: about half a minute"
+
+
+@pytest.mark.parametrize("damage", [b"", b"machine code"], ids=["empty", "changed"])
+def test_damaged_code_is_compiled_again(directories: tuple[Path, Path], damage: bytes) -> None:
+    _complete(directories[0])
+    next(directories[0].iterdir()).write_bytes(damage)
+    assert compiling.directory() == directories[1]
 
 
 def test_a_complete_cache_is_used_without_a_word(
@@ -90,17 +97,22 @@ def test_a_change_of_any_module_changes_the_name_of_the_code(
     assert len(set(names)) == 3
 
 
-def test_a_run_compiles_nothing(tmp_path: Path) -> None:
-    compiled: list[Any] = []
+@pytest.mark.parametrize(
+    "starts",
+    [
+        np.empty(9, np.int32),
+        np.empty(9, np.uint64),
+        np.empty((9, 1), np.int64),
+        np.empty(18, np.int64)[::2],
+    ],
+    ids=["narrower", "unsigned", "of two dimensions", "with gaps"],
+)
+def test_an_array_of_another_type_or_layout_never_reaches_machine_code(starts: Any) -> None:
+    text = padded(b"{}\n{}\n")
+    with pytest.raises(TypeError, match="not an array of int64 with 1 dimensions"):
+        split(address_of(text), 0, 6, starts, np.empty(9, np.int64))
 
-    class Listener(event.Listener):
-        def on_start(self, event: Any) -> None:
-            compiled.append(event.data["dispatcher"])
 
-        def on_end(self, event: Any) -> None:
-            pass
-
-    events = write_events(tmp_path / "events.jsonl", 1, 10, bad=1)
-    with event.install_listener("numba:compile", Listener()):
-        done = run("--input", events, "--output", tmp_path / "out", "--direct_num_workers", "1")
-    assert (done.code, compiled) == (0, [])
+def test_a_call_with_too_few_arguments_never_reaches_machine_code() -> None:
+    with pytest.raises(ValueError, match="longer than argument 1"):
+        split(0, 0, 6, np.empty(9, np.int64))  # type: ignore[call-arg]
