@@ -52,7 +52,7 @@ def compact(options: CompactOptions, beam_arguments: list[str], console: Console
     """
     for path in (options.output, options.dead_letter_output):
         if path is not None:
-            file_paths.check_scheme(path)
+            file_paths.check_path(path)
     set_filesystem_options(beam_arguments)
     settings = _commit_settings(options)
     set_run(settings.run_id)

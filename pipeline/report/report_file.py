@@ -22,14 +22,15 @@ def check_report(path: str) -> None:
     """Checks the name of a report file.
 
     Raises:
-        UsageError: The name has no known extension, or the path an unknown scheme.
+        UsageError: The name has no known extension, or the path is not UTF-8, or nothing opens its
+            scheme.
     """
     if not path.lower().endswith((_JSON, _PAGE)):
         raise UsageError(
             f"--report {path} is neither {_JSON} nor {_PAGE}",
             f"the name decides the format: {_JSON} for programs, {_PAGE} for people",
         )
-    file_paths.check_scheme(path)
+    file_paths.check_path(path)
 
 
 def report_of(output: str, manifest: Manifest) -> Manifest:

@@ -86,7 +86,7 @@ def prepare(
         check_report(options.report)
     for path in (options.output, options.dead_letter_output):
         if path is not None:
-            file_paths.check_scheme(path)
+            file_paths.check_path(path)
     dead_letter_output = options.dead_letter_output
     patterns = [file_paths.normal(pattern) for pattern in options.input]
     names = [name for name in (options.input_subscription, options.input_topic) if name is not None]
@@ -186,7 +186,8 @@ def find_inputs(options: RunOptions) -> Inputs:
     """Finds the files to read, and opens all local ones and one other to check access.
 
     Raises:
-        InputError: A pattern matches no file, or a file that was opened cannot be read.
+        InputError: A pattern matches no file, a file that was opened cannot be read, or its path is
+            not UTF-8.
         OutputError: With --skip_read, a manifest of the output cannot be read.
         UsageError: No filesystem is installed for a path's scheme.
     """
@@ -238,13 +239,16 @@ def find_inputs_of_replay(options: RunOptions) -> Inputs:
     """Finds the files of dead letters that no replay into the output has read yet.
 
     Raises:
-        InputError: There are no dead letters, or a manifest lists a missing file of them.
+        InputError: There are no dead letters, a manifest lists a missing file of them, or the path
+            of a file is not UTF-8.
         OutputError: A manifest cannot be read.
         UsageError: No filesystem is installed for the path's scheme.
     """
     (path,), output = options.input, file_paths.normal(options.output)
     file_paths.check_scheme(path)
     found = find_dead_letters(path, [output])
+    for file in found:
+        file_paths.check_utf8(file.path, InputError)
     done = replayed(found, output)
     left = [file for file in found if file not in done]
     note = f"skipped {counted(len(done), 'file')} of dead letters that were replayed before"

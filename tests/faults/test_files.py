@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import sys
 from itertools import product
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 
 from tests.conftest import records_of
 from tests.faults.outcome import GOOD, assert_clear, run_over, run_over_files
-from tests.pipeline.command import run, visible, write_events
+from tests.pipeline.command import assert_clear_error, job_status, run, visible, write_events
 from tests.transforms.read.compressed import COMPRESS
 
 pytestmark = pytest.mark.usefixtures("no_sync")
@@ -171,6 +173,59 @@ def test_an_input_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
     said = run("--input", path, "--output", tmp_path / "out")
     assert said.code == 3
     assert_clear(said, path)
+
+
+any_bytes_in_names = pytest.mark.skipif(
+    sys.platform != "linux", reason="the filesystem accepts only names that are text"
+)
+
+
+def _not_utf8(directory: Path, name: bytes) -> str:
+    return os.fsdecode(os.fsencode(directory) + b"/" + name)
+
+
+@any_bytes_in_names
+@pytest.mark.parametrize("command", ["run", "validate"])
+@pytest.mark.parametrize("pattern", ["*.jsonl", "b\udcff.jsonl", "none\udcff*"])
+def test_an_input_whose_path_is_not_utf8_is_refused_before_anything_is_read(
+    tmp_path: Path, command: str, pattern: str
+) -> None:
+    write_events(tmp_path / "in" / "a.jsonl", 0, 1)
+    write_events(Path(_not_utf8(tmp_path / "in", b"b\xff.jsonl")), 1, 1)
+    options = ("--input", tmp_path / "in" / pattern, "--output", tmp_path / "out")
+    said = job_status(command, *options, "--allow_no_input")
+    assert said.code == 3, said.err
+    shown = pattern.replace("\udcff", "\\xff").replace("*.jsonl", "b\\xff.jsonl")
+    message = f"the path {tmp_path}/in/{shown} is not UTF-8"
+    assert message in (said.out if command == "validate" else said.err)
+    assert not (tmp_path / "out").exists()
+
+
+@any_bytes_in_names
+@pytest.mark.parametrize(
+    "option", ["--output", "--dead_letter_output", "--mapping", "--accounts", "--report"]
+)
+def test_an_option_whose_path_is_not_utf8_is_refused(tmp_path: Path, option: str) -> None:
+    path = write_events(tmp_path / "in.jsonl", 0, 1)
+    named = write_events(Path(_not_utf8(tmp_path, b"x\xff.json")), 0, 1)
+    options = {"--output": tmp_path / "out", option: named}
+    said = run("--input", path, *(each for pair in options.items() for each in pair))
+    assert_clear_error(said, 2, f"the path {tmp_path}/x\\xff.json is not UTF-8", "rename")
+    assert not (tmp_path / "out").exists()
+
+
+@any_bytes_in_names
+def test_an_output_whose_path_is_not_utf8_can_only_be_looked_at(tmp_path: Path) -> None:
+    path = write_events(tmp_path / "in.jsonl", 0, 1, bad=1)
+    assert run("--input", path, "--output", tmp_path / "out").code == 0
+    moved = (tmp_path / "out").rename(_not_utf8(tmp_path, b"out\xff"))
+    before = visible(moved)
+    refusal = f"the path {tmp_path}/out\\xff"
+    assert_clear_error(job_status("replay", moved, "--output", tmp_path / "again"), 3, refusal)
+    assert_clear_error(job_status("compact", moved, "--older_than", "0s"), 2, refusal)
+    assert visible(moved) == before
+    assert job_status("inspect", moved).code == 0
+    assert job_status("dead-letters", moved).code == 0
 
 
 @pytest.mark.parametrize(

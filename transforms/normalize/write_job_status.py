@@ -139,7 +139,7 @@ class WriteJobStatus(beam.PTransform):
 
     def __init__(self, output: str, *, window_seconds: int = 60) -> None:
         super().__init__()
-        file_paths.check_scheme(output)
+        file_paths.check_path(output)
         self._settings = CommitSettings(
             output=file_paths.normal(output),
             run_id=new_run_id(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 
-from schemas.errors import UsageError
+from schemas.errors import JobStatusError, UsageError
 from transforms.local import install_beam_extra
 from transforms.storage.beam_filesystems import beam_filesystems
 
@@ -47,6 +47,32 @@ def join(directory: str, *names: str) -> str:
 def parent(path: str) -> str:
     """Returns the directory of a path."""
     return path.rpartition("/")[0]
+
+
+def check_utf8(path: str, kind: type[JobStatusError]) -> None:
+    """Raises an error of this kind if the bytes of a local path are not UTF-8.
+
+    Linux allows any bytes. Records and manifests hold text, so they could not name the file.
+    """
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        # The form that a shell understands: $'a\\xff.jsonl'.
+        shown = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        raise kind(
+            f"the path {shown} is not UTF-8, so records and manifests cannot name it",
+            "rename the file or the directory; each \\x.. stands for a byte that is not UTF-8",
+        ) from None
+
+
+def check_path(path: str) -> None:
+    """Checks a path of the command line that is not an input.
+
+    Raises:
+        UsageError: It is not UTF-8, or no installed filesystem opens its scheme.
+    """
+    check_utf8(normal(path), UsageError)
+    check_scheme(path)
 
 
 def check_scheme(path: str) -> None:

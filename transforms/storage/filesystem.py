@@ -23,7 +23,15 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from schemas.errors import InputError, JobStatusError, OutputError
 from transforms.storage.beam_filesystems import beam_filesystems
-from transforms.storage.file_paths import is_local, join, normal, scheme, unknown_scheme, what_opens
+from transforms.storage.file_paths import (
+    check_utf8,
+    is_local,
+    join,
+    normal,
+    scheme,
+    unknown_scheme,
+    what_opens,
+)
 
 if TYPE_CHECKING:
     from apache_beam.io.filesystem import FileMetadata
@@ -110,10 +118,11 @@ def match(pattern: str) -> Matched:
             not match the name (`a[1].jsonl`) is found by its name.
 
     Raises:
-        InputError: The filesystem cannot be listed, a file cannot be read, or a match is a pipe or
-            a device: the input is read more than once.
+        InputError: The filesystem cannot be listed, a file cannot be read, its path or the pattern
+            is not UTF-8, or a match is a pipe or a device: the input is read more than once.
     """
     pattern = normal(pattern)
+    check_utf8(pattern, InputError)
     if not is_local(pattern):
         hint = f"check the path and your credentials; {what_opens(pattern)}"
         with _errors_as(InputError, f"search for {pattern}", pattern, hint):
@@ -133,6 +142,7 @@ def match(pattern: str) -> Matched:
         if stat.S_ISDIR(found.st_mode):
             directories.append(path)
         elif stat.S_ISREG(found.st_mode):
+            check_utf8(path, InputError)
             files.append(InputFile(path, found.st_size, found.st_mtime_ns))
         else:
             # The size of a pipe is 0 bytes: it would count as an empty file.

@@ -12,9 +12,9 @@ def read_text(path: str, kind: str) -> str:
     """Reads a file that messages call `kind`.
 
     Raises:
-        UsageError: It cannot be read, is larger than 256 MB, or is not UTF-8.
+        UsageError: It cannot be read, is larger than 256 MB, or is not UTF-8; or its path is not.
     """
-    file_paths.check_scheme(path)
+    file_paths.check_path(path)
     try:
         with filesystem.open_for_reading(file_paths.normal(path)) as file:
             data = file.read(_MAX_BYTES + 1)
