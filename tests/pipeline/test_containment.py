@@ -213,6 +213,7 @@ _OUTSIDE = [
     f"{{victim}}/./{_LETTERS}",
     "{victim}/job_status-first-00000-of-00001.avro",
     "{victim}/dead_letter-other-00000-of-00001.avro",
+    "{victim}/dead_letter-first.0123456789-00000-of-00001.avro",
     "",
     ".",
     "in\0valid",
@@ -355,46 +356,48 @@ def test_a_valid_intent_is_completed(place: Place) -> None:
 
 @pytest.fixture
 def apart(tmp_path: Path) -> tuple[Place, Path]:
-    """An output with its dead letters in another directory."""
+    """An output and its file of dead letters, which is in another directory."""
     letters = tmp_path / "letters"
-    return _new_place(tmp_path / "place", "--dead_letter_output", letters), letters
+    place = _new_place(tmp_path / "place", "--dead_letter_output", letters)
+    (file,) = letters.glob("*.avro")
+    return place, file
 
 
 def test_dead_letters_elsewhere_are_read_without_an_option(apart: tuple[Place, Path]) -> None:
-    place, letters = apart
+    place, file = apart
     for command in (*_READERS, "replay"):
         assert place.do(command).code == (4 if command == "replay" else 0), command
-    assert (letters / _LETTERS).exists()
+    assert file.exists()
 
 
 def test_dead_letters_elsewhere_are_replaced_only_with_the_option(
     apart: tuple[Place, Path],
 ) -> None:
-    place, letters = apart
-    before = (letters / _LETTERS).read_bytes()
-    assert_clear_error(place.do("run overwrite"), 5, f"--dead_letter_output '{letters}'")
-    assert (letters / _LETTERS).read_bytes() == before
-    said = place.do("run overwrite", "--dead_letter_output", letters)
+    place, file = apart
+    before = file.read_bytes()
+    assert_clear_error(place.do("run overwrite"), 5, f"--dead_letter_output '{file.parent}'")
+    assert file.read_bytes() == before
+    said = place.do("run overwrite", "--dead_letter_output", file.parent)
     assert said.code == 0, said.err
-    assert not (letters / _LETTERS).exists()
-    assert len(list(letters.glob("*.avro"))) == 1
+    assert not file.exists()
+    assert len(list(file.parent.glob("*.avro"))) == 1
 
 
 def test_other_files_beside_dead_letters_elsewhere_are_not_read(
     apart: tuple[Place, Path],
 ) -> None:
-    place, letters = apart
-    (letters / "theirs.avro").write_text("not Avro")
+    place, file = apart
+    (file.parent / "theirs.avro").write_text("not Avro")
     said = place.do("inspect", "--json")
     assert said.code == 0, said.err
     assert "theirs" not in said.out
 
 
 def test_a_link_in_place_of_dead_letters_elsewhere_is_refused(apart: tuple[Place, Path]) -> None:
-    place, letters = apart
-    (letters / _LETTERS).rename(letters / "moved")
-    (letters / _LETTERS).symlink_to("moved")
+    place, file = apart
+    file.rename(file.with_name("moved"))
+    file.symlink_to("moved")
     for command in (*_READERS, "replay"):
         said = place.do(command)
         assert said.code == 5
-        assert str(letters / _LETTERS) in said.err
+        assert str(file) in said.err

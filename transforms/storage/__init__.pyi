@@ -29,7 +29,9 @@ from .manifests import read_intent as read_intent
 from .manifests import read_manifest as read_manifest
 from .manifests import read_manifests as read_manifests
 from .manifests import relative_path as relative_path
+from .staging import output_mark as output_mark
 from .staging import remove_staging as remove_staging
+from .staging import run_of_staging as run_of_staging
 from .staging import staging_directory as staging_directory
 from .staging import staging_root as staging_root
 from .text_file import read_text as read_text

@@ -21,7 +21,7 @@ from schemas.errors import ForeignPathError, InputError, OutputError
 from schemas.manifest import CompactedRun, Manifest, OutputFile
 from transforms.storage import file_paths, filesystem
 from transforms.storage.containment import is_below, refuse_foreign, refuse_links, refuse_links_in
-from transforms.storage.staging import staging_directory
+from transforms.storage.staging import OUTPUT_MARK, is_staging_of
 
 PENDING = ".pending.json"
 """The end of an intent's file name."""
@@ -275,7 +275,8 @@ def _check_file(path: str, run_id: str, file: OutputFile) -> None:
     output = _output_of(path)
     full = _full_path(path, file.path)
     directory, _, name = full.rpartition("/")
-    own_name = rf"(job_status|dead_letter)-{re.escape(run_id)}-\d{{5,}}-of-\d{{5,}}\.avro"
+    own_id = rf"{re.escape(run_id)}({OUTPUT_MARK})?"
+    own_name = rf"(job_status|dead_letter)-{own_id}-\d{{5,}}-of-\d{{5,}}\.avro"
     found = re.fullmatch(own_name, name)
     is_inside = is_below(output, full)
     is_elsewhere = file.output == _DEAD_LETTER and file_paths.normal(full) == file.path
@@ -286,9 +287,8 @@ def _check_file(path: str, run_id: str, file: OutputFile) -> None:
 
 def _check_intent(path: str, intent: Intent) -> None:
     """Checks that an intent moves only files of its own run, from its staging directories."""
-    end = staging_directory("", intent.manifest.run_id)
     for each in intent.staging:
-        if not _full_path(path, each).endswith(end):
+        if not is_staging_of(_full_path(path, each), intent.manifest.run_id):
             raise _foreign(path, repr(each))
     for staged, _ in intent.renames:
         if file_paths.parent(staged) not in intent.staging:

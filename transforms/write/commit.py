@@ -44,7 +44,6 @@ from transforms.storage import (
     refuse_links,
     relative_path,
     remove_staging,
-    staging_directory,
 )
 from transforms.write.avro_file import AvroFile
 from transforms.write.manifest_of import manifest_of
@@ -240,7 +239,8 @@ def _intent(
         staged = [file for file in ledger.files if file.output == record]
         staged.sort(key=lambda file: (file.folder, file.path))
         for number, file in enumerate(staged):
-            name = f"{place.name}-{settings.run_id}-{number:05d}-of-{len(staged):05d}.avro"
+            run_id = settings.run_id + place.mark
+            name = f"{place.name}-{run_id}-{number:05d}-of-{len(staged):05d}.avro"
             folder = file_paths.join(place.files, file.folder) if file.folder else place.files
             final = relative_path(output, file_paths.join(folder, name))
             renames.append((relative_path(output, file.path), final))
@@ -275,14 +275,14 @@ def finish(settings: CommitSettings, intent: Intent, *, keep_intent: bool = Fals
     """
     output, manifest, places = settings.output, intent.manifest, settings.places()
     pending = pending_path(output, manifest.run_id)
-    staging_end = staging_directory("", manifest.run_id)
-    staging_roots = [full_path(output, each).removesuffix(staging_end) for each in intent.staging]
+    staging = [full_path(output, each) for each in intent.staging]
     renames = [(full_path(output, old), full_path(output, new)) for old, new in intent.renames]
     replaced = [full_path(output, path) for path in manifest.replaces]
     own_roots = settings.roots
     # Check all paths before the first change.
-    for root in staging_roots:
-        refuse_foreign(own_roots, staging_directory(root, manifest.run_id), root)
+    for directory in staging:
+        root = file_paths.parent(file_paths.parent(directory))
+        refuse_foreign(own_roots, directory, root)
     for path in (path for pair in renames for path in pair):
         refuse_foreign(own_roots, path)
     if manifest.compaction is not None:
@@ -296,8 +296,8 @@ def finish(settings: CommitSettings, intent: Intent, *, keep_intent: bool = Fals
     _rename([pair for pair in renames if pair[0] in staged])
     _verify(settings.output, manifest, [final for _, final in renames])
     _write_manifest(manifest_path(output, manifest.run_id), manifest)
-    for root in staging_roots:
-        remove_staging(root, manifest.run_id)
+    for directory in staging:
+        remove_staging(directory)
     # The manifests go last: until then they list the files that are left.
     files = [file for those in files_of.values() for file in those]
     filesystem.delete(files)

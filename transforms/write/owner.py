@@ -24,7 +24,7 @@ from typing import NamedTuple
 from schemas.errors import OutputError
 from transforms.local import machine_id, process_start
 from transforms.storage import file_paths, filesystem, refuse_links, staging_root
-from transforms.write.settings import CommitSettings
+from transforms.write.settings import CommitSettings, Place
 
 _RENEW_SECONDS = 20.0
 _SILENT_SECONDS = 300.0
@@ -63,25 +63,26 @@ class Owner(NamedTuple):
 
 
 class Staged:
-    """The staged files and the owners of runs in one root of an output.
+    """The staged files and the owners of an output's runs in one of its places.
 
     Args:
-        root: The root.
-        now: A file below its staging directory that was written just now.
+        place: The place.
+        now: A file in one of its staging directories that was written just now.
 
     Attributes:
         files: The staged files by run id.
         owners: The owners of runs, also of those that have ended.
     """
 
-    def __init__(self, root: str, now: str) -> None:
+    def __init__(self, place: Place, now: str) -> None:
         self.files: dict[str, list[filesystem.InputFile]] = {}
         self.owners: list[Owner] = []
         self._now_ns: int | None = None
-        start = file_paths.join(staging_root(root), "")
-        for file in filesystem.files_below(staging_root(root)):
-            run_id, slash, name = file.path.removeprefix(start).partition("/")
-            if not slash:
+        start = file_paths.join(staging_root(place.root), "")
+        for file in filesystem.files_below(staging_root(place.root)):
+            directory, slash, name = file.path.removeprefix(start).partition("/")
+            run_id = place.run_of(directory)
+            if not slash or run_id is None:
                 continue
             self.files.setdefault(run_id, []).append(file)
             if found := _NAME.fullmatch(name):
@@ -126,8 +127,8 @@ class OwnedStaging:
         # For people: the name has all that a program needs. An object must not be empty.
         self._content = f"process {pid} on {socket.gethostname()}\n".encode()
         self._paths = {
-            place.root: file_paths.join(place.staging(settings.run_id), name)
-            for place in settings.places()
+            place: file_paths.join(place.staging(settings.run_id), name)
+            for place in settings.staging_places()
         }
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._renew, name="owner", daemon=True)
@@ -140,10 +141,10 @@ class OwnedStaging:
             OutputError: The output cannot be written, or the run is active already.
         """
         try:
-            for root, path in self._paths.items():
-                self._write(root, path)
-            for root, path in self._paths.items():
-                self._refuse_other(self.staged(root), path)
+            for place, path in self._paths.items():
+                self._write(place.root, path)
+            for place in self._paths:
+                self._refuse_other(place)
             self._thread.start()
         except BaseException:
             self.release()
@@ -153,20 +154,20 @@ class OwnedStaging:
     def __exit__(self, *_: object) -> None:
         self.release()
 
-    def staged(self, root: str) -> Staged:
-        """Returns what is staged in one of the roots."""
-        return Staged(root, self._paths[root])
+    def staged(self, place: Place) -> Staged:
+        """Returns what is staged in one of the staging places of the run."""
+        return Staged(place, self._paths[place])
 
     def release(self) -> None:
         """Removes the owner files: the run is over, or goes on without this process."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(_STOP_SECONDS)
-        for root, path in self._paths.items():
+        for place, path in self._paths.items():
             # The next run removes a file that stays, as its process has ended by then.
             with suppress(OutputError):
                 filesystem.delete([path])
-            for directory in (file_paths.parent(path), staging_root(root)):
+            for directory in (file_paths.parent(path), staging_root(place.root)):
                 filesystem.remove_if_empty(directory)
 
     def _write(self, root: str, path: str) -> None:
@@ -182,9 +183,10 @@ class OwnedStaging:
                 "choose a directory that can be written, or a new one",
             ) from error
 
-    def _refuse_other(self, staged: Staged, own: str) -> None:
+    def _refuse_other(self, place: Place) -> None:
+        staged = self.staged(place)
         for other in staged.owners:
-            is_same_run = other.run_id == self._run_id and other.file.path != own
+            is_same_run = other.run_id == self._run_id and other.file.path != self._paths[place]
             if is_same_run and staged.is_alive(other):
                 raise OutputError(
                     f"the run {self._run_id} is active already, see {other.file.path}",

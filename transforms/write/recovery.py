@@ -17,12 +17,11 @@ from transforms.storage import (
     refuse_links,
     refuse_links_in,
     remove_staging,
-    staging_directory,
     staging_root,
 )
 from transforms.write.commit import WithdrawnError, beginning, finish
 from transforms.write.owner import OwnedStaging
-from transforms.write.settings import CommitSettings
+from transforms.write.settings import CommitSettings, Place
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -125,52 +124,53 @@ def check_links(settings: CommitSettings) -> None:
 
 def _remove_leftovers(settings: CommitSettings, truncated: list[str], ended: set[str]) -> None:
     """Removes what inactive runs have staged, and their files of intents and manifests."""
-    names = {root: filesystem.list_directories(staging_root(root)) for root in settings.roots}
-    if not truncated and not any(names.values()):
-        for root in settings.roots:
-            filesystem.remove_if_empty(staging_root(root))
+    places = settings.staging_places()
+    run_ids = {place: place.staged_runs() for place in places}
+    if not truncated and not any(run_ids.values()):
+        for place in places:
+            filesystem.remove_if_empty(staging_root(place.root))
         return
     # A run id of its own, as an earlier attempt at this run may have left files.
     observer = replace(settings, run_id=f"recovery-{secrets.token_hex(4)}")
     with OwnedStaging(observer) as own:
-        staged_in = {root: own.staged(root) for root in settings.roots}
+        staged_in = {place: own.staged(place) for place in places}
         times = {f.path: f for f in filesystem.files_below(manifest_directory(settings.output))}
         for path in truncated:
             run_id = path.rpartition("/")[2].partition(".")[0]
             found = [times[path]] if path in times else []
-            if run_id in ended or not staged_in[settings.output].is_active(run_id, found):
+            if run_id in ended or not staged_in[places[0]].is_active(run_id, found):
                 filesystem.delete([path])
-        for root, staged in staged_in.items():
-            for run_id in names[root]:
+        for place, staged in staged_in.items():
+            for run_id in run_ids[place]:
                 # Another run may be about to stage its first file.
-                filesystem.remove_if_empty(staging_directory(root, run_id))
+                filesystem.remove_if_empty(place.staging(run_id))
             # The owners' own directories go last: until then they show that their runs are over.
             owners = {owner.run_id for owner in staged.owners}
             for run_id in sorted(staged.files, key=lambda run_id: run_id in owners):
                 if not staged.is_active(run_id, staged.files[run_id]):
-                    _clear(settings.output, run_id, [root])
+                    _clear(settings.output, run_id, [place])
 
 
 def clear_staging_of(settings: CommitSettings, id_part: str) -> None:
     """Removes the uncommitted staged files of a run of many commits, whose ids hold `id_part`."""
-    for root in settings.roots:
-        for run_id in filesystem.list_directories(staging_root(root)):
+    for place in settings.staging_places():
+        for run_id in place.staged_runs():
             if id_part in run_id:
                 clear_staging(replace(settings, run_id=run_id))
 
 
 def clear_staging(settings: CommitSettings) -> None:
     """Removes the staged files of this run, unless its commit has begun and needs them."""
-    _clear(settings.output, settings.run_id, settings.roots)
+    _clear(settings.output, settings.run_id, settings.staging_places())
 
 
-def _clear(output: str, run_id: str, roots: list[str]) -> None:
+def _clear(output: str, run_id: str, places: list[Place]) -> None:
     # A commit that hangs must not keep a command from ending.
     if not beginning.acquire(timeout=_BEGINNING_SECONDS):
         return
     try:
         if read_intent(pending_path(output, run_id)) is None:
-            for root in roots:
-                remove_staging(root, run_id)
+            for place in places:
+                remove_staging(place.staging(run_id))
     finally:
         beginning.release()

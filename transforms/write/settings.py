@@ -10,7 +10,14 @@ from typing import Literal, NamedTuple
 from schemas.avro import RECORD_NAMES, Codec, RecordName
 from schemas.mapping import Mapping
 from transforms.local import Retry
-from transforms.storage import file_paths, staging_directory
+from transforms.storage import (
+    file_paths,
+    filesystem,
+    output_mark,
+    run_of_staging,
+    staging_directory,
+    staging_root,
+)
 
 WriteMode = Literal["error", "append", "overwrite"]
 
@@ -22,15 +29,26 @@ class Place(NamedTuple):
         root: Holds `_staging`.
         files: Holds the committed files.
         name: job_status or dead_letter.
+        mark: Follows the run id in names if other outputs may write to the root, too; else "".
     """
 
     root: str
     files: str
     name: str
+    mark: str = ""
 
     def staging(self, run_id: str) -> str:
         """Returns the staging directory of a run."""
-        return staging_directory(self.root, run_id)
+        return staging_directory(self.root, run_id, self.mark)
+
+    def run_of(self, directory: str) -> str | None:
+        """Returns the run of a staging directory by its name; None for another output's."""
+        return run_of_staging(directory, self.mark)
+
+    def staged_runs(self) -> list[str]:
+        """Returns the runs of this output that have a staging directory."""
+        found = map(self.run_of, filesystem.list_directories(staging_root(self.root)))
+        return [run_id for run_id in found if run_id is not None]
 
 
 def new_run_id() -> str:
@@ -82,13 +100,18 @@ class CommitSettings:
     def place(self, name: RecordName) -> Place:
         """Returns the directories for a kind of records."""
         if name == "dead_letter" and self.dead_letter_output is not None:
-            return Place(self.dead_letter_output, self.dead_letter_output, name)
+            letters = self.dead_letter_output
+            return Place(letters, letters, name, output_mark(self.output))
         short = name.removesuffix("_event")
         return Place(self.output, file_paths.join(self.output, short), short)
 
     def places(self) -> list[Place]:
         """Returns the directories of both outputs."""
         return [self.place(name) for name in RECORD_NAMES]
+
+    def staging_places(self) -> list[Place]:
+        """Returns the places with different staging directories, the one in the output first."""
+        return self.places()[: 1 if self.dead_letter_output is None else 2]
 
     @property
     def roots(self) -> list[str]:

@@ -33,7 +33,7 @@ from transforms.blocks.block import EncodedBlock, RawBlock
 from transforms.read.limits import ReadLimits
 from transforms.read.ranges import FileRange, split_file
 from transforms.read.read_files import ReadFiles
-from transforms.storage import filesystem
+from transforms.storage import filesystem, output_mark
 from transforms.write.stager import Stager
 
 pytestmark = pytest.mark.usefixtures("no_sync")
@@ -502,7 +502,7 @@ def test_dead_letters_are_written_to_dead_letter_output(
         *("--run_id", "r", "--report", report),
     )
     assert said.code == 0
-    assert visible(letters) == ["dead_letter-r-00000-of-00001.avro"]
+    assert visible(letters) == [f"dead_letter-r{output_mark(str(output))}-00000-of-00001.avro"]
     assert not (output / "dead_letter").exists()
     assert len(read_records(tmp_path, "letters")) == 3
     for each in json.loads(report.read_bytes())["files"]:

@@ -83,7 +83,7 @@ def test_dead_letters_go_to_another_filesystem(tmp_path: Path, objects: dict[str
         with failing(after), pytest.raises(Killed):
             run_once(run, NEW)
         run_once(run, NEW)
-        assert _records_in(objects, "mem://bucket/dead/dead_letter-run-") == 2
+        assert _records_in(objects, "mem://bucket/dead/dead_letter-run.") == 2
         assert sum(content(output).values()) == 6
         manifest = Manifest.from_json(Path(manifest_path(str(output), "run")).read_bytes())
         files = [each.path for each in manifest.files if each.output == "dead_letter"]

@@ -48,6 +48,29 @@ def test_staging_without_an_intent_is_removed(dead: CommitSettings, write_mode: 
     assert not any(directory.parent.exists() for directory in _staging(dead))
 
 
+@pytest.mark.parametrize("is_output", [False, True], ids=["letters", "output"])
+def test_the_staging_of_another_output_in_the_same_root_is_left(
+    dead: CommitSettings, tmp_path: Path, is_output: bool
+) -> None:
+    letters = dead.output if is_output else dead.dead_letter_output
+    other = settings(str(tmp_path / "other"), "dead", dead_letter_output=letters)
+    stage(other, lines(0, 4))
+    write_owner(other, pid=ended_process())
+    theirs = {file for each in _staging(other) for file in _everything(each)}
+    recover(replace(dead, run_id="next"))
+    assert {*_everything(tmp_path)} == theirs
+    recover(replace(other, run_id="next"))
+    assert not any(_everything(tmp_path))
+
+
+def test_a_pending_commit_is_completed_after_its_output_was_moved(
+    dead: CommitSettings, tmp_path: Path
+) -> None:
+    _interrupted(dead, 1)
+    moved = str(Path(dead.output).rename(tmp_path / "moved"))
+    assert recover(replace(dead, output=moved, run_id="next")) == ["dead"]
+
+
 @pytest.mark.parametrize("write_mode", ["error", "append", "overwrite"])
 def test_a_pending_commit_is_completed(dead: CommitSettings, write_mode: WriteMode) -> None:
     ledger = stage(replace(dead, run_id="pending"), lines(0, 4))
