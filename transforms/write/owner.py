@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 from schemas.errors import OutputError
 from transforms.local import machine_id, process_start
-from transforms.storage import file_paths, filesystem, refuse_links, staging_root
+from transforms.storage import file_paths, filesystem, locked, refuse_links, staging_root
 from transforms.write.settings import CommitSettings, Place
 
 _RENEW_SECONDS = 20.0
@@ -143,8 +143,8 @@ class OwnedStaging:
         try:
             for place, path in self._paths.items():
                 self._write(place.root, path)
-            for place in self._paths:
-                self._refuse_other(place)
+            if self._other() is not None:
+                self._give_way()
             self._thread.start()
         except BaseException:
             self.release()
@@ -183,15 +183,28 @@ class OwnedStaging:
                 "choose a directory that can be written, or a new one",
             ) from error
 
-    def _refuse_other(self, place: Place) -> None:
-        staged = self.staged(place)
-        for other in staged.owners:
-            is_same_run = other.run_id == self._run_id and other.file.path != self._paths[place]
-            if is_same_run and staged.is_alive(other):
-                raise OutputError(
-                    f"the run {self._run_id} is active already, see {other.file.path}",
-                    "wait for its end; if its host has crashed, wait for five minutes",
-                )
+    def _other(self) -> Owner | None:
+        """Returns another live owner of the run."""
+        for place, own in self._paths.items():
+            staged = self.staged(place)
+            for each in staged.owners:
+                is_other = each.run_id == self._run_id and each.file.path != own
+                if is_other and staged.is_alive(each):
+                    return each
+        return None
+
+    def _give_way(self) -> None:
+        """Raises OutputError, unless the other owner of the run gives way first."""
+        # Two starts at the same time see each other. The first to have the lock removes its files.
+        with locked(file_paths.parent(next(iter(self._paths.values())))):
+            other = self._other()
+            if other is None:
+                return
+            self.release()
+        raise OutputError(
+            f"the run {self._run_id} is active already, see {other.file.path}",
+            "wait for its end; if its host has crashed, wait for five minutes",
+        )
 
     def _renew(self) -> None:
         while not self._stop.wait(_RENEW_SECONDS):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,6 +99,42 @@ def test_a_process_on_another_machine_is_dead_after_five_minutes(
 ) -> None:
     write_owner(run, machine=ELSEWHERE, silent_seconds=310)
     assert _after_another_start(run, write_mode) == []
+
+
+def test_one_of_two_starts_of_a_run_at_the_same_time_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = settings(str(tmp_path / "out"), "daily")
+    both_have_written, both_have_looked = threading.Barrier(2), threading.Barrier(2)
+    staged, waited = OwnedStaging.staged, set[OwnedStaging]()
+
+    def look_and_wait(self: OwnedStaging, *arguments: Any) -> owner.Staged:
+        if self in waited:
+            return staged(self, *arguments)
+        waited.add(self)
+        both_have_written.wait(60)
+        found = staged(self, *arguments)
+        both_have_looked.wait(60)
+        return found
+
+    def enter(start: OwnedStaging) -> bool:
+        try:
+            start.__enter__()
+        except OutputError as error:
+            assert "the run daily is active already" in error.message
+            return False
+        return True
+
+    monkeypatch.setattr(OwnedStaging, "staged", look_and_wait)
+    with subprocess.Popen(["sleep", "60"]) as process, ThreadPoolExecutor(2) as threads:
+        starts = [OwnedStaging(run)]
+        monkeypatch.setattr(os, "getpid", lambda: process.pid)
+        starts.append(OwnedStaging(run))
+        went_on = [*threads.map(enter, starts)]
+        process.kill()
+    assert sorted(went_on) == [False, True]
+    assert len({*_staged(run)}) == 1
+    starts[went_on.index(True)].release()
 
 
 @pytest.mark.parametrize("seconds", [-60, 60, DAY])
