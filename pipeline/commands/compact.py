@@ -7,37 +7,27 @@ import time
 from datetime import datetime, timedelta, timezone
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
 from rich.console import Console
 
+from pipeline.commands.owned_run import owned_run
 from pipeline.options import CompactOptions
 from pipeline.report import ProgressBar, counted, duration_text, set_run, size_text
-from pipeline.runners import (
-    beam_options,
-    check_runner,
-    is_bound_to_command,
-    is_detached,
-    may_be_running,
-    run_supervised,
-)
-from pipeline.setup import owned_output
-from schemas.errors import InputError, OutputError, StoppedBySignal
+from pipeline.runners import beam_options, check_runner, is_detached, run_supervised
+from schemas.errors import InputError, OutputError
 from schemas.manifest import Manifest
 from transforms.compact import Compact, CompactSettings, Sources, find_sources, replacement_of
 from transforms.local import LocalRun
 from transforms.storage import (
     COMPACTION,
     file_paths,
-    filesystem,
     locked,
     manifest_directory,
     manifest_files,
     manifest_path,
-    pending_path,
     read_manifest,
     set_filesystem_options,
 )
-from transforms.write import CommitSettings, clear_staging, new_run_id, recover
+from transforms.write import CommitSettings, new_run_id, recover
 
 _PASSES = 2
 
@@ -90,38 +80,16 @@ def _compact(
         tasks=sources.tasks(),
         seed=secrets.randbits(63),
     )
-    _launch_or_clear(graph, beam_settings, ProgressBar(console, _PASSES * sources.bytes), options)
+    progress = ProgressBar(console, _PASSES * sources.bytes)
+    with owned_run(settings, beam_settings):
+        run_supervised(
+            lambda run: run(graph), beam_settings, options.debug, progress, build_graph=_build
+        )
     if is_detached(beam_settings):
         console.print("handed over to the runner; nothing is committed yet")
         return
     manifest = read_manifest(manifest_path(settings.output, settings.run_id))
     console.print(_result_text(sources, manifest), soft_wrap=True, markup=False)
-
-
-def _launch_or_clear(
-    graph: CompactSettings,
-    beam_settings: PipelineOptions,
-    progress: ProgressBar,
-    options: CompactOptions,
-) -> None:
-    """Runs the graph to its commit. Removes the staged files after an error."""
-    commit = graph.commit
-    with owned_output(commit, is_bound=is_bound_to_command(beam_settings)):
-        try:
-            run_supervised(
-                lambda run: run(graph), beam_settings, options.debug, progress, build_graph=_build
-            )
-        except BaseException as error:
-            if isinstance(error, StoppedBySignal) and not error.is_job_alive:
-                if filesystem.exists(pending_path(commit.output, commit.run_id)):
-                    error.outcome = "the next run into this output completes the commit"
-                elif filesystem.exists(manifest_path(commit.output, commit.run_id)):
-                    error.outcome = "everything was committed just before"
-                else:
-                    error.outcome = "nothing was changed"
-            if not may_be_running(error, beam_settings):
-                clear_staging(commit)
-            raise
 
 
 def _build(root: beam.Pipeline, graph: CompactSettings, local_run: LocalRun) -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from apache_beam.options.pipeline_options import PipelineOptions
 from rich.console import Console
 
+from pipeline.commands.owned_run import owned_run
 from pipeline.commands.run_pubsub import read_messages
-from pipeline.graph import GraphSettings
 from pipeline.mapping import suggest_text
 from pipeline.options import RunOptions
 from pipeline.report import (
@@ -21,28 +20,19 @@ from pipeline.report import (
     write_report,
 )
 from pipeline.report.html import PageDetails, page_details
-from pipeline.runners import (
-    is_bound_to_command,
-    is_detached,
-    may_be_running,
-    run_supervised,
-    runner_name,
-)
-from pipeline.setup import Preflight, check_same_input, is_committed, owned_output
-from schemas.errors import InputError, JobStatusError, StoppedBySignal, TooManyDeadLettersError
+from pipeline.runners import is_detached, run_supervised, runner_name
+from pipeline.setup import Preflight, check_same_input, is_committed
+from schemas.errors import InputError, JobStatusError, TooManyDeadLettersError
 from schemas.manifest import Manifest
 from transforms.pubsub import acknowledge_completed
 from transforms.storage import (
-    InputPlan,
     committed_run,
-    filesystem,
     manifest_directory,
     newest_manifest,
-    pending_path,
     plan_path,
     write_plan,
 )
-from transforms.write import CommitSettings, clear_staging, interrupted_same, recover
+from transforms.write import CommitSettings, interrupted_same, recover
 
 
 def run(options: RunOptions, beam_arguments: list[str], console: Console) -> None:
@@ -99,7 +89,16 @@ def _run_files(preflight: Preflight, console: Console) -> None:
     else:
         settings = replace(preflight.settings, dead_letters=inputs.dead_letters)
         progress = ProgressBar(console, inputs.bytes)
-        _launch_or_clear(settings, preflight.beam, progress, options, inputs.plan)
+        with owned_run(commit, preflight.beam):
+            if inputs.plan is not None:
+                write_plan(plan_path(commit.output, commit.run_id), inputs.plan)
+            run_supervised(
+                lambda run: run(settings),
+                preflight.beam,
+                options.debug,
+                progress,
+                metrics_port=options.metrics_port,
+            )
         if is_detached(preflight.beam):
             _print_detached(preflight, console)
             return
@@ -143,46 +142,6 @@ def _complete_interrupted(
 
     for run_id in recover(commit, acknowledge):
         console.print(f"completed the run {run_id}, which was interrupted while committing")
-
-
-def _launch_or_clear(
-    settings: GraphSettings,
-    beam: PipelineOptions,
-    progress: ProgressBar,
-    options: RunOptions,
-    plan: InputPlan | None,
-) -> None:
-    """Runs the graph to its commit. Removes the staged files after an error.
-
-    If the job goes on without this command, the staged files stay: the next run removes them.
-    """
-    with owned_output(settings.commit, is_bound=is_bound_to_command(beam)):
-        try:
-            if plan is not None:
-                write_plan(plan_path(settings.commit.output, settings.commit.run_id), plan)
-            run_supervised(
-                lambda run: run(settings),
-                beam,
-                options.debug,
-                progress,
-                metrics_port=options.metrics_port,
-            )
-        except BaseException as error:
-            if isinstance(error, StoppedBySignal) and not error.is_job_alive:
-                outcomes = filter(None, (error.outcome, _outcome(settings.commit)))
-                error.outcome = "; ".join(outcomes)
-            if not may_be_running(error, beam):
-                clear_staging(settings.commit)
-            raise
-
-
-def _outcome(commit: CommitSettings) -> str:
-    """Describes how far the commit of a stopped run is."""
-    if filesystem.exists(pending_path(commit.output, commit.run_id)):
-        return "the next run into this output completes the commit"
-    if is_committed(commit):
-        return "everything was committed just before"
-    return "nothing was committed"
 
 
 def _print_detached(preflight: Preflight, console: Console) -> None:

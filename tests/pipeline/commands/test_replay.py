@@ -13,8 +13,8 @@ import pytest
 
 import pipeline.commands.run
 import transforms.derive.derive_job_status
-from pipeline.commands.run import _launch_or_clear
 from pipeline.options.parser import run_parser
+from pipeline.runners import run_supervised
 from pipeline.sample.write import write_samples
 from schemas.errors import OutputError
 from tests.conftest import ReadRecords, records_of
@@ -323,14 +323,13 @@ def test_a_replay_interrupted_while_committing_is_completed_and_not_repeated(
 def test_two_concurrent_replays_do_not_write_an_event_twice(
     output: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-
-    def overtaken(*given: Any) -> None:
+    def overtaken(*given: Any, **more: Any) -> None:
         with monkeypatch.context() as patch:
-            patch.setattr(pipeline.commands.run, "_launch_or_clear", _launch_or_clear)
+            patch.setattr(pipeline.commands.run, "run_supervised", run_supervised)
             assert replay(output, "--output", output).code == 0
-        _launch_or_clear(*given)
+        run_supervised(*given, **more)
 
-    monkeypatch.setattr(pipeline.commands.run, "_launch_or_clear", overtaken)
+    monkeypatch.setattr(pipeline.commands.run, "run_supervised", overtaken)
     said = replay(output, "--output", output)
     assert said.code == 5
     assert "meanwhile" in said.err
