@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from pipeline.report import printable
-from schemas.mapping import Mapping, Override, find_overrides, merge_files, parse_mapping
-from transforms.storage import read_text
+from schemas.mapping import Mapping, Override, find_overrides
+from transforms.storage import load_mappings
 
 _MAX_WARNINGS: Final = 5
 
@@ -21,7 +21,7 @@ def read_mapping(paths: Sequence[str], console: Console) -> Mapping:
     Raises:
         UsageError: A file cannot be read or is not valid.
     """
-    mapping = merge_files(parse_mapping(read_text(path, "the mapping"), path) for path in paths)
+    mapping = load_mappings(paths)
     lines = [override_text(override) for override in find_overrides(mapping)]
     for line in lines[:_MAX_WARNINGS]:
         console.print(f"[yellow]warning:[/] {escape(line)}", soft_wrap=True)

@@ -19,7 +19,7 @@ from apache_beam.typehints import typehints
 from apache_beam.utils.windowed_value import WindowedValue
 
 from schemas.errors import UsageError
-from schemas.mapping import Mapping, merge_files, parse_mapping
+from schemas.mapping import Mapping
 from schemas.version import METRICS_NAMESPACE
 from transforms.blocks import Context, EventBlock, RawBlock, Rejection
 from transforms.derive import Deriver, StatusDeriver
@@ -29,7 +29,7 @@ from transforms.normalize.records import DeadLetter, JobStatusEvent
 from transforms.normalize.rows import events_of
 from transforms.parse import DEFAULT_EVENT_TYPES, EventParser, EventTypes
 from transforms.read import ReadLimits
-from transforms.storage import read_text
+from transforms.storage import load_mappings
 
 _ERRORS = "errors"
 _MAX_EVENT_BYTES = ReadLimits().max_event_bytes
@@ -197,7 +197,8 @@ class NormalizeJobStatus(beam.PTransform):
     ) -> None:
         super().__init__()
         paths = [mapping] if isinstance(mapping, (str, os.PathLike)) else mapping
-        self._normalize = beam.ParDo(_Normalize(load_mappings(paths), tuple(event_types), provider))
+        tables = load_mappings([os.fspath(path) for path in paths])
+        self._normalize = beam.ParDo(_Normalize(tables, tuple(event_types), provider))
 
     def expand(self, elements: beam.PCollection) -> NormalizedJobStatus:
         batches = elements
@@ -208,16 +209,6 @@ class NormalizeJobStatus(beam.PTransform):
         # Beam checks all outputs against the type that `with_output_types` gives to the main one.
         events.element_type, errors.element_type = JobStatusEvent, DeadLetter
         return NormalizedJobStatus(events, errors)
-
-
-def load_mappings(paths: Sequence[str | os.PathLike[str]]) -> Mapping:
-    """Loads the built-in tables and the user's files.
-
-    Raises:
-        UsageError: A file cannot be read or is not valid.
-    """
-    names = [os.fspath(path) for path in paths]
-    return merge_files(parse_mapping(read_text(name, "the mapping"), name) for name in names)
 
 
 def check_type(element_type: Any) -> None:

@@ -29,6 +29,7 @@ from .manifests import read_intent as read_intent
 from .manifests import read_manifest as read_manifest
 from .manifests import read_manifests as read_manifests
 from .manifests import relative_path as relative_path
+from .mapping_files import load_mappings as load_mappings
 from .staging import output_mark as output_mark
 from .staging import remove_staging as remove_staging
 from .staging import run_of_staging as run_of_staging
