@@ -82,6 +82,8 @@ def _run_files(preflight: Preflight, console: Console) -> None:
         if options.write_mode != "overwrite":
             same = interrupted_same(commit, inputs.files)
         _complete_interrupted(commit, console)
+        if same is not None and not is_committed(replace(commit, run_id=same)):
+            same = None  # its staged files are gone
     before = None if preflight.is_replay or same else newest_manifest(commit.output)
     if same is not None:
         console.print("it read the same input in the same way; nothing more to do")

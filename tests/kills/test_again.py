@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,17 @@ def test_the_same_command_completes_the_interrupted_run(interrupted: Path, write
     assert "completed the run" in said.err and "the same input" in said.err
     assert _ids(interrupted) == ["0", "1", "2"]
     assert report.exists()
+
+
+@pytest.mark.parametrize("write_mode", ["error", "append"])
+def test_the_same_command_runs_again_if_the_staged_files_are_gone(
+    interrupted: Path, write_mode: str
+) -> None:
+    shutil.rmtree(interrupted.parent / "out" / "_staging")
+    said = _again(interrupted, "--write_mode", write_mode)
+    assert said.code == 0, said.err
+    assert "the same input" not in said.err
+    assert _ids(interrupted) == ["0", "1", "2"]
 
 
 def test_a_changed_input_is_another_run(interrupted: Path) -> None:
