@@ -3,6 +3,7 @@ from .containment import is_below as is_below
 from .containment import refuse_foreign as refuse_foreign
 from .containment import refuse_links as refuse_links
 from .containment import refuse_links_in as refuse_links_in
+from .file_sizes import sizes_of as sizes_of
 from .known_inputs import InputPlan as InputPlan
 from .known_inputs import ReadBefore as ReadBefore
 from .known_inputs import plan_path as plan_path

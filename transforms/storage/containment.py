@@ -37,6 +37,15 @@ def refuse_links_in(root: str, directory: str) -> None:
         raise _link_error(link)
 
 
+def list_without_links(root: str, directory: str, prefix: str) -> list[filesystem.FileInfo]:
+    """Lists the files in a directory below a root by name prefix; raises as `refuse_links_in`."""
+    refuse_links(root, directory)
+    files, links = filesystem.files_and_links(directory, prefix)
+    for link in links:
+        raise _link_error(link)
+    return files
+
+
 def refuse_foreign(roots: Iterable[str], path: str, directory: str | None = None) -> None:
     """Raises ForeignPathError if a path is outside the directories of a run, or behind a link.
 

@@ -22,16 +22,9 @@ from itertools import groupby
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from schemas.errors import InputError, JobStatusError, OutputError
+from transforms.storage import file_paths
 from transforms.storage.beam_filesystems import beam_filesystems
-from transforms.storage.file_paths import (
-    check_utf8,
-    is_local,
-    join,
-    normal,
-    scheme,
-    unknown_scheme,
-    what_opens,
-)
+from transforms.storage.file_paths import is_local, join, normal, scheme, unknown_scheme, what_opens
 
 if TYPE_CHECKING:
     from apache_beam.io.filesystem import FileMetadata
@@ -122,7 +115,7 @@ def match(pattern: str) -> Matched:
             is not UTF-8, or a match is a pipe or a device: the input is read more than once.
     """
     pattern = normal(pattern)
-    check_utf8(pattern, InputError)
+    file_paths.check_utf8(pattern, InputError)
     if not is_local(pattern):
         hint = f"check the path and your credentials; {what_opens(pattern)}"
         with _errors_as(InputError, f"search for {pattern}", pattern, hint):
@@ -142,7 +135,7 @@ def match(pattern: str) -> Matched:
         if stat.S_ISDIR(found.st_mode):
             directories.append(path)
         elif stat.S_ISREG(found.st_mode):
-            check_utf8(path, InputError)
+            file_paths.check_utf8(path, InputError)
             files.append(InputFile(path, found.st_size, found.st_mtime_ns))
         else:
             # The size of a pipe is 0 bytes: it would count as an empty file.
@@ -254,28 +247,30 @@ def size(path: str) -> int:
 
 def list_files(directory: str, prefix: str = "") -> list[FileInfo]:
     """Lists the files in a directory by name prefix; empty if the directory is missing."""
+    return files_and_links(directory, prefix)[0]
+
+
+def files_and_links(directory: str, prefix: str = "") -> tuple[list[FileInfo], list[str]]:
+    """Lists the files in a directory as `list_files` does, and its links as `links` does."""
     with _errors_as(OutputError, f"list {directory}", directory):
         if is_local(directory):
-            entries = (each for each in _entries(directory) if each.name.startswith(prefix))
-            return sorted(_files_among(entries))
+            entries, files = _entries(directory, prefix), []
+            for entry in entries:
+                # Another run may remove its files at the same time; list the others.
+                with suppress(FileNotFoundError):
+                    if entry.is_file():
+                        files.append(FileInfo(entry.path, entry.stat().st_size))
+            return sorted(files), _links_among(entries)
         found = _match_remote(join(directory, f"{prefix}*"))
-        return [FileInfo(each.path, each.size_in_bytes) for each in found]
+        return [FileInfo(each.path, each.size_in_bytes) for each in found], []
 
 
-def _entries(directory: str) -> list[os.DirEntry[str]]:
+def _entries(directory: str, prefix: str = "") -> list[os.DirEntry[str]]:
     try:
         with os.scandir(directory) as entries:
-            return list(entries)
+            return [entry for entry in entries if entry.name.startswith(prefix)]
     except (FileNotFoundError, NotADirectoryError):
         return []
-
-
-def _files_among(entries: Iterable[os.DirEntry[str]]) -> Iterator[FileInfo]:
-    for entry in entries:
-        # Another run may remove its files at the same time; list the others.
-        with suppress(FileNotFoundError):
-            if entry.is_file():
-                yield FileInfo(entry.path, entry.stat().st_size)
 
 
 def list_directories(directory: str) -> list[str]:
@@ -294,7 +289,11 @@ def links(directory: str) -> list[str]:
     if not is_local(directory):
         return []
     with _errors_as(OutputError, f"list {directory}", directory):
-        return sorted(entry.path for entry in _entries(directory) if entry.is_symlink())
+        return _links_among(_entries(directory))
+
+
+def _links_among(entries: Iterable[os.DirEntry[str]]) -> list[str]:
+    return sorted(entry.path for entry in entries if entry.is_symlink())
 
 
 def rename(pairs: Sequence[tuple[str, str]]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import glob
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from typing import NamedTuple
@@ -20,7 +20,12 @@ from msgspec import Struct, field
 from schemas.errors import ForeignPathError, InputError, OutputError
 from schemas.manifest import CompactedRun, Manifest, OutputFile
 from transforms.storage import file_paths, filesystem
-from transforms.storage.containment import is_below, refuse_foreign, refuse_links, refuse_links_in
+from transforms.storage.containment import (
+    is_below,
+    list_without_links,
+    refuse_foreign,
+    refuse_links,
+)
 from transforms.storage.staging import OUTPUT_MARK, is_staging_of
 
 PENDING = ".pending.json"
@@ -87,9 +92,7 @@ def full_path(output: str, path: str) -> str:
 
 def manifest_files(output: str, prefix: str = "") -> list[filesystem.FileInfo]:
     """Lists manifests and intents by name prefix; raises ForeignPathError if one is a link."""
-    directory = manifest_directory(output)
-    refuse_links_in(output, directory)
-    return filesystem.list_files(directory, prefix)
+    return list_without_links(output, manifest_directory(output), prefix)
 
 
 class Manifests(NamedTuple):
@@ -148,13 +151,14 @@ def _read_if_exists(path: str) -> Manifest | None:
         return None
 
 
-def committed_blocks(output: str, prefix: str) -> set[str]:
-    """Returns the digests of the blocks in the manifests with a name prefix, and in compactions."""
-    found = [
-        _read_if_exists(path)
-        for path, _ in manifest_files(output, prefix)
-        if is_manifest(path) and not _name(path).startswith(COMPACTION)
-    ]
+def committed_blocks(output: str, listed: Iterable[str]) -> set[str]:
+    """Returns the digests of the blocks in manifests that were listed, and in compactions.
+
+    An intent that was listed may be of a run that has been committed since.
+    """
+    complete = (path for path in listed if path.endswith(_MANIFEST))
+    runs = {path.removesuffix(PENDING).removesuffix(_MANIFEST) for path in complete}
+    found = [_read_if_exists(run + _MANIFEST) for run in runs]
     blocks = {block for manifest in found if manifest is not None for block in manifest.blocks}
     # A manifest that was removed just now is part of a compaction by now.
     return blocks.union(*(each.blocks for each in _compactions(output)))

@@ -7,7 +7,6 @@ Every step can be repeated after a crash, by a retry of the runner or by the nex
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -44,6 +43,7 @@ from transforms.storage import (
     refuse_links,
     relative_path,
     remove_staging,
+    sizes_of,
 )
 from transforms.write.avro_file import AvroFile
 from transforms.write.manifest_of import manifest_of
@@ -187,7 +187,7 @@ def _check_other_runs(settings: CommitSettings, ledger: Ledger) -> None:
 
 def _check_staged(ledger: Ledger) -> None:
     """Checks the staged files while nothing is visible yet."""
-    sizes = _sizes(file.path for file in ledger.files)
+    sizes = sizes_of(file.path for file in ledger.files)
     for file in ledger.files:
         if sizes.get(file.path) != file.bytes:
             raise OutputError(
@@ -202,23 +202,6 @@ def _complete_compaction(settings: CommitSettings) -> None:
         intent = read_intent(path) if path.endswith(PENDING) else None
         if intent is not None:
             finish(settings, intent)
-
-
-def _sizes(paths: Iterable[str]) -> dict[str, int]:
-    """Returns the sizes in bytes of those files that exist.
-
-    Lists their directories, as some object stores need as long for one file as for a listing. Lists
-    only names with the common prefix, as an output may also hold years of other files.
-    """
-    names: dict[str, list[str]] = defaultdict(list)
-    for path in paths:
-        directory, _, name = path.rpartition("/")
-        names[directory].append(name)
-    return {
-        path: size
-        for directory, those in names.items()
-        for path, size in filesystem.list_files(directory, os.path.commonprefix(those))  # noqa: RUF071
-    }
 
 
 def _empty_file(settings: CommitSettings) -> StagedFile:
@@ -292,7 +275,7 @@ def finish(settings: CommitSettings, intent: Intent, *, keep_intent: bool = Fals
         for path in replaced
         if filesystem.exists(path)
     }
-    staged = _sizes(path for path, _ in renames)
+    staged = sizes_of(path for path, _ in renames)
     _rename([pair for pair in renames if pair[0] in staged])
     _verify(settings.output, manifest, [final for _, final in renames])
     _write_manifest(manifest_path(output, manifest.run_id), manifest)
@@ -338,7 +321,7 @@ def _rename(pairs: list[tuple[str, str]]) -> None:
 
 def _verify(output: str, manifest: Manifest, finals: list[str]) -> None:
     pending = pending_path(output, manifest.run_id)
-    sizes = _sizes(finals)
+    sizes = sizes_of(finals)
     is_committed = filesystem.exists(manifest_path(output, manifest.run_id))
     if len(sizes) < len(finals) and not is_committed:
         filesystem.delete([*sizes, pending])

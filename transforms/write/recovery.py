@@ -76,13 +76,15 @@ def begun_ack_ids(output: str, id_part: str) -> Iterator[tuple[str, list[str]]]:
             yield from intent.ack_ids.items() if intent is not None else ()
 
 
-def finish_commits_of(settings: CommitSettings, prefix: str, blocks: set[str]) -> list[str]:
-    """Completes the interrupted commits with a name prefix that hold one of these blocks.
+def finish_commits_of(
+    settings: CommitSettings, listed: Iterable[str], blocks: set[str]
+) -> list[str]:
+    """Completes those interrupted commits that were listed and hold one of these blocks.
 
     Returns the paths of their manifests. Raises as `recover`.
     """
     finished = []
-    for path, _ in manifest_files(settings.output, prefix):
+    for path in listed:
         intent = read_intent(path) if path.endswith(PENDING) else None
         if intent is not None and not blocks.isdisjoint(intent.manifest.blocks):
             finish(settings, intent)

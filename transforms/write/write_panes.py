@@ -28,6 +28,7 @@ from transforms.local import REMOTE_RUN, LocalRun, Progress, preserve_error_type
 from transforms.storage import (
     committed_blocks,
     filesystem,
+    manifest_files,
     manifest_path,
     pending_path,
     read_intent,
@@ -209,9 +210,11 @@ class _CommitPane(MeteredFn):
         if start is None or not elements:
             return [], elements
         run, digests = self._settings, [*map(block_digest, elements)]
-        for path in finish_commits_of(run, f"{start}-", set(digests)):
+        # Once for both: an output may hold 100,000 manifests.
+        listed = [path for path, _ in manifest_files(run.output, f"{start}-")]
+        for path in finish_commits_of(run, listed, set(digests)):
             self._log_commit(path)
-        known = committed_blocks(run.output, f"{start}-")
+        known = committed_blocks(run.output, listed)
         committed: list[bytes] = []
         others: list[bytes] = []
         for element, digest in zip(elements, digests, strict=True):

@@ -31,7 +31,7 @@ from tests.transforms.runs import message_block, settings
 from transforms.blocks.block import AvroBlock, EncodedBlock
 from transforms.blocks.ledger import Ledger
 from transforms.blocks.origin import PendingAcks
-from transforms.local.local_run import LocalRun, StoppedError
+from transforms.local.local_run import REMOTE_RUN, LocalRun, StoppedError
 from transforms.local.retry import Retry
 from transforms.storage.manifests import pending_path, read_manifests
 from transforms.write import packages
@@ -40,7 +40,7 @@ from transforms.write.commit_log import add_commits
 from transforms.write.metrics import EventMetrics
 from transforms.write.packages import packed_blocks
 from transforms.write.settings import CommitSettings, PaneSettings
-from transforms.write.write_panes import WriteAvroPanes, commit_pane, pane_id
+from transforms.write.write_panes import WriteAvroPanes, _CommitPane, commit_pane, pane_id
 
 pytestmark = pytest.mark.usefixtures("no_sync")
 
@@ -259,6 +259,27 @@ def test_a_restored_job_commits_nothing_if_all_of_a_pane_is_committed(run: Commi
     done = Streamed(replace(run, run_id="c3d4"), MINUTE, script())
     assert done.events == ids(1, 2)
     assert len(done.manifests) == 1
+
+
+def test_a_pane_lists_the_manifests_twice_and_the_committed_files_never(
+    run: CommitSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = Counter[str]()
+    scan = os.scandir
+
+    def count(directory: Any) -> Any:
+        listed[str(directory)] += 1
+        return scan(directory)
+
+    element = packed_blocks(run, [message_block(1)])
+    step = _CommitPane(run, MINUTE, REMOTE_RUN)
+    step.setup()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", count)
+        step._commit(IntervalWindow(0, 1), PaneInfo(True, True, 0, 0, 0), 0, [element])
+    assert events_of(run.output) == ids(1)
+    assert listed[f"{run.output}/_manifest"] == 2
+    assert listed[f"{run.output}/job_status"] == 0
 
 
 def interrupt_commit(
