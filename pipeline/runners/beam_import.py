@@ -1,7 +1,7 @@
-"""Leaves out the client libraries that a run does not use while Beam is imported.
+"""Leaves out the libraries that a run does not use while Beam is imported.
 
-Beam imports the clients of every cloud that is installed. That takes as long as all the rest, and
-Beam works without them: they belong to its extras.
+Beam imports the clients of every cloud that is installed, and pandas. That takes as long as all the
+rest, and Beam works without them.
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ _OPTIONAL = frozenset(
 )
 """Modules that Beam imports if they are installed."""
 
+_UNUSED = frozenset({"pandas"})
+"""Modules that Beam imports if they are installed, and that no run uses."""
+
 _LATE = frozenset({"httplib2", "requests"})
 """Modules that Beam uses in functions only, so that they can be loaded on their first use."""
 
@@ -43,10 +46,10 @@ With --debug, Beam logs what is missing."""
 
 @contextmanager
 def lean_imports(arguments: Sequence[str]) -> Iterator[None]:
-    """Hides optional modules from the imports of a block, unless an argument may need one."""
+    """Hides modules from the imports of a block: those that no argument may need."""
     text = "\n".join(arguments).replace("file://", "").lower()
     needs_all = any(use in text for use in _USES)
-    finder = _Finder(frozenset() if needs_all else _OPTIONAL)
+    finder = _Finder(_UNUSED if needs_all else _UNUSED | _OPTIONAL)
     sys.meta_path.insert(0, finder)
     try:
         if needs_all:

@@ -43,5 +43,14 @@ def test_a_path_or_a_topic_of_a_cloud_loads_all_clients(argument: str) -> None:
     assert _after(argument) == [" ".join(_CLIENTS), "GCSFileSystem", "S3FileSystem", "Session"]
 
 
+@pytest.mark.parametrize("argument", ["events/*.jsonl", "gs://bucket/*"])
+def test_no_path_loads_pandas(argument: str) -> None:
+    pytest.importorskip("pandas")
+    loaded = 'print("pandas" in sys.modules)\nimport pandas'
+    command = [sys.executable, "-c", f"{_IMPORT}\n{loaded}", argument]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"
+
+
 def test_a_path_of_a_cloud_can_follow_a_local_path_in_one_process() -> None:
     assert _after("events/*.jsonl", "s3://bucket/*")[1:3] == ["GCSFileSystem", "S3FileSystem"]
