@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline.options.command_parser import CommandParser, add_help_option
 from pipeline.options.run_options import GROUPS, RunOptions, Use, choices_of, default_of
-from pipeline.options.values import number, share, short_size, size
+from pipeline.options.values import number, share, short_size, size, utf8
 from schemas.errors import UsageError
 from schemas.version import PIPELINE_VERSION
 
@@ -149,7 +149,9 @@ def _type_of(kind: str, metavar: str) -> Callable[[str], Any]:
         return size
     if metavar == "SHARE":
         return share
-    return {"int": number(int), "float": number(float)}.get(kind, str)
+    # Paths may have any bytes; what opens them knows which of them it accepts.
+    text = str if metavar in ("DIR", "FILE", "PATTERN") else utf8
+    return {"int": number(int), "float": number(float)}.get(kind, text)
 
 
 class _Once(argparse.Action):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from collections.abc import Callable
 from typing import Final
@@ -34,6 +35,16 @@ def share(text: str) -> float:
         return float(text[:-1]) / 100 if text.endswith("%") else float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a share, such as 0.05 or 5%") from None
+
+
+def utf8(text: str) -> str:
+    """Returns a text for records, which are UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        shown = repr(os.fsencode(text))[1:]
+        raise argparse.ArgumentTypeError(f"{shown} is not UTF-8") from None
+    return text
 
 
 def number(kind: type[int] | type[float]) -> Callable[[str], float]:

@@ -76,6 +76,8 @@ MISTAKES: list[tuple[str, int, str]] = [
     (f"{RUN} --runner FastRunner", 2, "DirectRunner"),
     (f"{RUN} --run_id 2025/05/01", 2, "letters, digits"),
     (f"{RUN} --assume_timezone CET+1", 2, "Europe/Paris"),
+    (f"{RUN} --provider a\udcff", 2, r"--provider: 'a\xff' is not UTF-8"),
+    (f"{RUN} --event_types a\udcff", 2, r"--event_types: 'a\xff' is not UTF-8"),
     (f"{RUN} --debug=maybe", 2, "--debug"),
     (f"{RUN} --drain", 2, "--input_subscription"),
     (f"{RUN} --streaming", 2, "--input_subscription"),
@@ -125,7 +127,9 @@ MISTAKES: list[tuple[str, int, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("command", "code", "part"), MISTAKES, ids=[row[0] for row in MISTAKES])
+@pytest.mark.parametrize(
+    ("command", "code", "part"), MISTAKES, ids=[ascii(row[0]) for row in MISTAKES]
+)
 def test_a_mistake_is_answered_with_what_to_do(
     place: Path, command: str, code: int, part: str
 ) -> None:
