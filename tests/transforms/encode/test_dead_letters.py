@@ -13,7 +13,7 @@ import pytest
 from schemas.avro import record_schema
 from schemas.version import PIPELINE_VERSION
 from tests.transforms.event_cases import rejection_of
-from transforms.blocks.context import Context, MessageInfo
+from transforms.blocks.context import NO_CONTEXT, Context, MessageInfo
 from transforms.blocks.rejection import PAYLOAD_HEAD_BYTES, Rejection
 from transforms.encode.dead_letter_id import dead_letter_id
 from transforms.encode.dead_letters import PayloadPolicy, dead_letters, encoded_dead_letters
@@ -37,8 +37,12 @@ def test_a_record_has_the_fields_of_the_schema() -> None:
     assert list(_letter(_rejection(b""))) == [field["name"] for field in fields]
 
 
-def test_encoded_dead_letters_decode_to_equal_records() -> None:
-    rejections = [_rejection(b"x"), _rejection(b"", context=_CONTEXT)]
+@pytest.mark.parametrize("count", [1, 1000])
+def test_encoded_dead_letters_decode_to_equal_records(count: int) -> None:
+    rejections = [
+        _rejection(b"%d" % number, context=_CONTEXT if number % 3 else NO_CONTEXT)
+        for number in range(count)
+    ]
     letters = dead_letters("/in/x", rejections, "full", 100)
     body = io.BytesIO(encoded_dead_letters(letters))
     schema = record_schema("dead_letter").parsed
