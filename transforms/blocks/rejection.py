@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from transforms.blocks.context import NO_CONTEXT, Context
 
@@ -11,8 +11,7 @@ PAYLOAD_HEAD_BYTES = 64 << 10
 """Bytes that are kept of a payload over the limit."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rejection:
+class Rejection(NamedTuple):
     """The reason why a payload becomes a dead letter: a value, not an exception.
 
     Attributes:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -77,7 +76,7 @@ class Normalizer:
             yield from zip(elements, events_of(block, None, offsets), strict=True)
             elements, offsets = batch.locate([each.offset for each in block.rejections])
             rejections = [
-                replace(each, offset=offset)
+                each._replace(offset=offset)
                 for each, offset in zip(block.rejections, offsets, strict=True)
             ]
             yield from zip(elements, self._letters_of(rejections, None), strict=True)

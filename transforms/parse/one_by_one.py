@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import msgspec
@@ -164,7 +164,7 @@ class EventFinder:
             )
             if fault is not None:
                 # A higher limit would not remove the fault.
-                rejection = replace(rejection, code=fault.code, message=fault.message)
+                rejection = rejection._replace(code=fault.code, message=fault.message)
             outcomes.rejections.append(rejection)
         elif fault is not None:
             outcomes.reject(fault.code, fault.message, found, path)

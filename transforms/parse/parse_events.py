@@ -191,7 +191,7 @@ class EventParser:
             contexts = [with_fallback(each, flags) for each in block.contexts]
             context_of = np.arange(len(payloads), dtype=np.int32)
         rejections = [
-            replace(each, context=with_fallback(each.context, flags)) for each in block.rejections
+            each._replace(context=with_fallback(each.context, flags)) for each in block.rejections
         ]
         batch = _Batch(payloads, contexts, Outcomes(rejections=rejections))
         for start in range(0, len(payloads), BLOCK_ROWS):

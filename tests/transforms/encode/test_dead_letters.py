@@ -136,7 +136,7 @@ def test_each_delivery_of_a_message_gives_the_same_identity() -> None:
 
 @pytest.mark.parametrize("policy", ["full", "hash", "none"])
 def test_each_payload_of_a_message_has_its_own_identity(policy: PayloadPolicy) -> None:
-    payloads = [replace(_rejection(b"x", context=_message()), offset=at) for at in (0, 2)]
+    payloads = [_rejection(b"x", context=_message())._replace(offset=at) for at in (0, 2)]
     assert len({_letter(each, policy)["dead_letter_id"] for each in payloads}) == 2
 
 
@@ -187,7 +187,7 @@ def test_a_rejected_job_of_a_page_has_the_fields_of_the_page() -> None:
 
 @pytest.mark.parametrize("message", ["x" * 2000, "é" * 600, "€" * 400, "short é"])
 def test_the_message_is_truncated_between_characters(message: str) -> None:
-    kept = _letter(replace(_rejection(b""), message=message))["error_message"]
+    kept = _letter(_rejection(b"")._replace(message=message))["error_message"]
     assert len(kept.encode()) <= 1024
     assert message.startswith(kept)
     assert len(kept.encode()) > 1020 or kept == message
