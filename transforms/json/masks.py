@@ -80,7 +80,7 @@ def mask_depth(text: bytes, limit: int) -> bytes:
 
 def mask_lone_surrogates(text: bytes) -> bytes:
     """Replaces each escape of a lone surrogate by the escape of U+FFFD."""
-    if rb"\u" not in text:
+    if b"\\" not in text:
         return text
     found = _SURROGATES.finditer(text.replace(rb"\\", b"xx"))
     return _masked(text, (each.span() for each in found if each[1]), lambda _: rb"\ufffd")

@@ -179,6 +179,13 @@ def test_an_array_may_hold_all_forms_of_payloads() -> None:
     assert [event["job_id"] for event in events] == ["j1", "a", "b", "c"]
 
 
+@pytest.mark.parametrize("white", ["", " ", "\r\n\t"])
+@pytest.mark.parametrize("form", ['{"id":"%d"}', '[{"id":"%d"}]'])
+def test_payloads_may_follow_one_another(form: str, white: str) -> None:
+    events = events_in(white.join(form % number for number in range(3)))
+    assert [event["job_id"] for event in events] == ["0", "1", "2"]
+
+
 def test_pages_may_be_nested_in_pages_and_arrays() -> None:
     payload = b' [ [ {"data" : [ {"id":"a"} , {"data":[ {"id":"b"},{"id":"c"} ]} ]} ], {"id":"d"} ]'
     rows = found_in(payload, offset=1000)
