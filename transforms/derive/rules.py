@@ -7,17 +7,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from schemas.mapping import NORMALISED_UNMAPPED, UNMAPPED, Mapping, normalise_label, spellings
+from schemas.mapping import NORMALISED_UNMAPPED, UNMAPPED, Mapping, normalise_label
 from schemas.record_kinds import JOB, KINDS, RecordKind
 from transforms.derive.lookup import Hit, RuleLookup, Step
-from transforms.derive.source_value import (
-    MAX_TEXT,
-    compact,
-    has_content,
-    representative_part,
-    text_of,
-)
-from transforms.json import decode_string
+from transforms.derive.source_value import MAX_TEXT, filled_text, text_of
 
 
 class Derived(NamedTuple):
@@ -81,23 +74,15 @@ def _look_up_source(lookup: RuleLookup, kind: str, json_text: str | None) -> _So
     if json_text is None or kind in ("missing", "null"):
         lookup.note("source_value", kind)
         return _Source(None, None, False)
-    if kind == "string":
-        text = decode_string(json_text)
-        hit = lookup.text(text, "source_value", "both")
-    else:
-        json = json_text.encode().strip()
-        hit = lookup.source(json, "source_value")
+    json = json_text.encode().strip()
+    hit = lookup.source(json, "source_value")
     if hit is not None:
         return _Source(hit, hit.text[:MAX_TEXT], True)
-    if kind == "string":
-        is_filled = bool(spellings(text).plain)
-    elif (part := representative_part(json)) is not None:
-        text, is_filled = text_of(part, depth=2), True
-    else:
-        text, is_filled = compact(json), has_content(json)
-    if not is_filled:
-        lookup.note("source_value", "no content")
-    return _Source(None, text[:MAX_TEXT], is_filled)
+    text = filled_text(json)
+    if text is not None:
+        return _Source(None, text[:MAX_TEXT], True)
+    lookup.note("source_value", "no content")
+    return _Source(None, text_of(json)[:MAX_TEXT], False)
 
 
 def _derive_from(

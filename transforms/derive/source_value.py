@@ -8,12 +8,13 @@ function runs in a time linear in the text.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
 import msgspec
 
-from schemas.mapping import normalise_label
+from schemas.mapping import normalise_label, spellings
 from transforms.json import decode_array, decode_object, decode_string, kind_of
 
 MAX_CONTAINER_DEPTH: Final = 4
@@ -71,6 +72,9 @@ _ATTRIBUTES: Final = ("attributes", "$")
 _DESCRIPTORS: Final = ("descriptor", "wd:descriptor")
 _TYPES: Final = ("wd:type", "@wd:type", "type", "@type")
 _MAX_CACHED_BYTES: Final = 1024
+_STRING, _ARRAY, _OBJECT = b'"[{'
+"""The first byte of a string, an array and an object."""
+
 _SCALARS: Final = re.compile(rb'"[^"]*"(\s*:)?|[-0-9tfn]')
 _FILLED: Final = re.compile(rb':\s*"[A-Za-z0-9]')
 """Occurs only where a string starts that is a member's value: text after the end of a string starts
@@ -135,7 +139,7 @@ def has_content(json: bytes) -> bool:
         return True
     for match in _SCALARS.finditer(flat):
         token = match[0]
-        if token[0] != ord('"'):
+        if token[0] != _STRING:
             if token != b"n":
                 return True
         elif match[1] is None and (
@@ -246,39 +250,46 @@ def text_of(json: bytes, depth: int = 1) -> str:
     """Coerces a value at a depth (the outermost being 1) to a text, without use of the rules.
 
     Returns:
-        A string as it is; a number or boolean as written; the text of the representative part of
-        an array or object; the JSON text if there is none.
+        A string as it is; a number or boolean as written; the text of the first label of an object
+        that has content, or of the only element of an array that has content; the JSON text of
+        another array or object.
     """
-    if json[0] == ord('"'):
-        return decode_string(json)
-    part = representative_part(json, depth)
-    return compact(json) if part is None else text_of(part, depth + 1)
+    text = filled_text(json, depth)
+    if text is not None:
+        return text
+    return decode_string(json) if json[0] == _STRING else compact(json)
 
 
-def representative_part(json: bytes, depth: int = 1) -> bytes | None:
-    """Returns the part of a value at a depth (the outermost being 1) that provides its text.
+def filled_text(json: bytes, depth: int = 1) -> str | None:
+    """Coerces a value as `text_of` does; returns None if it has no content."""
+    if json[0] == _STRING:
+        text = decode_string(json)
+        return text if spellings(text).plain else None
+    if is_searched(json, depth):
+        for part in _text_parts(json):
+            text_of_part = filled_text(part.json, depth + 1)
+            if text_of_part is not None:
+                return text_of_part
+    return compact(json) if has_content(json) else None
 
-    Returns:
-        The first label of an object that has content, or the only element of an array that has
-        content; None for other values.
-    """
-    if json[0] not in b"[{" or not is_searched(json, depth):
-        return None
-    if json[0] == ord("["):
+
+def _text_parts(json: bytes) -> Sequence[Part | Element]:
+    """Returns the parts of a value that may provide its text, in order of preference."""
+    if json[0] == _ARRAY:
         elements = elements_with_content(json)
-        return elements[0].json if len(elements) == 1 and elements[0].times == 1 else None
+        return elements if len(elements) == 1 and elements[0].times == 1 else []
+    if json[0] != _OBJECT:
+        return []
     members = parts(json)
     if members.source:
-        candidates = members.source + members.value
-    else:
-        candidates = members.labels + members.references + members.flags
-    return next((part.json for part in candidates if has_content(part.json)), None)
+        return members.source + members.value
+    return members.labels + members.references + members.flags
 
 
 def is_workday_id(json: bytes) -> bool:
     """Returns True for a Workday reference of the type WID, an opaque id."""
     # Most values do not have the type anywhere: parse only the others.
-    if _WID not in json or json[0] != ord("{"):
+    if _WID not in json or json[0] != _OBJECT:
         return False
     members = decode_object(json)
     holders = [members, *(_object_members(members[k]) for k in _ATTRIBUTES if k in members)]
@@ -286,4 +297,4 @@ def is_workday_id(json: bytes) -> bool:
 
 
 def _object_members(json: msgspec.Raw) -> dict[str, msgspec.Raw]:
-    return decode_object(json) if memoryview(json)[0] == ord("{") else {}
+    return decode_object(json) if memoryview(json)[0] == _OBJECT else {}

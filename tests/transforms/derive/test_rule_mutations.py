@@ -231,7 +231,7 @@ MUTATIONS: dict[str, Patch] = {
     "less deep": lambda patch: patch.setattr(source_value, "MAX_CONTAINER_DEPTH", 3),
     "deeper": lambda patch: patch.setattr(source_value, "MAX_CONTAINER_DEPTH", 5),
     "everything has content": lambda patch: patch.setattr(
-        "transforms.derive.rules.has_content", lambda json: True
+        "transforms.derive.rules.filled_text", source_value.text_of
     ),
     "a rule for unmapped_value is ignored": _unmapped_rules_ignored,
 }

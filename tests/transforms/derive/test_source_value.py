@@ -15,6 +15,7 @@ from transforms.derive.source_value import (
     Part,
     compact,
     elements_with_content,
+    filled_text,
     has_content,
     is_searched,
     number_code,
@@ -161,6 +162,33 @@ def test_source_value_comes_before_its_other_spelling() -> None:
     found = parts(b'{"sourceValue":1,"source_value":null,"value":"x"}')
     assert found.source == [Part("source_value", b"null"), Part("sourceValue", b"1")]
     assert found.value == [Part("value", b'"x"')]
+
+
+def test_the_members_under_value_are_found_in_any_case() -> None:
+    members = parts(b'{"VALUE":1,"value":2,"name":3}')
+    assert members.value == [Part("value", b"2"), Part("VALUE", b"1")]
+
+
+@pytest.mark.parametrize(
+    ("json", "text"),
+    [
+        (b'{"label":" ","name":"x","id":["y"],"isOpen":true}', "x"),
+        (b'{"label":{"colour":""},"id":["y"],"isOpen":true}', "y"),
+        (b'{"label":" ","id":[""],"isOpen":true}', "true"),
+        (b'{"label":{"colour":"x"},"name":"y"}', '{"colour":"x"}'),
+        (b'{"label":"x","source_value":"","value":"y"}', "y"),
+        (b'[null,{"label":"x"}]', "x"),
+        (b'["x","x"]', '["x","x"]'),
+        (b'{"label":" "}', '{"label":" "}'),
+    ],
+)
+def test_the_first_part_with_content_provides_the_text(json: bytes, text: str) -> None:
+    assert text_of(json) == text
+
+
+@pytest.mark.parametrize("json", [b"null", b'" "', b'[null,""]', b'{"label":"_","id":[[]]}'])
+def test_a_value_without_content_has_no_filled_text(json: bytes) -> None:
+    assert filled_text(json) is None
 
 
 def test_only_distinct_elements_with_content_count() -> None:
