@@ -6,7 +6,8 @@ one to it.
 
 from __future__ import annotations
 
-from typing import Final, Literal, NamedTuple
+from collections.abc import Callable
+from typing import Any, Final, Literal, NamedTuple
 
 from schemas.mapping import (
     NORMALISED_UNMAPPED,
@@ -37,8 +38,14 @@ from transforms.json import decode_array, decode_string, kind_of
 
 _STRENGTH: Final = ("given", "provider_rule", "global_rule")
 
+_STRING, _OBJECT, _NULL = b'"{n'
+"""The first byte of a string, an object and a null."""
+
 Scope = Literal["provider", "global", "both"]
 """The tables to search: the provider's, those for all providers, or both in this order."""
+
+_Search = tuple[Callable[..., "Hit | None"], tuple[Any, ...]]
+"""A method of RuleLookup and its arguments."""
 
 
 class Hit(NamedTuple):
@@ -79,7 +86,6 @@ class RuleLookup:
         "_mapping",
         "_provider_tables",
         "_trace",
-        "_unknown",
     )
 
     def __init__(
@@ -94,12 +100,11 @@ class RuleLookup:
         self._provider_tables = mapping.provider_tables(provider)
         self._global_tables = (*kind.words, *mapping.global_tables)
         self._trace = trace
-        self._unknown: set[str] = set()
 
     def source(self, json: bytes, path: str, depth: int = 1, scope: Scope = "both") -> Hit | None:
         """Finds the status for a JSON text of any kind; the outermost one has the depth 1."""
         first = json[0]
-        if first == ord('"'):
+        if first == _STRING:
             return self.text(decode_string(json), path, scope)
         if first in b"{[":
             if not is_searched(json, depth):
@@ -107,9 +112,9 @@ class RuleLookup:
                 commas = f"too large to be searched: over {MAX_COMMAS:,} commas"
                 self.note(path, levels if depth > MAX_CONTAINER_DEPTH else commas)
                 return None
-            search = self._object if first == ord("{") else self._array
+            search = self._object if first == _OBJECT else self._array
             return search(json, path, depth, scope)
-        if first == ord("n") or scope == "global":
+        if first == _NULL or scope == "global":
             return None
         # In Python True == 1, so booleans and numbers have different tables.
         text = json.decode()
@@ -117,22 +122,27 @@ class RuleLookup:
 
     def text(self, text: str, path: str, scope: Scope) -> Hit | None:
         """Finds the status for a text: as a label, and in a provider's tables also as a code."""
-        if text in self._unknown or (scope == "provider" and not self._provider_tables):
-            return None
+        return self._search_text(text, path, scope) if self._may_have_rule(text) else None
+
+    def _may_have_rule(self, text: str) -> bool:
+        """Returns False for an empty text, and for one that no table contains.
+
+        An explanation shows the search for every text that is not empty.
+        """
         forms = spellings(text)
-        if not forms.plain:
-            return None
+        if not forms.plain or self._trace is not None:
+            return bool(forms.plain)
         code = text.strip()
         start = code.partition(" ")[0]
         is_before_text = start in self._mapping.codes_before_text
         keys = (*forms, code, start) if is_before_text else (*forms, code)
-        # A text that no table contains is not searched. An explanation shows the search.
         is_known = not self._mapping.keys.isdisjoint(keys)
         for table in self._kind.words:
             is_known = is_known or not table.labels.keys().isdisjoint(keys)
-        if not is_known and self._trace is None:
-            self._unknown.add(text)
-            return None
+        return is_known
+
+    def _search_text(self, text: str, path: str, scope: Scope) -> Hit | None:
+        forms, code = spellings(text), text.strip()
         rule: Rule | None = None
         tables: tuple[Table, ...] = ()
         if scope != "global":
@@ -202,28 +212,49 @@ class RuleLookup:
         members = parts(json)
         if members.source:
             return self._status_object(members, path, depth, scope)
-        if self._trace is not None and not any(members):
-            self.note(path, "no member that can have a status")
-        hit = None
-        if scope != "global":
-            hit = self._first(members.labels, path, depth, "provider") or self._ids(
-                members.ids, path, depth, json
-            )
-        if hit is None and scope != "provider":
-            hit = (
-                self._first(members.labels, path, depth, "global")
-                or self._first(members.references, path, depth, "both")
-                or self._first(members.flags, path, depth, "both")
-            )
-        return hit
-
-    def _first(self, labels: list[Part], path: str, depth: int, scope: Scope) -> Hit | None:
-        for key, json in labels:
-            inner = path if self._trace is None else f"{path}.{key}"
-            hit = self.source(json, inner, depth + 1, scope)
+        # For "global", this repeats a search without a hit, which is rare.
+        later: list[_Search] = []
+        hit = self._in_provider_tables(json, members, path, depth, later)
+        if hit is not None or scope == "provider":
+            return hit
+        for search, arguments in later:
+            hit = search(*arguments)
             if hit is not None:
                 return hit
         return None
+
+    def _in_provider_tables(
+        self, json: bytes, members: Parts, path: str, depth: int, later: list[_Search]
+    ) -> Hit | None:
+        """Finds the status for an object in its provider's tables.
+
+        The searches that follow without a hit are added to `later`, so that the members of the
+        object, and of the objects under its labels, are read only once.
+        """
+        if self._trace is not None and not any(members):
+            self.note(path, "no member that can have a status")
+        for key, part in members.labels:
+            inner = path if self._trace is None else f"{path}.{key}"
+            hit = None
+            if part[0] == _STRING:
+                if self._may_have_rule(text := decode_string(part)):
+                    hit = self._search_text(text, inner, "provider")
+                    later.append((self._search_text, (text, inner, "global")))
+            elif (
+                part[0] == _OBJECT
+                and is_searched(part, depth + 1)
+                and not (nested := parts(part)).source
+            ):
+                hit = self._in_provider_tables(part, nested, inner, depth + 1, later)
+            else:
+                hit = self.source(part, inner, depth + 1, "provider")
+                later.append((self.source, (part, inner, depth + 1, "global")))
+            if hit is not None:
+                return hit
+        for key, part in members.references + members.flags:
+            inner = self._join(path, f".{key}")
+            later.append((self.source, (part, inner, depth + 1, "both")))
+        return self._ids(members.ids, path, depth, json)
 
     def _ids(self, ids: list[Part], path: str, depth: int, whole: bytes) -> Hit | None:
         for key, json in ids:
