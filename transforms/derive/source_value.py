@@ -62,7 +62,6 @@ SOURCE_KEYS: Final = ("source_value", "sourceValue")
 
 _ALL_KEYS: Final = (*LABEL_KEYS, *ID_KEYS, *FLAG_KEYS, *SOURCE_KEYS)
 _RANKS: Final = {key.casefold(): (rank, key) for rank, key in enumerate(_ALL_KEYS)}
-_VALUE: Final = LABEL_KEYS.index("value")
 _FIRST_ID: Final = len(LABEL_KEYS)
 _FIRST_FLAG: Final = _FIRST_ID + len(ID_KEYS)
 _FIRST_SOURCE: Final = _FIRST_FLAG + len(FLAG_KEYS)
@@ -110,7 +109,6 @@ class Parts(NamedTuple):
         flags: The booleans under FLAG_KEYS.
         source: The members under `source_value`. If there is one, the object has the form of a job
             status, and only `source` and `value` count.
-        value: The members under `value`.
     """
 
     labels: list[Part]
@@ -118,7 +116,11 @@ class Parts(NamedTuple):
     references: list[Part]
     flags: list[Part]
     source: list[Part]
-    value: list[Part]
+
+    @property
+    def value(self) -> list[Part]:
+        """The members under `value`, which are among the labels."""
+        return [part for part in self.labels if part.key.casefold() == "value"]
 
 
 def is_searched(json: bytes, depth: int) -> bool:
@@ -191,20 +193,17 @@ def _parts(json: bytes) -> Parts:
                     part = Part(f"{key}.{name}", bytes(attribute))
                     found.append((_RANKS[name.casefold()][0], True, part))
     found.sort()
-    members = Parts([], [], [], [], [], [])
+    members = Parts([], [], [], [], [])
     for rank, _, part in found:
-        if rank >= _FIRST_SOURCE:
-            members.source.append(part)
-        elif rank >= _FIRST_FLAG:
-            if part.json in (b"true", b"false"):
-                members.flags.append(part)
-        elif rank >= _FIRST_ID:
+        if rank < _FIRST_ID:
+            members.labels.append(part)
+        elif rank < _FIRST_FLAG:
             is_reference = part.json[0] in b"[{" and part.key.casefold() != "code"
             (members.references if is_reference else members.ids).append(part)
-        else:
-            members.labels.append(part)
-        if rank == _VALUE:
-            members.value.append(part)
+        elif rank >= _FIRST_SOURCE:
+            members.source.append(part)
+        elif part.json in (b"true", b"false"):
+            members.flags.append(part)
     return members
 
 
