@@ -200,7 +200,8 @@ def _fold(cleaned: str) -> str:
 
 def _split(cleaned: str) -> str:
     """Puts a space between a lower-case letter, its marks included, and an upper-case letter."""
-    if cleaned.islower():
+    # The first letter follows no other, so it may be a capital.
+    if cleaned[1:].islower():
         return cleaned
     if cleaned.isascii():
         return _ASCII_BOUNDARY.sub(" ", cleaned)

@@ -77,6 +77,7 @@ def test_the_overlong_marker_equals_no_label() -> None:
     [
         ("onHold", "on hold"),
         ("OnHold", "on hold"),
+        ("oPen", "o pen"),
         ("SAPClosed", "sapclosed"),
         ("on\u200bHold", "on hold"),
         ("ferméOuvert", "fermé ouvert"),
