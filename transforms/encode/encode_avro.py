@@ -118,7 +118,15 @@ _CHECKS = [
 ]
 """The name of each field of a status, whether it may be null, and its closed list of values."""
 
-_ENCODERS = [avro_encoder(field) for field in _STATUS_FIELDS]
+(
+    _encode_value,
+    _encode_source_value,
+    _encode_source_value_json,
+    _encode_source_value_type,
+    _encode_given_value,
+    _encode_derived_from,
+    _encode_derivation,
+) = map(avro_encoder, _STATUS_FIELDS)
 """These raise an exception on a violation."""
 
 
@@ -141,8 +149,20 @@ def find_violation(status: JobStatus) -> Violation | None:
 
 def _fragment(legacy_status: str | None, status: JobStatus, fingerprint: bytes) -> bytes:
     """Encodes the fields of a record from `legacy_status` to `mapping_fingerprint`."""
-    fields = (encode(value) for encode, value in zip(_ENCODERS, status, strict=True))
-    return b"".join((avro_text(legacy_status), *fields, fingerprint))
+    # A loop over the fields would take twice as long.
+    return b"".join(
+        (
+            avro_text(legacy_status),
+            _encode_value(status.value),
+            _encode_source_value(status.source_value),
+            _encode_source_value_json(status.source_value_json),
+            _encode_source_value_type(status.source_value_type),
+            _encode_given_value(status.given_value),
+            _encode_derived_from(status.derived_from),
+            _encode_derivation(status.derivation),
+            fingerprint,
+        )
+    )
 
 
 class _EncodeAvro(beam.DoFn):
