@@ -7,7 +7,6 @@ kernel finishes all rows: their times, identities and combinations.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import replace
 from datetime import tzinfo
 from typing import Any
@@ -87,12 +86,16 @@ class RowFinisher:
     ) -> tuple[Combination, int]:
         event, record = _decoded(event_type), _decoded(record_type) or JOB.name
         kind = None if event is None else self._event_types(event)
-        text, decision = NO_STATUS, _NOT_ORDINARY
+        text, decision = NO_STATUS, _WANTED
         if event is not None and kind is None:
             decision = _UNWANTED
-        elif kind is None or kind.name == record:
-            with suppress(WrongTypeError):
-                text, decision = status_text(status or b""), _WANTED
+        elif kind is not None and kind.name != record:
+            decision = _NOT_ORDINARY
+        else:
+            try:
+                text = status_text(status or b"")
+            except WrongTypeError:
+                decision = _NOT_ORDINARY
         combination = Combination(_decoded(provider), event, _decoded(legacy_status), record, text)
         return combination, decision
 
