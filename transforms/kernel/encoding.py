@@ -179,21 +179,26 @@ class RecordEncoder:
         self._out = np.empty(_OUT_BYTES, np.uint8)
         self._texts = np.empty((rows.FIELDS, 2), np.int64)
         self._fragments = bytearray(PADDING)
-        self._places: list[tuple[int, int]] = []
-        self._place_array: Int64s = np.empty((0, 2), np.int64)
+        self._places: Int64s = np.empty((0, 2), np.int64)
+        self._new: list[bytes] = []
 
     def add_fragment(self, fragment: bytes) -> None:
         """Adds the fragment of the next combination."""
+        self._new.append(fragment)
+
+    def _join_new(self) -> None:
+        """Adds the fragments since the last block to the others, all at once."""
         start = len(self._fragments) - len(PADDING)
-        self._fragments[start:] = fragment + PADDING
-        self._places.append((start, start + len(fragment)))
+        self._fragments[start:] = padded(*self._new)
+        sizes = np.fromiter(map(len, self._new), np.int64, len(self._new))
+        ends = start + np.cumsum(sizes)
+        self._places = np.concatenate([self._places, np.stack([ends - sizes, ends], axis=1)])
+        self._new = []
 
     def encode(self, events: rows.FinishedRows, source: str) -> memoryview:
         """Returns the records of events of a source, valid until the next call."""
-        known = len(self._place_array)
-        if known < len(self._places):
-            new = np.array(self._places[known:], np.int64)
-            self._place_array = np.concatenate([self._place_array, new])
+        if self._new:
+            self._join_new()
         encoded_source = avro_text(source)
         source_text = padded(encoded_source)
         source_start = address_of(source_text)
@@ -208,7 +213,7 @@ class RecordEncoder:
                 events.ids,
                 events.combinations,
                 address_of(self._fragments),
-                self._place_array,
+                self._places,
                 source_start,
                 source_start + len(encoded_source),
                 self._texts,

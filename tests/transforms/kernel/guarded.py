@@ -71,7 +71,7 @@ class _Kernel:
         count = len(of)
         rows = Rows(text, scanned.places, starts[of], np.zeros(count, np.int32))
         events = self.table.finish(rows, NO_CONTEXT_TEXTS)
-        while len(self.encoder._places) < len(self.table):
+        for _ in range(len(self.encoder._places), len(self.table)):
             self.encoder.add_fragment(b"x")
         self.encoder.encode(events, "source")
         for number in scanned.others.tolist():
