@@ -55,7 +55,8 @@ def parser() -> CommandParser:
         ("mapping explain --provider lever closed", 'mapping explain \'{"label":"OnHold"}\''),
     )
     explain.add_argument("--provider", metavar="NAME", help="the hiring system")
-    explain.add_argument("source", metavar="VALUE", help="the source value: JSON, or else a text")
+    text = "the source value: JSON, or else a text"
+    explain.add_argument("source", type=str, metavar="VALUE", help=text)  # may be empty
     test = command(
         "test",
         "check that cases have the expected status",

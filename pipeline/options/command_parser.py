@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NoReturn
 
+from pipeline.options.values import given
 from schemas.errors import UsageError
 
 _WIDTH: Final = 80
@@ -14,7 +15,8 @@ _OPTION_COLUMNS: Final = 30
 
 
 class CommandParser(argparse.ArgumentParser):
-    """Raises UsageError where argparse would end the process. Accepts no abbreviated options.
+    """Raises UsageError where argparse would end the process. Accepts no abbreviated options, and
+    no empty values but of arguments with the type `str`.
 
     `examples` are command lines without `job-status`, shown at the end of the help.
     """
@@ -25,6 +27,7 @@ class CommandParser(argparse.ArgumentParser):
             settings["epilog"] = f"examples:{lines}"
         has_help = settings.pop("add_help", True)
         super().__init__(allow_abbrev=False, add_help=False, formatter_class=_Help, **settings)
+        self.register("type", None, given)
         if has_help:
             add_help_option(self)
 
@@ -67,4 +70,5 @@ def add_command(
     description = f"{text[0].upper()}{text[1:]}."
     added = commands.add_parser(name, help=text, description=description, examples=examples)
     added.set_defaults(command=run)
+    commands.type = str  # the subcommand parses its own arguments, which may be empty
     return added

@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline.options.command_parser import CommandParser, add_help_option
 from pipeline.options.run_options import GROUPS, RunOptions, Use, choices_of, default_of
-from pipeline.options.values import number, share, short_size, size, utf8
+from pipeline.options.values import given, number, share, short_size, size, utf8
 from schemas.errors import UsageError
 from schemas.version import PIPELINE_VERSION
 
@@ -150,7 +150,7 @@ def _type_of(kind: str, metavar: str) -> Callable[[str], Any]:
     if metavar == "SHARE":
         return share
     # Paths may have any bytes; what opens them knows which of them it accepts.
-    text = str if metavar in ("DIR", "FILE", "PATTERN") else utf8
+    text = given if metavar in ("DIR", "FILE", "PATTERN") else utf8
     return {"int": number(int), "float": number(float)}.get(kind, text)
 
 
@@ -272,6 +272,7 @@ def beam_parser() -> argparse.ArgumentParser:
     from pipeline.options import flink as flink_options  # noqa: F401  defines a class of options
 
     parser = CommandParser(prog="job-status run", add_help=False)
+    parser.register("type", None, str)  # Beam decides if it accepts an empty value
     classes: list[Any] = [pipeline_options.PipelineOptions]
     while classes:
         options = classes.pop()

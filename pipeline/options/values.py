@@ -13,6 +13,13 @@ _UNITS_OF_1024: Final = {"ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 _SIZE: Final = re.compile(r"(-?\d+(?:\.\d+)?) ?([kmgt]i?)?(?:b|bytes)?", re.IGNORECASE)
 
 
+def given(text: str) -> str:
+    """Returns a text as it is; refuses an empty one, as an unset variable of a shell gives it."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the value is empty")
+    return text
+
+
 def size(text: str) -> int:
     """Parses a number of bytes, such as `10000000`, `10MB` or `64MiB`; a kB is 1,000 bytes."""
     found = _SIZE.fullmatch(text)
@@ -39,6 +46,7 @@ def share(text: str) -> float:
 
 def utf8(text: str) -> str:
     """Returns a text for records, which are UTF-8."""
+    given(text)
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -7,7 +7,7 @@ import shlex
 import pytest
 
 from pipeline.options.parser import parse_run
-from tests.pipeline.command import job_status
+from tests.pipeline.command import assert_clear_error, job_status
 
 COMMANDS = [
     *("run", "validate", "replay", "dead-letters", "inspect", "sample", "schema", "schema print"),
@@ -40,6 +40,36 @@ def test_the_examples_are_accepted(command: str) -> None:
     examples = job_status("help", command).out.partition("\nexamples:\n")[2]
     for line in examples.replace("\\\n", "").splitlines():
         parse_run(shlex.split(line)[2:], command)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "--input", "", "--output", "out"],
+        ["run", "--input", "x", "--output", ""],
+        ["run", "--input", "x", "--output", "out", "--dead_letter_output", ""],
+        ["run", "--input", "x", "--output", "out", "--provider", " "],
+        ["run", "--input", "x", "--output", "out", "--mapping="],
+        ["validate", "--input", "x", "", "--output", "out"],
+        ["replay", "", "--output", "out"],
+        ["compact", ""],
+        ["dead-letters", ""],
+        ["inspect", ""],
+        ["mapping", "lint", ""],
+        ["mapping", "suggest", ""],
+        ["schema", "check", ""],
+        ["sample", ""],
+    ],
+)
+def test_an_empty_value_is_refused(arguments: list[str]) -> None:
+    said = job_status(*arguments)
+    assert_clear_error(said, 2, "the value is empty")
+
+
+def test_an_empty_value_of_a_status_can_be_explained() -> None:
+    said = job_status("mapping", "explain", "")
+    assert said.code == 0
+    assert "null by absent" in said.out
 
 
 @pytest.mark.parametrize("arguments", [["help"], ["--help"]])
