@@ -75,6 +75,7 @@ def beam_options(
             direct = options.view_as(DirectOptions)
             direct.direct_running_mode = "multi_processing"
             direct.direct_num_workers = _cores()
+    standard.runner = _full_name(standard.runner)
     try:
         create_runner(standard.runner)
     except (ValueError, ImportError, AttributeError) as error:
@@ -82,6 +83,9 @@ def beam_options(
             f"--runner {standard.runner} is not known",
             "for example DirectRunner, FlinkRunner, DataflowRunner",
         ) from error
+    workers = options.view_as(DirectOptions).direct_num_workers
+    if workers < 0:
+        raise UsageError(f"--direct_num_workers is {workers}, but must be at least 0")
     if streaming and runner_name(options) in _BATCH_RUNNERS:
         raise UsageError(
             f"--runner {standard.runner} does not support --streaming",
@@ -114,6 +118,13 @@ def _set_log_level(options: PipelineOptions, debug: bool) -> None:
             f"--default_sdk_harness_log_level {level} is unknown to {runner_name(options)}",
             f"use one of {', '.join(_JAVA_LEVELS)}",
         )
+
+
+def _full_name(runner: str) -> str:
+    """Returns Beam's own name of a runner: Beam accepts `flink` and `flinkrunner`, too."""
+    names = {name.lower(): name for name in StandardOptions.KNOWN_RUNNER_NAMES}
+    short = runner.lower()
+    return names.get(short) or names.get(f"{short}runner") or runner
 
 
 def runner_name(options: PipelineOptions) -> str:

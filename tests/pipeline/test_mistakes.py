@@ -1,4 +1,4 @@
-"""Sixty mistakes of a new user: each is answered in at most three lines that name what to do."""
+"""Mistakes of a new user: each is answered in at most three lines that name what to do."""
 
 from __future__ import annotations
 
@@ -73,6 +73,7 @@ MISTAKES: list[tuple[str, int, str]] = [
     (f"{RUN} --max_dead_letter_fraction 5", 2, "at most 1"),
     (f"{RUN} --max_dead_letter_fraction few", 2, "5%"),
     (f"{RUN} --direct_num_workers many", 2, "--direct_num_workers"),
+    (f"{RUN} --direct_num_workers -1", 2, "at least 0"),
     (f"{RUN} --runner FastRunner", 2, "DirectRunner"),
     (f"{RUN} --run_id 2025/05/01", 2, "letters, digits"),
     (f"{RUN} --assume_timezone CET+1", 2, "Europe/Paris"),
