@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from pipeline.options import parse_compact, parse_run
-from pipeline.report import log_format_of, set_up_logs, starting
+from pipeline.report import guarded_streams, log_format_of, set_up_logs, starting
 from pipeline.runners import collect_less_often, lean_imports, make_template
 from pipeline.stop_signals import raised_signals
 from schemas.errors import JobStatusError, StoppedBySignal, UsageError
@@ -64,12 +64,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         >>> main(["mapping", "lint", "my_mapping.yaml"])
         2
     """
+    with guarded_streams():
+        return _main(arguments)
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     collect_less_often()
     argv = _with_underscores(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in argv
     console = set_up_logs(log_format_of(argv), debug)
     try:
-        _dispatch(argv, console)
+        try:
+            _dispatch(argv, console)
+        finally:
+            sys.stdout.flush()
         return 0
     except SystemExit as done:  # argparse has printed a help text
         return int(done.code or 0)

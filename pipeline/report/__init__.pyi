@@ -17,6 +17,7 @@ from .report_file import check_report as check_report
 from .report_file import report_of as report_of
 from .report_file import write_report as write_report
 from .shell_lines import as_called as as_called
+from .streams import guarded_streams as guarded_streams
 from .summary import print_summary as print_summary
 from .terminal import SafeConsole as SafeConsole
 from .terminal import print_result as print_result
