@@ -70,12 +70,15 @@ def _missing(report: Manifest) -> Iterator[str]:
 
 
 def _dead_letters(report: Manifest, of: int) -> str:
-    text = f"{_of(report.dead_lettered, of)} became dead letters"
+    letters = report.dead_lettered
+    text = f"{_of(letters, of)} became {'a dead letter' if letters == 1 else 'dead letters'}"
     code = max(report.by_error_code, key=lambda each: report.by_error_code[each], default=None)
     if code is None:
         return text
+    count = report.by_error_code[code]
+    share = f"{count:,} of them " if count < letters else "all of them " if letters > 1 else ""
     reason = _REASONS.get(code)
-    return f"{text}, most of them {code}" + (f": {reason}" if reason else "")
+    return f"{text}, {share}{code}" + (f": {reason}" if reason else "")
 
 
 def _of(count: int, of: int) -> str:

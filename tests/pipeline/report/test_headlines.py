@@ -28,7 +28,7 @@ OPTIONS = RunOptions(input=["in/*"], output="out")
                 "by_error_code": {"WRONG_TYPE": 1, "INVALID_JSON": 6},
             },
             [
-                "nothing was written: 7 of 9 events became dead letters, most of them "
+                "nothing was written: 7 of 9 events became dead letters, 6 of them "
                 "INVALID_JSON: the input may not be JSON"
             ],
         ),
@@ -39,7 +39,14 @@ OPTIONS = RunOptions(input=["in/*"], output="out")
                 "dead_lettered": 5,
                 "by_error_code": {"TOO_DEEP": 5},
             },
-            ["5 of 9 events became dead letters, most of them TOO_DEEP"],
+            ["5 of 9 events became dead letters, all of them TOO_DEEP"],
+        ),
+        (
+            {"read": 2, "written": 1, "dead_lettered": 1, "by_error_code": {"WRONG_TYPE": 1}},
+            [
+                "1 of 2 events became a dead letter, WRONG_TYPE: a field may have another type "
+                "than expected"
+            ],
         ),
         (
             {
