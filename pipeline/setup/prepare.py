@@ -32,6 +32,7 @@ from transforms.storage import (
     committed_run,
     file_paths,
     filesystem,
+    manifest_directory,
     manifests_to_replace,
     read_before,
     read_manifests,
@@ -189,7 +190,8 @@ def find_inputs(options: RunOptions) -> Inputs:
         InputError: A pattern matches no file, a file that was opened cannot be read, or its path is
             not UTF-8.
         OutputError: With --skip_read, a manifest of the output cannot be read.
-        UsageError: No filesystem is installed for a path's scheme.
+        UsageError: No filesystem is installed for a path's scheme, or the report would replace a
+            file that the run reads.
     """
     matches = []
     for pattern in options.input:
@@ -208,6 +210,7 @@ def find_inputs(options: RunOptions) -> Inputs:
             "check the path, or allow it with --allow_no_input",
         )
     matched = merged(matches)
+    _check_report(options, [file.path for file in matched.files])
     notes = [f"skipped {path}: a directory" for path in matched.directories]
     files, skipped, plan = matched.files, 0, None
     if options.skip_read:
@@ -223,6 +226,21 @@ def find_inputs(options: RunOptions) -> Inputs:
     for file in local + remote[:1]:
         filesystem.open_for_reading(file.path).close()
     return Inputs(files, notes, skipped=skipped, plan=plan)
+
+
+def _check_report(options: RunOptions, inputs: list[str]) -> None:
+    """Raises UsageError if the report would replace a file that the run reads, or be in the way of
+    the manifests."""
+    if options.report is None:
+        return
+    report, hint = file_paths.normal(options.report), "choose another name for the report"
+    others = [path for path in (*options.mapping, options.accounts) if path is not None]
+    if report in inputs or report in map(file_paths.normal, others):
+        raise UsageError(
+            f"--report {options.report} would replace a file that this run reads", hint
+        )
+    if file_paths.parent(report) == manifest_directory(file_paths.normal(options.output)):
+        raise UsageError(f"--report {options.report} would be among the manifests", hint)
 
 
 def _notes_on(before: ReadBefore) -> Iterator[str]:

@@ -32,6 +32,7 @@ def place(no_sync: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
     (place / "jobs.csv").write_text("id,status\n1,open\n2,closed\n")
     (place / "latin.yaml").write_bytes(b"labels: {open: [\xe9]}")
     (place / "accounts.csv").write_text("account;provider\n1;lever\n")
+    (place / "page.json").write_text('{"data": [{"id": "1", "provider": "lever"}]}')
     (place / "other.avsc").write_text("{")
     assert run("--input", "events/*", "--output", "done", "--run_id", "daily").code == 0
     yield place
@@ -66,6 +67,9 @@ MISTAKES: list[tuple[str, int, str]] = [
     (f"{RUN} --report a.json --report b.html", 2, "--report is given twice"),
     (f"{RUN} --report report.csv", 2, ".json for programs, .html for people"),
     (f"{RUN} --report report", 2, "neither .json nor .html"),
+    ("run --input events/* page.json --output out --report page.json", 2, "would replace"),
+    (f"{RUN} --accounts page.json --report ./page.json", 2, "would replace"),
+    (f"{RUN} --report out/_manifest/report.json", 2, "among the manifests"),
     (f"{RUN} --codec snappy", 2, "'deflate', 'null'"),
     (f"{RUN} --max_event_bytes lots", 2, "10MB"),
     (f"{RUN} --max_event_bytes 10XB", 2, "10MB"),
