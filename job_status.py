@@ -52,3 +52,7 @@ def _remedy(folder: Path) -> str:
     if str(folder) in os.environ.get("PYTHONPATH", "").split(os.pathsep):
         return f"rename it, or remove {folder} from PYTHONPATH"
     return f"rename it, or start from elsewhere: Python searches {folder} first"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
