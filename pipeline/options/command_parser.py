@@ -33,7 +33,12 @@ class CommandParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raises a UsageError with a message of argparse."""
-        raise UsageError(message, f"{self.prog} --help shows all options")
+        hint = f"{self.prog} --help shows all options"
+        name, colon, reason = message.removeprefix("argument ").partition(": ")
+        if colon and reason == "expected one argument":
+            # argparse takes a value that begins with a hyphen, such as -05:00, for an option.
+            hint = f"give one; after an equals sign, it may begin with a hyphen: {name}=VALUE"
+        raise UsageError(message, hint)
 
 
 def add_help_option(group: argparse._ActionsContainer) -> None:

@@ -40,6 +40,8 @@ _EXAMPLES = {
 
 _INPUTS = ("input", "input_subscription", "input_topic")
 
+_STRAY_WORD = "put a pattern, or a value with a space, in quotation marks"
+
 _NOT_FOR_REPLAY = (
     *(*_INPUTS, "input_format", "provider", "account_id"),
     *("allow_no_input", "skip_read"),
@@ -239,7 +241,7 @@ def _refuse_lone_file(rest: list[str], given: dict[str, Any]) -> None:
     if not rest or rest[0].startswith("-"):
         return
     word = rest[0]
-    hint = "put a pattern in quotation marks"
+    hint = _STRAY_WORD
     if not any(given.get(name) for name in _INPUTS):
         hint = f"did you mean --input {shlex.quote(word)}?"
     raise UsageError(f"unexpected argument {word!r}", hint)
@@ -256,7 +258,7 @@ def check_beam_arguments(arguments: list[str], parser: CommandParser) -> list[st
         return arguments
     first = unknown[0]
     if not first.startswith("-"):
-        raise UsageError(f"unexpected argument {first!r}", "put a pattern in quotation marks")
+        raise UsageError(f"unexpected argument {first!r}", _STRAY_WORD)
     flag = first.split("=")[0]
     actions = parser._actions + beam._actions
     names = [name for action in actions for name in action.option_strings]

@@ -58,7 +58,7 @@ MISTAKES: list[tuple[str, int, str]] = [
     ("run events/a.jsonl --output out", 2, "did you mean --input events/a.jsonl?"),
     ("run events/a.jsonl", 2, "did you mean --input events/a.jsonl?"),
     ("run --input --output out", 2, "--input"),
-    (f"{RUN} stray.jsonl", 2, "put a pattern in quotation marks"),
+    (f"{RUN} stray.jsonl", 2, "put a pattern, or"),
     # options
     (f"{RUN} --ouput x", 2, "did you mean --output?"),
     (f"{RUN} --writemode append", 2, "did you mean --write_mode?"),
@@ -80,6 +80,8 @@ MISTAKES: list[tuple[str, int, str]] = [
     (f"{RUN} --direct_num_workers -1", 2, "at least 0"),
     (f"{RUN} --runner FastRunner", 2, "DirectRunner"),
     (f"{RUN} --run_id 2025/05/01", 2, "letters, digits"),
+    (f"{RUN} --max_event_bytes 10 MB", 2, "a value with a space, in quotation marks"),
+    (f"{RUN} --assume_timezone -05:00", 2, "--assume_timezone=VALUE"),
     (f"{RUN} --assume_timezone CET+1", 2, "Europe/Paris"),
     (f"{RUN} --provider a\udcff", 2, r"--provider: 'a\xff' is not UTF-8"),
     (f"{RUN} --event_types a\udcff", 2, r"--event_types: 'a\xff' is not UTF-8"),
