@@ -9,7 +9,7 @@ from rich.console import Console
 
 from pipeline.inspect.inspection import inspection_of
 from pipeline.inspect.show import print_json, print_tables
-from pipeline.options import CommandParser, beam_parser
+from pipeline.options import CommandParser, beam_parser, number
 from pipeline.report import counted
 from schemas.errors import JobStatusError, UsageError
 from transforms.storage import file_paths, set_filesystem_options
@@ -62,7 +62,7 @@ def parser() -> CommandParser:
     parser.add_argument("path", metavar="PATH", help="output directory, manifest or Avro file")
     parser.add_argument("--json", action="store_true", help="everything as JSON, rows in full")
     parser.add_argument(
-        "--rows", metavar="N", type=int, default=5, help="first rows to show (default: 5)"
+        "--rows", metavar="N", type=number(int), default=5, help="first rows to show (default: 5)"
     )
     return parser
 

@@ -15,3 +15,5 @@ from .run_options import RunOptions as RunOptions
 from .run_options import Use as Use
 from .run_options import choices_of as choices_of
 from .run_options import default_of as default_of
+from .values import number as number
+from .values import share as share

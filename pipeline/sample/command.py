@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from pipeline.options import CommandParser
+from pipeline.options import CommandParser, number, share
 from pipeline.report import print_result
 from pipeline.sample.write import write_samples
 
@@ -35,13 +35,19 @@ def parser() -> CommandParser:
     )
     parser.add_argument("directory", metavar="DIR", help="directory of the files")
     parser.add_argument(
-        "--events", metavar="N", type=int, default=1000, help="number of events (default: 1000)"
+        "--events",
+        metavar="N",
+        type=number(int),
+        default=1000,
+        help="number of events (default: 1000)",
     )
-    parser.add_argument("--seed", metavar="N", type=int, default=1, help="random seed (default: 1)")
+    parser.add_argument(
+        "--seed", metavar="N", type=number(int), default=1, help="random seed (default: 1)"
+    )
     parser.add_argument(
         "--bad_fraction",
         metavar="SHARE",
-        type=float,
+        type=share,
         default=0.0,
         help="share of bad payloads (default: 0)",
     )

@@ -123,6 +123,7 @@ MISTAKES: list[tuple[str, int, str]] = [
     ("inspect missing", 3, "nothing to inspect"),
     ("inspect empty", 3, "give the directory of an output"),
     ("inspect done --rows -1", 2, "at least 0"),
+    ("inspect done --rows many", 2, "'many' is not a whole number"),
     ("inspect done --row 3", 2, "--help"),
     ("dead-letters missing", 3, "give the output of a run"),
     ("dead-letters done --show-payloads", 2, "--help"),
@@ -130,7 +131,8 @@ MISTAKES: list[tuple[str, int, str]] = [
     ("replay missing --output out", 3, "no dead letters at"),
     ("replay done --output done --provider lever", 2, "--provider"),
     ("schema check other.avsc", 2, "not JSON"),
-    ("sample samples --events ten", 2, "--events"),
+    ("sample samples --events ten", 2, "'ten' is not a whole number"),
+    ("sample samples --bad_fraction few", 2, "5%"),
 ]
 
 
