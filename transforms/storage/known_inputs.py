@@ -18,6 +18,7 @@ from transforms.storage.manifests import (
     intent_of,
     is_manifest,
     manifest_files,
+    not_a_manifest,
     read_bytes,
 )
 from transforms.storage.staging import staging_directory
@@ -128,7 +129,7 @@ def _find(path: str, current: dict[str, InputFile]) -> _Found:
     try:
         manifest = msgspec.json.decode(read_bytes(path), type=_Inputs)
     except msgspec.DecodeError as error:
-        raise OutputError(f"{path} is not a manifest of job-status") from error
+        raise not_a_manifest(path) from error
     except OutputError:
         if filesystem.exists(path):
             raise

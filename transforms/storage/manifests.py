@@ -223,9 +223,17 @@ def read_manifest(path: str) -> Manifest:
     try:
         manifest = Manifest.from_json(read_bytes(path))
     except msgspec.DecodeError as error:
-        raise OutputError(f"{path} is not a manifest of job-status") from error
+        raise not_a_manifest(path) from error
     _check_manifest(path, manifest, _MANIFEST)
     return manifest
+
+
+def not_a_manifest(path: str) -> OutputError:
+    """Makes the error for a file among the manifests that is truncated, or something else."""
+    return OutputError(
+        f"{path} is not a manifest of job-status",
+        "restore it, or remove it: without it, the files of its run belong to no run",
+    )
 
 
 def read_intent(path: str) -> Intent | None:

@@ -24,8 +24,9 @@ pytestmark = pytest.mark.usefixtures("no_sync")
 def test_a_file_that_is_not_a_manifest_is_named(tmp_path: Path) -> None:
     (tmp_path / "_manifest").mkdir()
     (tmp_path / "_manifest" / "notes.json").write_text("[]")
-    with pytest.raises(OutputError, match=r"notes\.json is not a manifest"):
+    with pytest.raises(OutputError, match=r"notes\.json is not a manifest") as refused:
         read_manifests(str(tmp_path))
+    assert "remove it" in str(refused.value.hint)
 
 
 def test_a_manifest_that_cannot_be_opened_is_an_output_error(tmp_path: Path) -> None:
