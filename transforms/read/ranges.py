@@ -85,6 +85,8 @@ def split_file(
     except READ_ERRORS as error:
         return [whole_file._replace(damage=reason_of(error))]
     foreign = foreign_format(head)
+    if codec is not None and detect_codec("", head) is not None:
+        foreign = "compressed twice; decompress it once first"
     if foreign is not None:
         return [whole_file._replace(damage=f"it is {foreign}")]
     if input_format == "auto":

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -31,6 +35,15 @@ def test_a_large_file_is_split_into_equal_ranges(
     assert len(ranges) == count
     assert {each.stop - each.start for each in ranges} == {largest << 20}
     assert [each.start for each in ranges[1:]] == [each.stop for each in ranges[:-1]]
+
+
+@pytest.mark.parametrize(("inner", "outer"), [(gzip, gzip), (bz2, gzip), (gzip, lzma)])
+def test_a_file_that_is_compressed_twice_is_damaged(
+    tmp_path: Path, inner: ModuleType, outer: ModuleType
+) -> None:
+    data = outer.compress(inner.compress(b'{"id":"1"}\n'))
+    (only,) = split_file(write(tmp_path, "twice", data), len(data), "auto")
+    assert only.damage == "it is compressed twice; decompress it once first"
 
 
 def test_a_file_that_matches_several_patterns_is_found_once(
