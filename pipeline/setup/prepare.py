@@ -32,6 +32,7 @@ from transforms.storage import (
     committed_run,
     file_paths,
     filesystem,
+    is_below,
     manifest_directory,
     manifests_to_replace,
     read_before,
@@ -88,6 +89,7 @@ def prepare(
     for path in (options.output, options.dead_letter_output):
         if path is not None:
             file_paths.check_path(path)
+    _check_dead_letter_output(options)
     dead_letter_output = options.dead_letter_output
     patterns = [file_paths.normal(pattern) for pattern in options.input]
     names = [name for name in (options.input_subscription, options.input_topic) if name is not None]
@@ -122,6 +124,22 @@ def prepare(
             from_messages=options.reads_messages,
         ),
     )
+
+
+def _check_dead_letter_output(options: RunOptions) -> None:
+    """Raises UsageError if dead letters would be among the records, for example: a reader of all
+    files below `job_status` expects one schema."""
+    if options.dead_letter_output is None:
+        return
+    letters, output = map(file_paths.normal, (options.dead_letter_output, options.output))
+    for name in ("job_status", "_manifest", "_staging"):
+        own = file_paths.join(output, name)
+        if letters.rstrip("/") == own or is_below(own, letters.rstrip("/")):
+            raise UsageError(
+                f"--dead_letter_output {options.dead_letter_output} is in {own}, which is not for "
+                "dead letters",
+                "choose another directory, or leave it out for DIR/dead_letter",
+            )
 
 
 def _assumed_zone(options: RunOptions) -> tzinfo | None:

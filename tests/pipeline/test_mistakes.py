@@ -67,6 +67,8 @@ MISTAKES: list[tuple[str, int, str]] = [
     (f"{RUN} --report a.json --report b.html", 2, "--report is given twice"),
     (f"{RUN} --report report.csv", 2, ".json for programs, .html for people"),
     (f"{RUN} --report report", 2, "neither .json nor .html"),
+    (f"{RUN} --dead_letter_output out/job_status/", 2, "choose another directory"),
+    (f"{RUN} --dead_letter_output ./out/_staging/x", 2, "choose another directory"),
     ("run --input events/* page.json --output out --report page.json", 2, "would replace"),
     (f"{RUN} --accounts page.json --report ./page.json", 2, "would replace"),
     (f"{RUN} --report out/_manifest/report.json", 2, "among the manifests"),
