@@ -69,11 +69,11 @@ class _Tally(Generic[Name]):
 
     def count(self, combinations: Int64s, events: Int64s) -> list[tuple[Name, int]]:
         """Returns the names of distinct combinations, each with the number of its events."""
-        numbers = np.frombuffer(self._number_of, np.int32)[combinations]
-        counts = np.bincount(numbers, events)
-        return [
-            (self._names[number], int(counts[number])) for number in np.flatnonzero(counts).tolist()
-        ]
+        names = np.frombuffer(self._number_of, np.int32)[combinations]
+        counts = np.bincount(names, events).astype(np.int64)
+        found = np.flatnonzero(counts)
+        named = map(self._names.__getitem__, found.tolist())
+        return list(zip(named, counts[found].tolist(), strict=True))
 
 
 class BlockTallies:
