@@ -24,9 +24,9 @@ import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
@@ -292,13 +292,10 @@ class _Entry:
 
     def __init__(self, function: Callable[..., Any], name: str, machine_code: bytes) -> None:
         self._name = function.__qualname__
-        hints = _hints(function)
-        result = get_args(hints.pop("return"))
-        self._has_tuple = bool(result)
-        self._results = len(result) or 1
-        self._parameters = [each for hint in hints.values() for each in _flat(hint)]
-        count = sum(1 if each is None else 1 + each[1] for each in self._parameters)
-        self._words = ctypes.c_int64 * (self._results + 1 + count)
+        *parameters, result = _hints(function).values()
+        self._parameters = [_packing(hint) for hint in parameters]
+        self._has_tuple = get_origin(result) is tuple
+        self._results = len(get_args(result)) or 1
         _engine().add_object_file(binding.ObjectFileRef.from_data(machine_code))
         _engine().finalize_object()
         # Numba's calling convention: where the result goes, where an error goes, the argument.
@@ -306,20 +303,9 @@ class _Entry:
         self._call = kind(_engine().get_function_address(name))
 
     def __call__(self, *arguments: Any) -> Any:
-        flat: list[Any] = []
-        for argument in arguments:
-            if isinstance(argument, tuple):
-                flat += argument
-            else:
-                flat.append(argument)
         # Places for the results and for the address of an error, then the arguments.
-        words = [0] * (self._results + 1)
-        for value, parameter in zip(flat, self._parameters, strict=True):
-            if parameter is None:
-                words.append(value)
-            else:
-                words += _array_words(value, *parameter)
-        memory = self._words(*words)
+        words = [0] * (self._results + 1) + _words(self._parameters, arguments)
+        memory = (ctypes.c_int64 * len(words))(*words)
         results = ctypes.addressof(memory)
         error = results + 8 * self._results
         if self._call(results, error, error + 8) != 0:
@@ -327,22 +313,33 @@ class _Entry:
         return tuple(memory[: self._results]) if self._has_tuple else memory[0]
 
 
-def _flat(hint: Any) -> Iterator[tuple[np.dtype[Any], int] | None]:
-    """Yields None for a number, and the type and the number of dimensions of an array."""
+_Packing = Callable[[Any], Sequence[int]] | None
+"""Makes the words of an argument; None for a number, which is its own word."""
+
+
+def _packing(hint: Any) -> _Packing:
+    if hint in (int, np.uint64):
+        return None
     if get_origin(hint) is Annotated:
         element, dimensions = hint.__metadata__
-        yield np.dtype(element), dimensions
-    elif hint in (int, np.uint64):
-        yield None
-    else:
-        for field in _hints(hint).values():
-            yield from _flat(field)
+        return partial(_array_words, np.dtype(element), dimensions)
+    return partial(_words, [_packing(field) for field in _hints(hint).values()])
+
+
+def _words(packings: Sequence[_Packing], values: Sequence[Any]) -> list[int]:
+    words: list[int] = []
+    for packing, value in zip(packings, values, strict=True):
+        if packing is None:
+            words.append(value)
+        else:
+            words += packing(value)
+    return words
 
 
 _Memory = ctypes.c_char * 0
 
 
-def _array_words(array: Any, element: np.dtype[Any], dimensions: int) -> tuple[int, ...]:
+def _array_words(element: np.dtype[Any], dimensions: int, array: Any) -> Sequence[int]:
     """Returns the words of an array.
 
     Raises TypeError if it has another type or layout, or cannot be written.

@@ -114,5 +114,5 @@ def test_an_array_of_another_type_or_layout_never_reaches_machine_code(starts: A
 
 
 def test_a_call_with_too_few_arguments_never_reaches_machine_code() -> None:
-    with pytest.raises(ValueError, match="longer than argument 1"):
+    with pytest.raises(ValueError, match="shorter than argument 1"):
         split(0, 0, 6, np.empty(9, np.int64))  # type: ignore[call-arg]
