@@ -152,7 +152,7 @@ def _type_of(kind: str, metavar: str) -> Callable[[str], Any]:
     if metavar == "SHARE":
         return share
     # Paths may have any bytes; what opens them knows which of them it accepts.
-    text = given if metavar in ("DIR", "FILE", "PATTERN") else utf8
+    text = given if metavar.startswith(("DIR", "FILE", "PATTERN")) else utf8
     return {"int": number(int), "float": number(float)}.get(kind, text)
 
 
