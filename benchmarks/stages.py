@@ -21,7 +21,7 @@ from pathlib import Path
 
 from isal import isal_zlib
 
-from pipeline.runners.gc_tuning import collect_less_often, freeze_loaded_objects
+from pipeline.runners.memory_tuning import freeze_loaded_objects, tune_memory
 from pipeline.sample.write import write_samples
 from schemas.mapping.tables import load_mapping
 from transforms.blocks.block import AvroBlock, RawBlock
@@ -119,7 +119,7 @@ def measure(events: int, rounds: int) -> dict[str, float]:
     least: dict[str, float] = {}
     # Its caches are filled after the first round, as in a long run.
     steps = Steps()
-    collect_less_often()
+    tune_memory()
     with tempfile.TemporaryDirectory(prefix="job-status-stages-") as work:
         written = write_samples(work, events=events, seed=_SEED, bad_fraction=0.0, shapes="lines")
         source = Path(work) / written.files[0].name

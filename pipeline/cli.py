@@ -15,7 +15,7 @@ from rich.markup import escape
 
 from pipeline.options import parse_compact, parse_run
 from pipeline.report import guarded_streams, log_format_of, set_up_logs, starting
-from pipeline.runners import collect_less_often, lean_imports, make_template
+from pipeline.runners import lean_imports, make_template, tune_memory
 from pipeline.stop_signals import raised_signals
 from schemas.errors import JobStatusError, StoppedBySignal, UsageError
 from schemas.version import PIPELINE_VERSION
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _main(arguments: Sequence[str] | None) -> int:
-    collect_less_often()
+    tune_memory()
     argv = _with_underscores(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in argv
     console = set_up_logs(log_format_of(argv), debug)

@@ -6,8 +6,8 @@ from .choose import is_bound_to_command as is_bound_to_command
 from .choose import is_detached as is_detached
 from .choose import is_local as is_local
 from .choose import runner_name as runner_name
-from .gc_tuning import collect_less_often as collect_less_often
 from .launch import RunGraph as RunGraph
 from .launch import may_be_running as may_be_running
 from .launch import run_supervised as run_supervised
+from .memory_tuning import tune_memory as tune_memory
 from .worker_pool import make_template as make_template

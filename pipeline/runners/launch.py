@@ -26,7 +26,7 @@ from pipeline.runners.choose import (
     is_local,
     started_runner,
 )
-from pipeline.runners.gc_tuning import freeze_loaded_objects
+from pipeline.runners.memory_tuning import freeze_loaded_objects
 from pipeline.runners.submitted_jobs import SubmittedJobs
 from pipeline.stop_signals import collected_signals
 from schemas.errors import JobStatusError, StoppedBySignal

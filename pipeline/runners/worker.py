@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from pipeline.runners.gc_tuning import collect_less_often, freeze_loaded_objects
+from pipeline.runners.memory_tuning import freeze_loaded_objects, tune_memory
 from transforms.local import LocalRun
 
 PROCESS_NAME = "job-status-work"
@@ -20,7 +20,7 @@ def work(launcher: int) -> None:
     """Works for the launcher with this process id. Beam's environment variables hold the rest."""
     with suppress(OSError):
         Path("/proc/self/comm").write_text(PROCESS_NAME)
-    collect_less_often()
+    tune_memory()
     LocalRun(stop_file="", launcher=launcher).watch()
     # Import after the watch has begun: it takes seconds in a new process.
     from apache_beam.runners.worker import sdk_worker_main

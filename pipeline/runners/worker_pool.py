@@ -19,7 +19,7 @@ from functools import partial
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 
-from pipeline.runners.gc_tuning import freeze_loaded_objects
+from pipeline.runners.memory_tuning import freeze_loaded_objects
 from pipeline.runners.worker import work
 from pipeline.stop_signals import fork_without_signals
 
