@@ -24,7 +24,7 @@ Python, those of all others. From there on, one way finishes and encodes every r
 | module | contents |
 | --- | --- |
 | `buffers`, `rows` | the formats of payloads and rows; no machine code |
-| `compiling` | how and where machine code is made and kept |
+| `build`, `compiling` | where machine code is kept; how it is made and called |
 | `octets` | reads, writes and compares bytes at addresses |
 | `blake2b` | the digest of four messages at once |
 | `json_text` | skips JSON values and checks them |

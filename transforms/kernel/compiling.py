@@ -1,141 +1,32 @@
-"""Makes machine code of the functions of this folder, keeps it in a directory, and loads it.
+"""Makes machine code of the functions of this folder, and calls it.
 
 `entry` makes a function that Python calls; `inlined`, `compiled` and `instruction` make those that
 it consists of. Numba compiles them together to one file of machine code, which calls neither Python
 nor Numba. A process that finds the files of all entries only loads them, in some milliseconds, and
 never imports Numba. Else, importing a module compiles its entries: half a minute for all of them.
-No call ever compiles anything.
-
-The directory is the one in the Python environment, which a set-up and an image fill with
-`python -m transforms.kernel.build`; else one in the user's cache; else, if that cannot be written,
-a temporary one. Its name contains a digest of all sources of this folder, of the version of Numba,
-and the processor.
+No call ever compiles anything. `build` says where the files are.
 """
 
 from __future__ import annotations
 
-import atexit
 import ctypes
-import hashlib
-import importlib.metadata
-import logging
-import os
-import platform
-import shutil
-import sys
-import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import cache, partial
-from pathlib import Path
 from typing import Annotated, Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import numpy as np
 from llvmlite import binding, ir
 
+from transforms.kernel.build import (
+    PORTABLE,
+    directory,
+    is_complete,
+    load_code,
+    processor,
+    save_code,
+)
+
 Function = TypeVar("Function", bound=Callable[..., Any])
-
-_LOGGER = logging.getLogger(__name__)
-SOURCES = sorted(Path(__file__).parent.glob("*.py"))
-ENTRIES = sum(path.read_text("utf-8").count("\n@entry\n") for path in SOURCES)
-SUFFIX = ".o"
-
-_PORTABLE = "x86-64-v3"
-"""The processor that code is compiled for, so that any worker can use it. Code for one model of
-processor would be compiled again on each other model, and is not faster."""
-
-_PORTABLE_FEATURES = ("avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe")
-
-_DIGEST_BYTES = 16
-
-_ONCE = "once"
-_EACH_TIME = "at each start, unless XDG_CACHE_HOME names a directory that can be written"
-
-
-@cache
-def _processor() -> str:
-    """Returns the name of the processor to compile for: the user's choice, the portable one if this
-    processor can run its code, or this one."""
-    features = binding.get_host_cpu_features()
-    is_x86 = platform.machine().lower() in ("x86_64", "amd64")
-    is_portable = is_x86 and all(features.get(name) for name in _PORTABLE_FEATURES)
-    chosen = _PORTABLE if is_portable else binding.get_host_cpu_name()
-    return os.environ.get("NUMBA_CPU_NAME") or chosen
-
-
-@cache
-def code_name() -> str:
-    """Returns a name for the machine code: a digest of what it is made of, and the processor."""
-    digest = hashlib.blake2b(importlib.metadata.version("numba").encode(), digest_size=8)
-    for path in SOURCES:
-        digest.update(path.read_bytes())
-    return f"{digest.hexdigest()}-{_processor()}"
-
-
-def environment_directory() -> Path:
-    """Returns the directory in the Python environment."""
-    return Path(sys.prefix, "share", "job-status", "kernel", code_name())
-
-
-def _user_directory() -> Path:
-    cache_home = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
-    return Path(cache_home, "job-status", "kernel", code_name())
-
-
-def is_complete(place: Path) -> bool:
-    """Returns whether a directory has the machine code of all entries, without damage."""
-    codes = [_unpacked(path.read_bytes()) for path in place.glob(f"*{SUFFIX}")]
-    return sum(code is not None for code in codes) >= ENTRIES
-
-
-def _packed(name: str, machine_code: bytes) -> bytes:
-    """Returns the content of a file: a digest, the name of the function, its object file."""
-    content = name.encode() + b"\n" + machine_code
-    return hashlib.blake2b(content, digest_size=_DIGEST_BYTES).digest() + content
-
-
-def _unpacked(content: bytes) -> tuple[str, bytes] | None:
-    """Returns the name and the object file, or None if the file is damaged: LLVM would crash."""
-    digest, content = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
-    if hashlib.blake2b(content, digest_size=_DIGEST_BYTES).digest() != digest:
-        return None
-    name, _, machine_code = content.partition(b"\n")
-    return name.decode(), machine_code
-
-
-def use(place: Path) -> None:
-    """Makes a directory the one of this process, before any entry is imported."""
-    _used.append(place)
-
-
-_used: list[Path] = []
-
-
-def directory() -> Path:
-    """Returns the directory of the machine code; logs if the code must be compiled first."""
-    if not _used:
-        place, how_often = _find_directory()
-        use(place)
-        if not is_complete(place):
-            _LOGGER.warning(
-                "compiling the kernel into %s, %s: about half a minute", place, how_often
-            )
-    return _used[0]
-
-
-def _find_directory() -> tuple[Path, str]:
-    """Returns a directory, and how often it has to be filled."""
-    if is_complete(environment_directory()):
-        return environment_directory(), _ONCE
-    with suppress(OSError, RuntimeError):
-        place = _user_directory()
-        place.mkdir(parents=True, exist_ok=True)
-        # Fails if it cannot be written. Saving the code would end the run.
-        tempfile.TemporaryFile(dir=place).close()
-        return place, _ONCE
-    place = Path(tempfile.mkdtemp(prefix="job-status-kernel-"))
-    atexit.register(shutil.rmtree, place, ignore_errors=True)
-    return place, _EACH_TIME
 
 
 @cache
@@ -148,8 +39,8 @@ def compiler() -> Any:
     import numba.np.arrayobj
 
     config: Any = numba.core.config
-    config.CPU_NAME = _processor()
-    if _processor() == _PORTABLE:
+    config.CPU_NAME = processor()
+    if processor() == PORTABLE:
         # Without this, Numba adds the features of this processor.
         config.CPU_FEATURES = ""
     return numba
@@ -179,18 +70,18 @@ def entry(function: Function) -> Function:
     They are int and np.uint64, the types of arrays in `buffers`, and NamedTuples of these. The
     result is an int or a tuple of them.
     """
-    module = function.__module__.rpartition(".")[-1]
-    place = directory() / f"{module}.{function.__name__}{SUFFIX}"
+    name = f"{function.__module__.rpartition('.')[-1]}.{function.__name__}"
     if compiler() is not None:
-        _save(place, _machine_code(function))
-    code = _unpacked(place.read_bytes())
-    if code is None:
-        raise RuntimeError(f"{place} is damaged. Delete it")
-    return cast(Function, _Entry(function, *code))
+        save_code(name, *_machine_code(function))
+    return cast(Function, _Entry(function, *load_code(name)))
 
 
-def _machine_code(function: Callable[..., Any]) -> bytes:
-    """Compiles a function that gets its arguments in words; returns the content of its file."""
+def _machine_code(function: Callable[..., Any]) -> tuple[str, bytes]:
+    """Compiles a function that gets its arguments in words.
+
+    Returns:
+        The symbol of the function, and its object file.
+    """
     numba = compiler()
     core = numba.core
     *parameters, result = map(_type, _hints(function).values())
@@ -216,7 +107,7 @@ def _machine_code(function: Callable[..., Any]) -> bytes:
         # Registers the functions that were made since the last entry.
         context.refresh()
     made = core.compiler.compile_extra(*contexts, called, [core.types.int64], result, flags, {})
-    return _packed(made.fndesc.llvm_func_name, made.library._get_compiled_object())
+    return made.fndesc.llvm_func_name, made.library._get_compiled_object()
 
 
 class _Words:
@@ -268,13 +159,6 @@ def _type(hint: Any) -> Any:
     return types.NamedTuple(list(map(_type, _hints(hint).values())), hint)
 
 
-def _save(place: Path, content: bytes) -> None:
-    # Other processes see no file or a whole one.
-    own = place.with_suffix(f".{os.getpid()}")
-    own.write_bytes(content)
-    own.replace(place)
-
-
 @cache
 def _engine() -> Any:
     binding.initialize_native_target()
@@ -290,7 +174,7 @@ class _Entry:
     each dimension, a NamedTuple its fields.
     """
 
-    def __init__(self, function: Callable[..., Any], name: str, machine_code: bytes) -> None:
+    def __init__(self, function: Callable[..., Any], symbol: str, machine_code: bytes) -> None:
         self._name = function.__qualname__
         *parameters, result = _hints(function).values()
         self._parameters = [_packing(hint) for hint in parameters]
@@ -300,7 +184,7 @@ class _Entry:
         _engine().finalize_object()
         # Numba's calling convention: where the result goes, where an error goes, the argument.
         kind = ctypes.CFUNCTYPE(ctypes.c_int32, *[ctypes.c_void_p] * 3)
-        self._call = kind(_engine().get_function_address(name))
+        self._call = kind(_engine().get_function_address(symbol))
 
     def __call__(self, *arguments: Any) -> Any:
         # Places for the results and for the address of an error, then the arguments.
