@@ -150,7 +150,8 @@ def detect_codec(path: str, head: bytes) -> str | None:
             return name
     for name, codec in _CODECS.items():
         if path.lower().endswith(codec.suffix):
-            raise DamagedInputError(f"the name says {name}, but the content does not begin like it")
+            found = "content does not begin like it" if head else "file is empty"
+            raise DamagedInputError(f"the name says {name}, but the {found}")
     return None
 
 

@@ -556,6 +556,11 @@ def test_a_pipeline_reports_damaged_files_and_reads_the_others(runner: str, tmp_
     assert sorted(lines) == _expected(_LINES)
 
 
+def test_an_empty_file_with_the_name_of_a_codec_is_named_as_empty(tmp_path: Path) -> None:
+    damage = _read(_file(tmp_path, "empty.jsonl.gz", b"")).damage
+    assert damage == "the name says gzip, but the file is empty"
+
+
 @pytest.mark.parametrize("runner", _RUNNERS)
 def test_a_pipeline_without_files_has_an_empty_ledger(runner: str, tmp_path: Path) -> None:
     assert _run(runner, tmp_path, [f"{tmp_path}/none*"]) == []
