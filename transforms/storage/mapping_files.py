@@ -9,7 +9,7 @@ from transforms.storage.text_file import read_text
 
 
 def load_mappings(paths: Iterable[str]) -> Mapping:
-    """Loads the built-in tables and the user's files, of which later ones win.
+    """Loads the built-in tables and the files of the user. Later files win.
 
     Raises:
         UsageError: A file cannot be read or is not valid.
